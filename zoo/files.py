@@ -1,0 +1,56 @@
+"""Files and folders that are either complete or absent."""
+
+import contextlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+
+@contextlib.contextmanager
+def atomic_path(target: str | os.PathLike, *, folder: bool = False) -> Iterator[Path]:
+    """Yields a temporary path beside `target` that takes its name only if the block succeeds.
+
+    The parent folder is created. On any error, an interrupt included, the temporary file or folder
+    is removed and `target` is as it was before. A file that exists is replaced; a folder is not.
+
+    Args:
+        target: the final path.
+        folder: True to yield an empty folder, False to yield the path of a file to be written. The
+            file keeps the suffix of `target`, by which audio writers choose a format.
+
+    Raises:
+        ValueError: `target` cannot be created there, with the reason.
+
+    Example:
+
+    >>> import pathlib, tempfile
+    >>> target = pathlib.Path(tempfile.mkdtemp()) / "note.txt"
+    >>> with atomic_path(target) as path:
+    ...     _ = path.write_text("done")
+    >>> target.read_text()
+    'done'
+    """
+    target = Path(target)
+    if folder and target.exists():
+        raise ValueError(f"{target} already exists. Choose another name or remove it first.")
+    if not folder and target.is_dir():
+        raise ValueError(f"{target} is a folder, but a file is to be written there.")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=".tonezoo-", dir=target.parent))
+    except OSError as error:
+        raise ValueError(f"Cannot write to {target}: {error.strerror}.") from error
+    try:
+        # mkdtemp makes private folders; the result should follow the umask like any other.
+        umask = os.umask(0)
+        os.umask(umask)
+        temporary.chmod(0o777 & ~umask)
+        inner = temporary / target.name
+        if folder:
+            inner.mkdir()
+        yield inner
+        os.replace(inner, target)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
