@@ -1,0 +1,28 @@
+"""Upsampling and downsampling layers for audio, on (batch, time, channels), in keras.ops only."""
+
+from tonezoo.layers.icnr import ICNR
+from tonezoo.layers.interpolate import Interpolate1D
+from tonezoo.layers.interpolated_conv import InterpolatedConv1D
+from tonezoo.layers.multiscale_conv import MultiscaleConv1D
+from tonezoo.layers.phase_shuffle import PhaseShuffle1D
+from tonezoo.layers.subpixel import Subpixel1D
+from tonezoo.layers.subpixel_conv import SubpixelConv1D
+from tonezoo.layers.superpixel import Superpixel1D
+from tonezoo.layers.transposed_conv import TransposedConv1D
+from tonezoo.layers.transposed_icnr import TransposedICNR
+from tonezoo.layers.upsampler import UPSAMPLER_KINDS, upsampler
+
+__all__ = [
+    "ICNR",
+    "Interpolate1D",
+    "InterpolatedConv1D",
+    "MultiscaleConv1D",
+    "PhaseShuffle1D",
+    "Subpixel1D",
+    "SubpixelConv1D",
+    "Superpixel1D",
+    "TransposedConv1D",
+    "TransposedICNR",
+    "UPSAMPLER_KINDS",
+    "upsampler",
+]

@@ -1,0 +1,292 @@
+"""Evaluation of a super-resolution model beside the spline and the spline plus white noise."""
+
+import dataclasses
+import functools
+import json
+import os
+from collections.abc import Callable, Mapping
+from importlib import metadata
+from pathlib import Path
+
+import numpy as np
+
+from tonezoo.analysis.evaluation_table import markdown_table, rich_table
+from tonezoo.analysis.metrics import (
+    METRICS,
+    import_pesq,
+    lsd,
+    lsd_hop512,
+    lsd_kuleshov,
+    mos_lqo,
+    snr_db,
+)
+from tonezoo.analysis.published import published_scores
+from tonezoo.files import atomic_path
+from tonezoo.resampling import decimate
+
+NOISE_LEVELS_DBFS = (-48, -54, -60, -66, -72, -78)
+BOOTSTRAP_RESAMPLES = 2000
+
+
+def evaluate(
+    enhance: Callable[[np.ndarray], np.ndarray],
+    clips: Mapping[str, np.ndarray],
+    *,
+    ratio: int,
+    sample_rate_hz: int,
+    model_name: str,
+    seed: int = 0,
+    progress: Callable[[int, int], None] | None = None,
+) -> "Evaluation":
+    """Scores a model, the cubic spline, and the spline plus white noise on the same clips.
+
+    Each clip is cropped to a multiple of `ratio`, decimated as in training, and brought back by the
+    model and by the spline that the models contain. The noise rows add white Gaussian noise of -48
+    to -78 dBFS (RMS re amplitude 1.0) to the spline: noise alone lowers the log-spectral distance,
+    so a model has to beat them in LSD and PESQ together. Nothing is rounded or clipped.
+
+    Args:
+        enhance: function from low-rate float32 (time,) to high-rate samples (time * ratio,).
+        clips: name and high-rate mono samples (time,), full scale 1.0, of each clip.
+        ratio: high rate / low rate, 2 or more.
+        sample_rate_hz: the high rate.
+        model_name: name of the model's row.
+        seed: seed of noise and bootstrap; a clip's noise depends on its name, not on its place.
+        progress: called after each clip with the number of finished and of all clips.
+
+    Raises:
+        ValueError: there is no clip, or a clip is too short to be decimated (28 samples), not mono
+            or not finite, or the model returns another length or non-finite samples.
+    """
+    if not clips:
+        raise ValueError("There is no clip to evaluate on: `clips` is empty.")
+    if ratio < 2:
+        raise ValueError(f"The ratio of high to low rate must be 2 or more, received {ratio}.")
+    try:
+        import_pesq()
+        remarks = ()
+    except ImportError as error:
+        remarks = (str(error),)
+    scores = []
+    for name, samples in clips.items():
+        rng = np.random.default_rng([seed, *name.encode()])
+        try:
+            reference, estimates = _estimates(enhance, samples, ratio, rng)
+            scores.append(
+                [
+                    _measure(reference, estimate, sample_rate_hz, with_pesq=not remarks)
+                    for estimate in estimates
+                ]
+            )
+        except ValueError as error:
+            raise ValueError(f"Clip {name}: {error}") from error
+        if progress:
+            progress(len(scores), len(clips))
+    return Evaluation(
+        model_name=model_name,
+        ratio=ratio,
+        sample_rate_hz=sample_rate_hz,
+        seed=seed,
+        clip_names=tuple(clips),
+        # (clip, row, metric) -> (row, clip, metric)
+        scores=np.array(scores).swapaxes(0, 1),
+        remarks=remarks,
+    )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Evaluation:
+    """Scores of a model and of the baselines on the same clips.
+
+    Attributes:
+        scores: (row, clip, metric), rows as in `row_names`, metrics as in `METRICS`; nan where a
+            metric has no value.
+        remarks: what is missing and how to get it.
+    """
+
+    model_name: str
+    ratio: int
+    sample_rate_hz: int
+    seed: int
+    clip_names: tuple[str, ...]
+    scores: np.ndarray
+    remarks: tuple[str, ...] = ()
+
+    @property
+    def row_names(self) -> tuple[str, ...]:
+        noise = (f"spline + noise at {level} dBFS" for level in NOISE_LEVELS_DBFS)
+        return (self.model_name, "spline", *noise)
+
+    @property
+    def valid_clips(self) -> np.ndarray:
+        """Which clips enter a metric's means: those with a finite value in every row.
+
+        Shape (clip, metric).
+        """
+        return np.isfinite(self.scores).all(axis=0)
+
+    @functools.cached_property
+    def summary(self) -> np.ndarray:
+        """Mean over the valid clips and its 95 % bootstrap interval, (row, metric, 3).
+
+        The last axis is mean, low end, high end: percentiles 2.5 and 97.5 of the means of 2000
+        resamples of the clips, drawn alike for all rows. nan where no clip is valid.
+        """
+        rng = np.random.default_rng(self.seed)
+        result = np.full((len(self.scores), len(METRICS), 3), np.nan)
+        for metric, valid in enumerate(self.valid_clips.T):
+            count = int(valid.sum())
+            if count:
+                values = self.scores[:, valid, metric]
+                # How often each clip is drawn, (resample, clip).
+                draws = rng.multinomial(count, np.full(count, 1 / count), BOOTSTRAP_RESAMPLES)
+                means = values @ draws.T / count
+                result[:, metric, 0] = values.mean(axis=1)
+                result[:, metric, 1:] = np.percentile(means, [2.5, 97.5], axis=1).T
+        return result
+
+    def beaten_by_noise(self) -> tuple[str, ...]:
+        """Returns the noise rows that equal or beat the model in both LSD (Eq. 8) and PESQ wb.
+
+        Empty if the model stands.
+
+        Raises:
+            ValueError: PESQ wb has no value, so that it cannot be told.
+        """
+        keys = list(METRICS)
+        distance, pesq = (self.summary[:, keys.index(key), 0] for key in ("lsd", "mos_lqo_wb"))
+        if np.isnan(pesq[0]):
+            raise ValueError(
+                " ".join(("The model cannot be judged without PESQ wb.", *self.remarks))
+            )
+        beaten = (distance <= distance[0]) & (pesq >= pesq[0])
+        return tuple(self.row_names[row] for row in np.flatnonzero(beaten) if row >= 2)
+
+    @property
+    def verdict(self) -> str:
+        """One sentence: does the model beat the spline plus noise?"""
+        try:
+            rows = self.beaten_by_noise()
+        except ValueError as error:
+            return str(error)
+        if rows:
+            return (
+                f"{self.model_name} does not stand: in both LSD, paper Eq. 8, and PESQ wb it is "
+                f"equalled or beaten by {'; '.join(rows)}."
+            )
+        return (
+            f"{self.model_name} stands: no noise row equals it in both LSD, paper Eq. 8, and "
+            "PESQ wb."
+        )
+
+    @property
+    def notes(self) -> list[str]:
+        """What a reader of the table has to know, one note an item."""
+        clips = len(self.clip_names)
+        partial = [
+            f"{metric.title}: {valid.sum()} of {clips} clips, the others lack a finite value."
+            for metric, valid in zip(METRICS.values(), self.valid_clips.T, strict=True)
+            if 0 < valid.sum() < clips
+        ]
+        return [
+            f"x{self.ratio} to {self.sample_rate_hz} Hz, float output; means over {clips} clips "
+            f"and 95 % bootstrap intervals ({BOOTSTRAP_RESAMPLES} resamples of the clips).",
+            "White noise is Gaussian; dBFS is its RMS re amplitude 1.0.",
+            *(f"{metric.title}: {metric.definition}." for metric in METRICS.values()),
+            "Rows named paper are published on the paper's own test sets: not comparable clip by "
+            "clip.",
+            *partial,
+            *self.remarks,
+        ]
+
+    def to_json(self) -> dict:
+        """Returns everything as JSON types, null where a value is not finite."""
+        rows = []
+        for name, scores, summary in zip(self.row_names, self.scores, self.summary, strict=True):
+            cells = {}
+            for key, per_clip, (mean, low, high) in zip(METRICS, scores.T, summary, strict=True):
+                cells[key] = {
+                    "mean": _finite(mean),
+                    "interval_95": [_finite(low), _finite(high)],
+                    "per_clip": [_finite(value) for value in per_clip],
+                }
+            rows.append({"name": name, "metrics": cells})
+        return {
+            "model": self.model_name,
+            "ratio": self.ratio,
+            "sample_rate_hz": self.sample_rate_hz,
+            "low_rate_hz": self.sample_rate_hz / self.ratio,
+            "seed": self.seed,
+            "metrics": {key: metric._asdict() for key, metric in METRICS.items()},
+            "clips": list(self.clip_names),
+            "rows": rows,
+            "paper": published_scores(self.ratio),
+            "verdict": self.verdict,
+            "notes": self.notes,
+            "versions": _versions(),
+        }
+
+    def to_markdown(self) -> str:
+        """Returns the table, the verdict and the notes as Markdown."""
+        return markdown_table(self)
+
+    def print(self, console=None) -> None:
+        """Prints the table, the verdict and the notes to a rich console, or to standard output."""
+        from rich.console import Console
+
+        (console or Console()).print(rich_table(self))
+
+    def write(self, folder: str | os.PathLike) -> None:
+        """Writes evaluation.json and evaluation.md into a folder, each whole or not at all."""
+        texts = {
+            "evaluation.json": json.dumps(self.to_json(), indent=2, allow_nan=False),
+            "evaluation.md": self.to_markdown(),
+        }
+        for name, text in texts.items():
+            with atomic_path(Path(folder) / name) as path:
+                path.write_text(text + "\n", encoding="utf-8")
+
+
+def _estimates(enhance, samples, ratio, rng) -> tuple[np.ndarray, list[np.ndarray]]:
+    """Returns the cropped reference and the signal of each row."""
+    samples = np.asarray(samples, "float32")
+    if samples.ndim != 1 or not np.isfinite(samples).all():
+        raise ValueError(
+            f"a clip must be mono (time,) and finite, received the shape {samples.shape} and "
+            f"{np.count_nonzero(~np.isfinite(samples))} NaN or infinite samples."
+        )
+    reference = samples[: len(samples) // ratio * ratio]
+    low = decimate(reference, ratio)
+    spline = _spline(low, ratio)
+    noise = rng.standard_normal(len(reference))
+    noisy = [spline + 10 ** (level / 20) * noise for level in NOISE_LEVELS_DBFS]
+    return reference, [enhance(low), spline, *noisy]
+
+
+def _spline(low: np.ndarray, ratio: int) -> np.ndarray:
+    from tonezoo.layers import Interpolate1D
+
+    return np.asarray(Interpolate1D(ratio, "cubic")(low[None, :, None]))[0, :, 0]
+
+
+def _measure(reference, estimate, sample_rate_hz, *, with_pesq: bool) -> list[float]:
+    """Returns the metrics in the order of METRICS."""
+    scores = [score(reference, estimate) for score in (snr_db, lsd, lsd_hop512, lsd_kuleshov)]
+    for band in ("nb", "wb"):
+        pesq = mos_lqo(reference, estimate, sample_rate_hz, band) if with_pesq else np.nan
+        scores.append(pesq)
+    return scores
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
+
+
+def _versions() -> dict[str, str | None]:
+    versions = {}
+    for package in ("tonezoo", "keras", "tensorflow", "numpy", "scipy", "pesq"):
+        try:
+            versions[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            versions[package] = None
+    return versions

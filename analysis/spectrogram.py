@@ -1,0 +1,122 @@
+"""Short-time power spectra on NumPy arrays, and spectrogram pictures."""
+
+import os
+from collections.abc import Mapping
+
+import numpy as np
+
+from tonezoo.files import atomic_path
+
+FLOOR_DB = -100.0
+
+
+def power_frames(samples: np.ndarray, n_fft: int, hop: int) -> np.ndarray:
+    """Returns |STFT|^2 of a signal, one row a frame, with a periodic Hann window.
+
+    Frame m covers samples m * hop to m * hop + n_fft - 1; nothing is padded and an incomplete last
+    frame is left out, so that there are 1 + (time - n_fft) // hop frames. Only a signal shorter
+    than one frame is zero-padded at its end, to exactly one.
+
+    Args:
+        samples: signal, (time,), at least one sample.
+        n_fft: frame and window length in samples.
+        hop: distance of successive frames in samples.
+
+    Returns:
+        float64, (frames, n_fft // 2 + 1).
+
+    Example:
+
+    >>> import numpy as np
+    >>> power_frames(np.ones(10), n_fft=4, hop=2).shape
+    (4, 3)
+    >>> power_frames(np.ones(4), n_fft=4, hop=2).round(6).tolist()
+    [[4.0, 1.0, 0.0]]
+    """
+    samples = np.asarray(samples, "float64")
+    if len(samples) < n_fft:
+        samples = np.pad(samples, (0, n_fft - len(samples)))
+    frames = np.lib.stride_tricks.sliding_window_view(samples, n_fft)[::hop]
+    return np.abs(np.fft.rfft(frames * _hann(n_fft), axis=1)) ** 2
+
+
+def spectrogram_db(samples: np.ndarray, *, n_fft: int = 1024, hop: int = 256) -> np.ndarray:
+    """Returns the spectrogram of a signal in dB, where a full-scale sine is 0 dB.
+
+    20 log10(2 |STFT| / sum of the window), Hann, clamped at -100 dB.
+
+    Args:
+        samples: signal, (time,), full scale is 1.0, at least one sample.
+        n_fft: frame length in samples.
+        hop: distance of successive frames in samples.
+
+    Returns:
+        float32, (n_fft // 2 + 1, frames), frequency upwards from 0 Hz.
+
+    Raises:
+        ValueError: `samples` is empty or has more than one axis.
+
+    Example: a full-scale sine on bin 8 of 64.
+
+    >>> import numpy as np
+    >>> picture = spectrogram_db(np.sin(2 * np.pi * np.arange(256) / 8), n_fft=64, hop=16)
+    >>> picture.shape, int(picture[:, 0].argmax()), round(float(picture[8, 0]), 3)
+    ((33, 13), 8, 0.0)
+    """
+    samples = np.asarray(samples)
+    if samples.ndim != 1 or not len(samples):
+        raise ValueError(
+            f"A spectrogram needs a signal (time,) of at least one sample, received the shape "
+            f"{samples.shape}. Pass one channel at a time."
+        )
+    full_scale = (_hann(n_fft).sum() / 2) ** 2
+    power = power_frames(samples, n_fft, hop) / full_scale
+    return (10 * np.log10(np.maximum(power, 10 ** (FLOOR_DB / 10)))).T.astype("float32")
+
+
+def save_spectrograms(
+    path: str | os.PathLike, signals: Mapping[str, np.ndarray], sample_rate_hz: float
+) -> None:
+    """Writes a PNG of spectrograms beside each other, on one colour scale of -100 to 0 dB.
+
+    Args:
+        path: file to write, ending in .png.
+        signals: title and signal (time,) of each panel, from left to right.
+        sample_rate_hz: sample rate of all signals.
+
+    Raises:
+        ValueError: no signal is given, one is empty, or the file cannot be written.
+        ImportError: matplotlib is missing.
+    """
+    if not signals:
+        raise ValueError("There is no signal to draw: `signals` is empty.")
+    try:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise ImportError(
+            'Spectrogram pictures need matplotlib: pip install "tonezoo[eval]".'
+        ) from error
+    figure = Figure(figsize=(4 * len(signals) + 1, 3.6), layout="constrained")
+    FigureCanvasAgg(figure)
+    panels = figure.subplots(1, len(signals), sharey=True, squeeze=False)[0]
+    for panel, (title, samples) in zip(panels, signals.items(), strict=True):
+        image = panel.imshow(
+            spectrogram_db(samples),
+            origin="lower",
+            aspect="auto",
+            extent=(0, len(samples) / sample_rate_hz, 0, sample_rate_hz / 2000),
+            vmin=FLOOR_DB,
+            vmax=0,
+            cmap="magma",
+        )
+        panel.set_title(title)
+        panel.set_xlabel("time (s)")
+    panels[0].set_ylabel("frequency (kHz)")
+    figure.colorbar(image, ax=panels, pad=0.02, label="level (dB re full-scale sine)")
+    with atomic_path(path) as temporary:
+        figure.savefig(temporary, format="png", dpi=110)
+
+
+def _hann(length: int) -> np.ndarray:
+    return 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(length) / length)

@@ -1,0 +1,166 @@
+"""Interpolation followed by a convolution."""
+
+import keras
+import numpy as np
+from keras import initializers, ops
+
+from tonezoo.layers.checks import one_of, positive_int
+from tonezoo.layers.interpolate import Interpolate1D
+from tonezoo.layers.interpolation import polyphase_indices
+from tonezoo.layers.padding import hold_ends
+
+# The form measured cheaper (benchmarks/upsamplers.py). The windowed sinc has 16 taps, so that its
+# combined low-rate kernel is about twice the work of interpolating first.
+DEFAULT_FORMS = {
+    "nearest": "polyphase",
+    "linear": "polyphase",
+    "cubic": "polyphase",
+    "sinc": "plain",
+    "stretch": "polyphase",
+    "learned": "polyphase",
+}
+
+
+@keras.saving.register_keras_serializable(package="tonezoo")
+class InterpolatedConv1D(keras.layers.Layer):
+    """Interpolates by an integer factor, then convolves; the ends of the input are held.
+
+    y[m] = bias + sum over t of w[t] v[m + t - (kernel_size - 1) // 2], m = 0 ... T * factor - 1,
+    with v the interpolation of the input extended by copies of its first and last sample.
+
+    The form says how it is computed, not what. "plain" does just that. "polyphase" folds the
+    interpolator into the kernel, W[i, c, p, f] = sum over t of M[i, p, t] w[t, c, f], convolves
+    with it at the low rate and shuffles the phases into time: nothing but the output exists at
+    the high rate. For "cubic" the spline's prefilter runs first, one channel at a time.
+
+    Args:
+        filters: integer >= 1, output channels.
+        kernel_size: integer >= 1, taps at the high rate.
+        factor: integer >= 1, high-rate samples per low-rate sample.
+        method: as in Interpolate1D.
+        grid: as in Interpolate1D.
+        form: "plain", "polyphase", or None for the one measured cheaper with this method.
+        use_bias: whether to add a bias per filter.
+        kernel_initializer: initializer of the kernel (kernel_size, input channels, filters).
+        bias_initializer: initializer of the bias (filters,).
+
+    Attributes:
+        context: (left, right): outputs n * factor ... n * factor + factor - 1 depend on the
+            samples n - left ... n + right only.
+
+    Input shape: (batch, time, channels). Output shape: (batch, time * factor, filters).
+
+    Raises:
+        ValueError: as Interpolate1D does; an unknown form; filters or kernel_size below 1.
+
+    >>> import numpy as np
+    >>> x = np.array([0.0, 1.0, 3.0]).reshape(1, 3, 1)
+    >>> layer = InterpolatedConv1D(1, 2, 2, "nearest", kernel_initializer="ones")
+    >>> print(np.ravel(layer(x)))  # sums of neighbours of 0 0 1 1 3 3 3
+    [0. 1. 2. 4. 6. 6.]
+    """
+
+    def __init__(
+        self,
+        filters,
+        kernel_size,
+        factor,
+        method="nearest",
+        grid=None,
+        form=None,
+        use_bias=True,
+        kernel_initializer="glorot_uniform",
+        bias_initializer="zeros",
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.filters = positive_int("filters", filters)
+        self.kernel_size = positive_int("kernel_size", kernel_size)
+        self.interpolate = Interpolate1D(
+            factor, method, grid, dtype=self.dtype_policy, name="interpolate"
+        )
+        self.factor = self.interpolate.factor
+        self.form = one_of("form", form or DEFAULT_FORMS[method], ("plain", "polyphase"))
+        self.use_bias = use_bias
+        self.kernel_initializer = initializers.get(kernel_initializer)
+        self.bias_initializer = initializers.get(bias_initializer)
+        self._indices, self._first = polyphase_indices(
+            self.interpolate.taps, self.interpolate.offset, self.kernel_size
+        )
+        self.input_spec = keras.layers.InputSpec(ndim=3)
+
+    @property
+    def context(self):
+        reach = self.interpolate.prefilter_reach
+        return reach - self._first, reach + self._first + len(self._indices) - 1
+
+    def build(self, input_shape):
+        self.interpolate.build(input_shape)
+        self.kernel = self.add_weight(
+            name="kernel",
+            shape=(self.kernel_size, input_shape[-1], self.filters),
+            initializer=self.kernel_initializer,
+        )
+        self.bias = None
+        if self.use_bias:
+            self.bias = self.add_weight(
+                name="bias", shape=(self.filters,), initializer=self.bias_initializer
+            )
+
+    def call(self, inputs):
+        return self._plain(inputs) if self.form == "plain" else self._polyphase(inputs)
+
+    def _plain(self, x):
+        before = (self.kernel_size - 1) // 2
+        after = self.kernel_size - 1 - before
+        left, right = -(-before // self.factor), -(-after // self.factor)
+        v = self.interpolate(hold_ends(x, left, right))
+        v = v[:, left * self.factor - before : after - right * self.factor or None]
+        return _convolve(v, self.kernel, self.bias)[:, 0]
+
+    def _polyphase(self, x):
+        x_extended = self.interpolate.extend(x, -self._first, self._first + len(self._indices) - 1)
+        bias = None if self.bias is None else ops.tile(self.bias, (self.factor,))
+        y = _convolve(x_extended, self._folded_kernel(), bias)
+        # (batch, 1, time, phase * filters) -> (batch, time * phase, filters)
+        batch, time, _ = ops.shape(x)
+        return ops.reshape(y, (batch, time * self.factor, self.filters))
+
+    def _folded_kernel(self):
+        """Return W[tap, channel, phase * filters], the interpolator folded into the kernel."""
+        if self.interpolate.method == "learned":
+            channels = self.kernel.shape[1]
+            rows = ops.reshape(self.interpolate.phase_taps(channels), (-1, channels))
+            rows = ops.concatenate([rows, ops.zeros_like(rows[:1])], axis=0)
+            fold = ops.take(rows, self._indices, axis=0)
+            kernel = ops.einsum("iptc,tcf->icpf", fold, self.kernel)
+        else:
+            fold = np.append(self.interpolate.taps.ravel(), 0.0)[self._indices]
+            fold = ops.convert_to_tensor(fold, dtype=self.compute_dtype)
+            kernel = ops.einsum("ipt,tcf->icpf", fold, self.kernel)
+        taps, channels, factor, filters = kernel.shape
+        return ops.reshape(kernel, (taps, channels, factor * filters))
+
+    def compute_output_shape(self, input_shape):
+        batch, time, _ = input_shape
+        return batch, None if time is None else time * self.factor, self.filters
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "filters": self.filters,
+            "kernel_size": self.kernel_size,
+            "factor": self.factor,
+            "method": self.interpolate.method,
+            "grid": self.interpolate.grid,
+            "form": self.form,
+            "use_bias": self.use_bias,
+            "kernel_initializer": initializers.serialize(self.kernel_initializer),
+            "bias_initializer": initializers.serialize(self.bias_initializer),
+        }
+
+
+def _convolve(x, kernel, bias):
+    """Return (batch, 1, time, filters): TensorFlow fuses the bias into 2-D convolutions only."""
+    y = ops.conv(x[:, None], kernel[None], padding="valid")
+    return y if bias is None else y + bias

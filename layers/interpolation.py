@@ -1,0 +1,142 @@
+"""Interpolation as a periodically time-varying filter: its taps, in float64 NumPy.
+
+An interpolator by an integer factor r gives, from low-rate samples x[n],
+
+    v[n r + p] = sum over j of a[p, j] x[n + offset + j],    p = 0 ... r-1.
+
+On the aligned grid sample n sits on high-rate sample n r; on the half-pixel grid it sits in the
+middle of the r samples n r ... n r + r - 1. The cubic spline is the one method of two steps: the
+taps here are those of the B-spline, which acts on x filtered by `spline_prefilter()`.
+"""
+
+import numpy as np
+
+from tonezoo.layers.checks import one_of
+
+GRIDS = ("half_pixel", "aligned")
+
+DEFAULT_GRIDS = {
+    "nearest": "half_pixel",
+    "linear": "half_pixel",
+    "cubic": "aligned",
+    "sinc": "aligned",
+    "stretch": "aligned",
+    "learned": "aligned",
+}
+
+ALIGNED_ONLY = ("stretch", "learned")
+
+# ASSUMED: no source fixes the windowed sinc. Eight zero crossings a side, and the Kaiser window
+# whose stop band lies 54 dB down, the default of scipy.signal.resample_poly.
+SINC_ZERO_CROSSINGS = 8
+SINC_KAISER_BETA = 5.0
+
+
+def _nearest(u):
+    return ((u > -0.5) & (u <= 0.5)).astype(np.float64)  # a tie goes to the earlier sample
+
+
+def _linear(u):
+    return np.maximum(0.0, 1.0 - np.abs(u))
+
+
+def _cubic_b_spline(u):
+    u = np.abs(u)
+    return np.where(u < 1, 2 / 3 - u**2 + u**3 / 2, np.maximum(0.0, 2.0 - u) ** 3 / 6)
+
+
+def _kaiser_sinc(u):
+    inside = np.maximum(0.0, 1.0 - (u / SINC_ZERO_CROSSINGS) ** 2)
+    window = np.i0(SINC_KAISER_BETA * np.sqrt(inside)) / np.i0(SINC_KAISER_BETA)
+    values = np.where(inside > 0, np.sinc(u) * window, 0.0)
+    return np.where(np.abs(values) < 1e-15, 0.0, values)  # sin(pi n) is not exactly 0 in floats
+
+
+def _stretch(u):
+    return (u == 0).astype(np.float64)
+
+
+# Basis function of the distance u, in low-rate samples, and the half-width of its support.
+_BASES = {
+    "nearest": (_nearest, 1),
+    "linear": (_linear, 1),
+    "cubic": (_cubic_b_spline, 2),
+    "sinc": (_kaiser_sinc, SINC_ZERO_CROSSINGS),
+    "stretch": (_stretch, 1),
+    "learned": (_linear, 1),  # where its weights start
+}
+
+
+def resolve_grid(method, grid):
+    """Return the grid of `method`, its default for None; raise ValueError if it has no such."""
+    one_of("method", method, DEFAULT_GRIDS)
+    if grid is None:
+        return DEFAULT_GRIDS[method]
+    one_of("grid", grid, GRIDS)
+    if method in ALIGNED_ONLY and grid != "aligned":
+        raise ValueError(
+            f"method={method!r} keeps the input samples, so it exists on the aligned grid only. "
+            f"Received: grid={grid!r}; leave it out or pass grid='aligned'"
+        )
+    return grid
+
+
+def interpolation_taps(method, factor, grid=None):
+    """Return the taps a[phase, tap] and the offset of the first, in low-rate samples.
+
+    Taps that are zero in every phase are left out. Every phase of every method but stretch sums
+    to 1; "cubic" gives the B-spline (see `spline_prefilter`), "learned" its initial taps.
+
+    >>> taps, offset = interpolation_taps("linear", 2, "half_pixel")
+    >>> print(taps, offset)
+    [[0.25 0.75 0.  ]
+     [0.   0.75 0.25]] -1
+    """
+    grid = resolve_grid(method, grid)
+    basis, half_width = _BASES[method]
+    phase = np.arange(factor)
+    position = phase / factor if grid == "aligned" else (phase + 0.5) / factor - 0.5
+    sample = np.arange(-half_width, half_width + 1)
+    taps = basis(position[:, None] - sample[None, :])
+    if method == "sinc":
+        taps /= taps.sum(axis=1, keepdims=True)
+    used = np.flatnonzero(taps.any(axis=0))
+    return taps[:, used[0] : used[-1] + 1], int(sample[used[0]])
+
+
+def spline_prefilter():
+    """Return the symmetric filter that turns samples into cubic B-spline coefficients.
+
+    It is the inverse of (1/6, 4/6, 1/6): sqrt(3) z^|k| with the pole z = sqrt(3) - 2, cut off
+    below 1e-9 and scaled to a sum of 1, so that a constant stays what it is.
+
+    >>> taps = spline_prefilter()
+    >>> print(len(taps), taps[16:19].round(4))
+    33 [ 1.7321 -0.4641  0.1244]
+    """
+    pole = np.sqrt(3.0) - 2.0
+    reach = int(np.log(1e-9 / np.sqrt(3.0)) / np.log(-pole))
+    taps = pole ** np.abs(np.arange(-reach, reach + 1))
+    return taps / taps.sum()
+
+
+def polyphase_indices(taps, offset, kernel_size):
+    """Return where each tap of "interpolate, then convolve" comes from, at the low rate.
+
+    With a kernel w of `kernel_size` taps, (kernel_size - 1) // 2 of them before the sample,
+
+        y[n r + p] = sum over t of w[t] v[n r + p + t - (kernel_size - 1) // 2]
+                   = sum over i and t of M[i, p, t] w[t] x[n + first + i],
+        M[i, p, t] = append(taps.ravel(), 0)[index[i, p, t]].
+
+    Returns `index` and `first`.
+    """
+    factor, num_taps = taps.shape
+    shift = np.arange(factor)[:, None] + np.arange(kernel_size) - (kernel_size - 1) // 2
+    low, phase = np.divmod(shift, factor)
+    sample = np.arange(low.min() + offset, low.max() + offset + num_taps)
+    tap = sample[:, None, None] - low - offset
+    inside = (tap >= 0) & (tap < num_taps)
+    index = np.where(inside, phase * num_taps + tap, taps.size)
+    used = np.flatnonzero(np.append(taps.ravel(), 0.0)[index].any(axis=(1, 2)))
+    return index[used[0] : used[-1] + 1], int(sample[used[0]])

@@ -1,0 +1,13 @@
+"""Extension of signals (batch, time, channels) beyond their ends."""
+
+from keras import ops
+
+
+def hold_ends(x, left, right):
+    """Extend `x` in time by `left` copies of its first and `right` copies of its last sample."""
+    parts = [x]
+    if left:
+        parts.insert(0, ops.repeat(x[:, :1], left, axis=1))
+    if right:
+        parts.append(ops.repeat(x[:, -1:], right, axis=1))
+    return ops.concatenate(parts, axis=1) if len(parts) > 1 else x

@@ -1,0 +1,169 @@
+"""Keras callbacks of the runner: stop, save, log, show progress."""
+
+import math
+import time
+from collections.abc import Callable
+
+import keras
+
+from tonezoo.recipes.experiment import Phase
+
+
+class StopOnNonFinite(keras.callbacks.Callback):
+    """Ends training at the first loss or gradient norm that is not finite, before it is saved.
+
+    Args:
+        phase_name: named in the message.
+        step: steps done before.
+
+    Raises:
+        ValueError: names the step and the term.
+    """
+
+    def __init__(self, phase_name: str, step: int):
+        super().__init__()
+        self.phase_name = phase_name
+        self.step = step
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.step += 1
+        for term, value in (logs or {}).items():
+            if not math.isfinite(float(value)):
+                raise ValueError(
+                    f"{term} became {float(value)} at step {self.step} of the {self.phase_name} "
+                    "phase. The last good checkpoint is kept; resume it with a lower "
+                    "learning_rate or loss weight in a new run."
+                )
+
+
+class PeriodicCheckpoint(keras.callbacks.Callback):
+    """Counts steps and saves every `interval` of them and at each epoch's end.
+
+    Args:
+        interval: steps between checkpoints.
+        step: steps done before.
+        save: called with the steps done.
+    """
+
+    def __init__(self, interval: int, step: int, save: Callable[[int], None]):
+        super().__init__()
+        self.interval = interval
+        self.step = step
+        self.save = save
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.step += 1
+        if self.step % self.interval == 0:
+            self.save(self.step)
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.save(self.step)
+
+
+class StopOnRequest(keras.callbacks.Callback):
+    """Ends training after the step in which Ctrl-C was pressed or the time ran out.
+
+    Args:
+        interrupted: tells whether Ctrl-C was pressed.
+        deadline: on the clock of time.monotonic, or None.
+    """
+
+    def __init__(self, interrupted: Callable[[], bool], deadline: float | None):
+        super().__init__()
+        self.interrupted = interrupted
+        self.deadline = deadline
+        self.requested = False
+
+    def on_train_batch_end(self, batch, logs=None):
+        late = self.deadline is not None and time.monotonic() >= self.deadline
+        if late or self.interrupted():
+            self.requested = True
+            self.model.stop_training = True
+
+
+class EpochLog(keras.callbacks.Callback):
+    """Writes each epoch's figures, and audio and spectrograms of the same clips, to the run's folder.
+
+    Args:
+        folder: the run's `RunFolder`.
+        phase_index: index of the phase.
+        phase: the phase.
+        counter: callback whose `step` counts the phase's steps.
+        preview: called with a `tf.summary` step to write audio and images.
+    """
+
+    def __init__(self, folder, phase_index: int, phase: Phase, counter, preview):
+        super().__init__()
+        self.folder = folder
+        self.phase_index = phase_index
+        self.phase = phase
+        self.counter = counter
+        self.preview = preview
+        self.previews = phase is not None and phase.name == "generator"
+
+    def on_epoch_end(self, epoch, logs=None):
+        import tensorflow as tf
+
+        step = self.counter.step
+        figures = {name: float(value) for name, value in (logs or {}).items()}
+        self.folder.append_log(self.phase_index, self.phase.name, step, figures)
+        with self.folder.summary_writer().as_default():
+            for name, value in figures.items():
+                tf.summary.scalar(f"{self.phase.name}/{name}", value, step=step)
+            if self.previews:
+                self.preview(self.model, step)
+
+
+class Progress(keras.callbacks.Callback):
+    """A progress bar of a phase with its loss and the time left; a line an epoch without a terminal.
+
+    Args:
+        phase: the phase.
+        step: steps done before.
+        deadline: on the clock of time.monotonic, or None.
+    """
+
+    def __init__(self, phase: Phase, step: int, deadline: float | None):
+        super().__init__()
+        self.phase = phase
+        self.step = step
+        self.deadline = deadline
+        self.bar = None
+
+    def on_train_begin(self, logs=None):
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+        self.console = Console(stderr=True)
+        self.bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.completed:.0f}/{task.total:.0f}"),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[loss]}"),
+            console=self.console,
+            disable=not self.console.is_terminal,
+        )
+        self.bar.start()
+        self.task = self.bar.add_task(
+            self.phase.name, completed=self.step, total=self.phase.steps, loss=""
+        )
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.step += 1
+        loss = f"loss {float(logs['loss']):.3g}"
+        if self.deadline is not None:
+            loss += f", {max(0.0, self.deadline - time.monotonic()):.0f} s until the limit"
+        self.bar.update(self.task, completed=self.step, loss=loss)
+
+    def on_epoch_end(self, epoch, logs=None):
+        if not self.console.is_terminal:
+            figures = ", ".join(f"{name} {float(value):.3g}" for name, value in logs.items())
+            self.console.print(
+                f"{self.phase.name} epoch {epoch + 1}, step {self.step}: {figures}",
+                soft_wrap=True,
+                highlight=False,
+            )
+
+    def on_train_end(self, logs=None):
+        self.bar.stop()

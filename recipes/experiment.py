@@ -1,0 +1,130 @@
+"""A training run as data: networks, optimizers and phases, and the checkpoint of all their state."""
+
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tonezoo.files import atomic_path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Phase:
+    """One `model.fit` of a run.
+
+    Attributes:
+        name: shown in progress and logs.
+        model: compiled Keras model.
+        steps_per_epoch: steps of an epoch.
+        epochs: length of the phase.
+        time_share: largest part of the run's time limit that may have passed when it ends.
+        dataset: from a first step to batches; batch k depends on k and a seed alone, so that a run
+            goes on anywhere.
+    """
+
+    name: str
+    model: Any
+    steps_per_epoch: int
+    epochs: int
+    time_share: float
+    dataset: Callable[[int], Any]
+
+    @property
+    def steps(self) -> int:
+        return self.steps_per_epoch * self.epochs
+
+
+@dataclass(frozen=True, kw_only=True)
+class Experiment:
+    """Everything that a run trains, in the order of its phases.
+
+    Attributes:
+        phases: trained one after the other.
+        networks: by name; the checkpoint holds their weights and random states.
+        optimizers: of all phases, built.
+        options: the configuration, as JSON values.
+        data_fingerprint: of the training data, checked when a run goes on.
+    """
+
+    phases: list[Phase]
+    networks: dict[str, Any]
+    optimizers: list[Any]
+    options: dict[str, Any]
+    data_fingerprint: str
+
+    def state(self) -> dict[str, Any]:
+        """Returns every variable that training changes, by a name that is stable between processes."""
+        variables = {}
+        for name, network in self.networks.items():
+            # `variables`, not `weights`: the states of the dropout layers' seed generators count.
+            for index, variable in enumerate(network.variables):
+                variables[f"{name}/{index}"] = variable
+        for number, optimizer in enumerate(self.optimizers):
+            for index, variable in enumerate(optimizer.variables):
+                variables[f"optimizer_{number}/{index}"] = variable
+        return variables
+
+
+@dataclass(frozen=True, kw_only=True)
+class Position:
+    """Where a run is: a phase by its index, and the steps done in it."""
+
+    phase: int = 0
+    step: int = 0
+
+
+@dataclass(frozen=True)
+class CheckpointFile:
+    """The state of a run in one .npz file, which is either complete or the one before.
+
+    Attributes:
+        path: the file.
+    """
+
+    path: Path
+
+    def save(self, experiment: Experiment, position: Position) -> None:
+        """Writes all variables of the experiment and its position, then takes the file's name."""
+        arrays = {name: np.asarray(value) for name, value in experiment.state().items()}
+        header = json.dumps(
+            {"phase": position.phase, "step": position.step, "data": experiment.data_fingerprint}
+        )
+        with atomic_path(self.path) as temporary, open(temporary, "wb") as file:
+            np.savez(file, header=np.array(header), **arrays)
+            file.flush()
+            os.fsync(file.fileno())
+
+    def restore(self, experiment: Experiment) -> Position:
+        """Assigns the saved values to the experiment's variables; returns the saved position.
+
+        Raises:
+            ValueError: the file is not a checkpoint of these networks, or of this data.
+        """
+        with np.load(self.path) as saved:
+            header = json.loads(str(saved["header"]))
+            if header["data"] != experiment.data_fingerprint:
+                raise ValueError(
+                    f"{self.path.parent} was trained on other data than given now. Resume with the "
+                    "same --data and --hold-out, or start a new run."
+                )
+            assign_state(experiment.state(), saved, self.path)
+        return Position(phase=header["phase"], step=header["step"])
+
+
+def assign_state(variables: dict[str, Any], saved, path: Path) -> None:
+    """Assigns arrays of a checkpoint to variables of the same names.
+
+    Raises:
+        ValueError: a variable is missing in the checkpoint, or has another shape there.
+    """
+    for name, variable in variables.items():
+        if name not in saved or saved[name].shape != tuple(variable.shape):
+            raise ValueError(
+                f"{path} does not fit the networks of this configuration (at {name}). "
+                "Use the recipe and settings it was trained with."
+            )
+        variable.assign(saved[name])

@@ -1,0 +1,25 @@
+"""A MU-GAN of 42 thousand parameters for tests and for `make demo`: every part runs, in seconds.
+
+    tonezoo train mu_gan_tiny --max-minutes 1 --run runs/tiny
+
+Data: any folder of audio, or without --data the embedded procedural corpus. Expect little of it.
+"""
+
+from tonezoo.recipes import super_resolution
+
+CONFIG = super_resolution.Config(
+    preset="tiny",
+    networks="tiny",
+    layout="folder",
+    segment_samples=2048,
+    batch_size=8,
+    epochs=20,
+    autoencoder_epochs=2,
+    learning_rate=1e-3,
+    dropout=0.05,
+    spectral=0.1,
+)
+dataset = super_resolution.dataset
+build = super_resolution.build
+generator = super_resolution.generator
+preview = super_resolution.preview

@@ -1,0 +1,53 @@
+"""Audio and spectrograms of the same clips for TensorBoard, epoch after epoch."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from tonezoo.analysis.spectrogram import FLOOR_DB, spectrogram_db
+from tonezoo.resampling import decimate
+
+PREVIEW_CLIPS = 3
+PREVIEW_S = 3
+
+
+class Preview:
+    """Writes low-rate input, output and target of a few clips as TensorBoard audio and images.
+
+    Args:
+        clips: name -> mono high-rate signal (time,).
+        ratio: upsampling ratio.
+        sample_rate_hz: rate of the clips.
+    """
+
+    def __init__(self, clips: Mapping[str, np.ndarray], *, ratio: int, sample_rate_hz: int):
+        longest = PREVIEW_S * sample_rate_hz // ratio * ratio
+        self.clips = {name: samples[:longest] for name, samples in clips.items()}
+        self.ratio = ratio
+        self.sample_rate_hz = sample_rate_hz
+
+    def __call__(self, model, step: int) -> None:
+        """Writes to the default `tf.summary` writer; `model` is called on (1, time, 1), low rate."""
+        import tensorflow as tf
+
+        for name, target in self.clips.items():
+            low = decimate(target, self.ratio)
+            output = np.asarray(model(low[None, :, None], training=False))[0, : len(target), 0]
+            panels = [
+                self._picture(signal) for signal in (np.repeat(low, self.ratio), output, target)
+            ]
+            tf.summary.image(
+                f"{name} (input, output, target)", np.concatenate(panels, axis=1)[None], step=step
+            )
+            for kind, signal in (("output", output), ("target", target)):
+                tf.summary.audio(
+                    f"{name} {kind}",
+                    np.clip(signal, -1, 1)[None, :, None],
+                    sample_rate=self.sample_rate_hz,
+                    step=step,
+                )
+
+    def _picture(self, signal: np.ndarray) -> np.ndarray:
+        """Returns a grey-scale spectrogram (height, width, 1) in 0..1, low frequencies below."""
+        grey = 1 - spectrogram_db(signal)[::-1] / FLOOR_DB
+        return np.pad(grey, ((0, 0), (0, 4)), constant_values=1.0)[:, :, None]

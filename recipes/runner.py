@@ -1,0 +1,240 @@
+"""Runs an experiment: devices, phases, checkpoints, resuming, and stopping for a reason."""
+
+import contextlib
+import signal
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+import tensorflow as tf
+
+from tonezoo.recipes import load_recipe
+from tonezoo.recipes.callbacks import (
+    EpochLog,
+    PeriodicCheckpoint,
+    Progress,
+    StopOnNonFinite,
+    StopOnRequest,
+)
+from tonezoo.recipes.config import override
+from tonezoo.recipes.experiment import CheckpointFile, Experiment, Position
+from tonezoo.recipes.layouts import find_clips
+from tonezoo.recipes.runs import RunFolder
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingRequest:
+    """What `tonezoo train` asks for.
+
+    Attributes:
+        recipe: name of the recipe.
+        run: folder of the run.
+        data: folder of audio, or None for the embedded procedural corpus.
+        hold_out: patterns of speakers or files that stay out of training.
+        settings: "key=value" overrides of the recipe's configuration.
+        max_minutes: time limit of this call, or None.
+        resume: True to go on from the last checkpoint of `run`.
+    """
+
+    recipe: str
+    run: Path
+    data: Path | None = None
+    hold_out: tuple[str, ...] = ()
+    settings: tuple[str, ...] = ()
+    max_minutes: float | None = None
+    resume: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """How a training call ended.
+
+    Attributes:
+        run: the run's folder.
+        position: steps done.
+        interrupted: True if Ctrl-C ended it.
+    """
+
+    run: Path
+    position: Position
+    interrupted: bool
+
+
+def train(request: TrainingRequest, report: Callable[[str], None] = print) -> Outcome:
+    """Trains a recipe on all devices of the machine, from the start or from its last checkpoint.
+
+    Batches, dropout and initial weights derive from the configured seed and the step number, so a
+    run that was stopped anywhere and resumed takes the same steps as one that was not.
+
+    Args:
+        request: what to train, on what, where and for how long.
+        report: receives one-line messages: devices, skipped files, where the run goes on.
+
+    Raises:
+        ValueError: unknown recipe or setting, data that cannot be used, a run folder that holds
+            another run, or a loss or gradient that is not finite (the last good checkpoint stays).
+
+    Example:
+
+    >>> import tempfile
+    >>> outcome = train(
+    ...     TrainingRequest(
+    ...         recipe="mu_gan_tiny",
+    ...         run=Path(tempfile.mkdtemp()) / "run",
+    ...         settings=("epochs=1", "autoencoder_epochs=1", "steps_per_epoch=1"),
+    ...     ),
+    ...     report=lambda line: None,
+    ... )
+    >>> outcome.position
+    Position(phase=2, step=0)
+    """
+    started = time.monotonic()
+    recipe = load_recipe(request.recipe)
+    cfg = override(recipe.CONFIG, request.settings)
+    clips = find_training_clips(request, cfg.layout)
+    folder = RunFolder(request.run)
+    folder.open(request, cfg, clips)
+    if cfg.deterministic:
+        tf.config.experimental.enable_op_determinism()
+    source = recipe.dataset(cfg, clips, report)
+    strategy = all_devices()
+    replicas = strategy.num_replicas_in_sync
+    report(
+        f"{len(source.lengths)} clips, {len(source.high) / source.sample_rate_hz / 60:.1f} min of "
+        f"audio; {replicas} device(s), "
+        f"batch {cfg.batch_size} x {replicas} = {cfg.batch_size * replicas} patches a step"
+    )
+    keras.utils.set_random_seed(cfg.seed)
+    with strategy.scope():
+        experiment = recipe.build(cfg, source, replicas)
+        position = Position()
+        if folder.checkpoint.path.exists():
+            position = folder.checkpoint.restore(experiment)
+            report(f"Resuming {request.run} at {describe(experiment, position)}.")
+        folder.truncate_log(position)
+        deadline = None if request.max_minutes is None else 60 * request.max_minutes
+        session = Session(experiment, folder, cfg.checkpoint_steps, started, deadline)
+        return session.run(position, recipe.preview(cfg, clips))
+
+
+class Session:
+    """The phases of one training call, from a position to the end or to a reason to stop."""
+
+    def __init__(
+        self,
+        experiment: Experiment,
+        folder: RunFolder,
+        checkpoint_steps: int,
+        started: float,
+        seconds: float | None,
+    ):
+        self.experiment = experiment
+        self.folder = folder
+        self.checkpoint_steps = checkpoint_steps
+        self.started = started
+        self.seconds = seconds
+
+    def run(self, position: Position, preview) -> Outcome:
+        phases = self.experiment.phases
+        with interrupt_flag() as interrupted:
+            for index in range(position.phase, len(phases)):
+                first_step = position.step if index == position.phase else 0
+                steps = self._fit(index, first_step, interrupted, preview)
+                if interrupted():
+                    position = Position(phase=index, step=steps)
+                    break
+                position = Position(phase=index + 1)
+                self.folder.checkpoint.save(self.experiment, position)
+        return Outcome(
+            run=self.folder.path, position=position, interrupted=position.phase < len(phases)
+        )
+
+    def _fit(self, index: int, step: int, interrupted: Callable[[], bool], preview) -> int:
+        """Trains a phase from a step; returns the steps done in it when it ended or was stopped."""
+        phase = self.experiment.phases[index]
+        deadline = None if self.seconds is None else self.started + phase.time_share * self.seconds
+        checkpoint = PeriodicCheckpoint(
+            self.checkpoint_steps,
+            step,
+            lambda done: self.folder.checkpoint.save(
+                self.experiment, Position(phase=index, step=done)
+            ),
+        )
+        stop = StopOnRequest(interrupted, deadline)
+        callbacks = [
+            StopOnNonFinite(phase.name, step),
+            checkpoint,
+            EpochLog(self.folder, index, phase, checkpoint, preview),
+            Progress(phase, step, deadline),
+            stop,
+        ]
+        for begin, end in epoch_ranges(step, phase):
+            phase.model.fit(
+                phase.dataset(begin),
+                steps_per_epoch=min(end - begin, phase.steps_per_epoch),
+                initial_epoch=begin // phase.steps_per_epoch,
+                epochs=end // phase.steps_per_epoch,
+                callbacks=callbacks,
+                shuffle=False,
+                verbose=0,
+            )
+            if stop.requested:
+                break
+        return checkpoint.step
+
+
+def epoch_ranges(step: int, phase) -> list[tuple[int, int]]:
+    """Returns the step ranges of the `fit` calls that take a phase from `step` to its end.
+
+    All epochs in one call, after one for the rest of an epoch that was left in its middle.
+    """
+    rest = -step % phase.steps_per_epoch
+    ranges = [(step, step + rest), (step + rest, phase.steps)]
+    return [(begin, end) for begin, end in ranges if begin < end]
+
+
+def find_training_clips(request: TrainingRequest, layout: str):
+    """Returns the clips of the request's data folder, or None for the procedural corpus."""
+    if request.data is not None:
+        return find_clips(request.data, layout=layout, hold_out=request.hold_out)
+    if request.hold_out:
+        raise ValueError("--hold-out needs --data: the embedded corpus has no speakers or files.")
+    return None
+
+
+def all_devices() -> tf.distribute.Strategy:
+    """Returns a MirroredStrategy over all GPUs, or over all logical CPUs where there is no GPU."""
+    devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
+    return tf.distribute.MirroredStrategy([device.name for device in devices])
+
+
+def describe(experiment: Experiment, position: Position) -> str:
+    """Returns a position in words."""
+    if position.phase == len(experiment.phases):
+        return "its end"
+    phase = experiment.phases[position.phase]
+    return f"step {position.step} of {phase.steps} of the {phase.name} phase"
+
+
+@contextlib.contextmanager
+def interrupt_flag():
+    """Yields a function that tells whether Ctrl-C was pressed; a second one interrupts at once."""
+    pressed: Sequence = []
+
+    def on_interrupt(number, frame):
+        if pressed:
+            raise KeyboardInterrupt
+        pressed.append(number)
+
+    try:
+        previous = signal.signal(signal.SIGINT, on_interrupt)
+    except ValueError:
+        # Only the main thread may set a handler; elsewhere Ctrl-C goes to whoever owns it.
+        yield lambda: False
+        return
+    try:
+        yield lambda: bool(pressed)
+    finally:
+        signal.signal(signal.SIGINT, previous)

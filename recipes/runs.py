@@ -1,0 +1,181 @@
+"""The folder of a training run: configuration, checkpoint, log, and the generator in it."""
+
+import json
+import os
+import subprocess
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+
+import tonezoo
+from tonezoo.files import atomic_path
+from tonezoo.recipes import load_recipe
+from tonezoo.recipes.experiment import CheckpointFile, Position, assign_state
+
+CONFIG_NAME = "config.json"
+CHECKPOINT_NAME = "checkpoint.npz"
+LOG_NAME = "log.jsonl"
+TENSORBOARD_NAME = "tensorboard"
+
+# A resumed run may be longer than it was to be; all else would make it another run.
+CHANGEABLE = {"epochs", "autoencoder_epochs", "checkpoint_steps", "cache_dir"}
+
+
+class RunFolder:
+    """A folder `runs/NAME` with config.json, checkpoint.npz, log.jsonl and tensorboard/.
+
+    Args:
+        path: the folder; it need not exist.
+    """
+
+    def __init__(self, path: str | os.PathLike):
+        self.path = Path(path)
+        self.checkpoint = CheckpointFile(self.path / CHECKPOINT_NAME)
+        self._writer = None
+
+    @property
+    def config(self) -> dict:
+        """The run's config.json: recipe, options, data, versions.
+
+        Raises:
+            ValueError: there is no run, or its configuration cannot be read.
+        """
+        path = self.path / CONFIG_NAME
+        try:
+            return json.loads(path.read_text())
+        except FileNotFoundError:
+            raise ValueError(
+                f"{self.path} is not a run: it has no {CONFIG_NAME}. `tonezoo train` makes one."
+            ) from None
+        except ValueError as error:
+            raise ValueError(f"{path} cannot be read as JSON: {error}.") from None
+
+    def open(self, request, cfg, clips) -> None:
+        """Creates the folder of a new run, or checks that a resumed one is the same.
+
+        Raises:
+            ValueError: a run is there and `resume` is not asked for, or it is of another recipe
+                or other settings; or the folder cannot be created.
+        """
+        description = {
+            "recipe": request.recipe,
+            "options": asdict(cfg),
+            "data": describe_data(request, clips),
+            "tonezoo": tonezoo.__version__,
+            "commit": current_commit(),
+        }
+        if not (self.path / CONFIG_NAME).exists():
+            if self.path.is_dir() and any(self.path.iterdir()):
+                raise ValueError(f"{self.path} holds other files. Choose an empty or new folder.")
+            with atomic_path(self.path / CONFIG_NAME) as temporary:
+                temporary.write_text(json.dumps(description, indent=2) + "\n")
+            return
+        if not request.resume:
+            raise ValueError(
+                f"{self.path} already holds a run. Pass --resume to go on with it, or choose "
+                "another folder."
+            )
+        self._check_same(description)
+
+    def _check_same(self, description: dict) -> None:
+        saved = self.config
+        if saved["recipe"] != description["recipe"]:
+            raise ValueError(
+                f"{self.path} is a run of recipe {saved['recipe']}, not {description['recipe']}. "
+                "Resume it with its own recipe, or choose another folder."
+            )
+        given = description["options"]
+        changed = [
+            f"{key} was {saved['options'].get(key)!r}, now {value!r}"
+            for key, value in given.items()
+            if key not in CHANGEABLE and saved["options"].get(key) != value
+        ]
+        if changed:
+            raise ValueError(
+                f"{self.path} was started with other settings: {'; '.join(changed)}. Resume it "
+                "with the same --ratio and --set options."
+            )
+
+    def append_log(self, phase: int, name: str, step: int, figures: dict[str, float]) -> None:
+        """Adds an epoch's figures to log.jsonl."""
+        line = {"phase": phase, "name": name, "step": step, **figures}
+        with open(self.path / LOG_NAME, "a") as file:
+            file.write(json.dumps(line) + "\n")
+
+    def read_log(self) -> list[dict]:
+        """Returns the lines of log.jsonl."""
+        path = self.path / LOG_NAME
+        if not path.exists():
+            return []
+        lines = []
+        for line in path.read_text().splitlines():
+            try:
+                lines.append(json.loads(line))
+            except ValueError:
+                break  # A killed process may leave half a line at the end.
+        return lines
+
+    def truncate_log(self, position: Position) -> None:
+        """Drops the epochs that a resumed run will do again."""
+        kept = [
+            line
+            for line in self.read_log()
+            if (line["phase"], line["step"]) <= (position.phase, position.step)
+        ]
+        with atomic_path(self.path / LOG_NAME) as temporary:
+            temporary.write_text("".join(json.dumps(line) + "\n" for line in kept))
+
+    def summary_writer(self):
+        """Returns the run's TensorBoard writer."""
+        import tensorflow as tf
+
+        if self._writer is None:
+            self._writer = tf.summary.create_file_writer(str(self.path / TENSORBOARD_NAME))
+        return self._writer
+
+    def configuration(self):
+        """Returns the run's recipe module and its configuration object."""
+        saved = self.config
+        recipe = load_recipe(saved["recipe"])
+        return recipe, type(recipe.CONFIG)(**saved["options"])
+
+    def generator(self):
+        """Returns the trained generator, a Keras model, from the last checkpoint.
+
+        Raises:
+            ValueError: no run, or no checkpoint in it yet.
+        """
+        recipe, cfg = self.configuration()
+        if not self.checkpoint.path.exists():
+            raise ValueError(f"{self.path} has no checkpoint yet. Train it further, with --resume.")
+        model = recipe.generator(cfg)
+        state = {f"generator/{index}": v for index, v in enumerate(model.variables)}
+        with np.load(self.checkpoint.path) as saved:
+            assign_state(state, saved, self.checkpoint.path)
+        return model
+
+
+def describe_data(request, clips) -> dict:
+    """Returns what config.json tells of the data: no absolute paths, so that a run can move."""
+    if clips is None:
+        return {"name": "procedural corpus", "hold_out": [], "train": [], "test": []}
+    return {
+        "name": clips.root.name,
+        "layout": clips.layout,
+        "hold_out": list(request.hold_out),
+        "train": [path.relative_to(clips.root).as_posix() for path in clips.train],
+        "test": [path.relative_to(clips.root).as_posix() for path in clips.test],
+    }
+
+
+def current_commit() -> str | None:
+    """Returns the commit of the source tree that is running, or None outside a checkout."""
+    source = Path(tonezoo.__file__).parent
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(source), "rev-parse", "HEAD"], capture_output=True, text=True
+        )
+    except OSError:
+        return None
+    return done.stdout.strip() or None

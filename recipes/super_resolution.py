@@ -1,0 +1,266 @@
+"""What the super-resolution recipes share: configuration, patches, networks and training phases."""
+
+import hashlib
+import math
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from tonezoo.recipes.experiment import Experiment, Phase
+
+DISCRIMINATOR_HALVINGS = 7
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """Options of a super-resolution run; the defaults are the paper's, or ASSUMED where it is silent.
+
+    Attributes:
+        model: registry name of the generator.
+        preset: its preset.
+        networks: preset of the discriminator and the autoencoder.
+        ratio: upsampling ratio R.
+        sample_rate_hz: rate of the target.
+        layout: how the data folder is split (see `tonezoo.recipes.layouts`).
+        segment_samples: patch length at the target rate, rounded down to what R and the networks
+            divide (8192 becomes 8064 at R = 6).
+        batch_size: patches per replica; the global batch is batch_size * replicas.
+        epochs: passes over as many patches as tile the data.
+        autoencoder_epochs: the same for the autoencoder, trained first where its feature is used.
+        steps_per_epoch: steps of an epoch in place of those that tile the data; None for these.
+        autoencoder_share: largest part of `--max-minutes` that the autoencoder may take.
+        learning_rate, beta_1, beta_2: of Adam, in every phase.
+        dropout: dropout rate of all networks; None for the presets' own.
+        l2, patch_rms, feature, classifier, adversarial, spectral: weights of the loss terms.
+        classifier_checkpoint: path of the authors' TF1 checkpoint, for the classifier term.
+        seed: of initial weights, dropout and batches.
+        deterministic: True for bit-identical repetition on one machine, somewhat slower.
+        cache_dir: folder for the decoded audio; None to keep it in memory.
+        checkpoint_steps: steps between checkpoints; one is written after each epoch in any case.
+    """
+
+    model: str = "mu_gan"
+    preset: str = "l8"
+    networks: str = "full"
+    ratio: int = 4
+    sample_rate_hz: int = 16_000
+    layout: str = "auto"
+    segment_samples: int = 8192
+    batch_size: int = 32
+    epochs: int = 400
+    autoencoder_epochs: int = 50
+    steps_per_epoch: int | None = None
+    autoencoder_share: float = 0.15
+    learning_rate: float = 1e-4
+    beta_1: float = 0.9
+    beta_2: float = 0.999
+    dropout: float | None = None
+    l2: float = 1.0
+    patch_rms: float = 0.0
+    feature: float = 1.0
+    classifier: float = 0.0
+    adversarial: float = 1e-3
+    spectral: float = 0.0
+    classifier_checkpoint: str | None = None
+    seed: int = 0
+    deterministic: bool = False
+    cache_dir: str | None = None
+    checkpoint_steps: int = 500
+
+    @property
+    def loss_weights(self) -> dict[str, float]:
+        from tonezoo.super_resolution_training import LOSS_TERMS
+
+        return {term: getattr(self, term) for term in LOSS_TERMS}
+
+
+def dataset(cfg: Config, clips, report=print):
+    """Returns the patch source of the training clips.
+
+    Args:
+        clips: `tonezoo.recipes.layouts.Clips`, or None for the embedded procedural corpus.
+        report: called with a line for each file that is skipped.
+    """
+    from tonezoo.recipes import corpus, data
+
+    if clips is None:
+        arrays = corpus.procedural_corpus(seed=cfg.seed, sample_rate_hz=cfg.sample_rate_hz)
+        return data.prepare_arrays(arrays, sample_rate_hz=cfg.sample_rate_hz, ratio=cfg.ratio)
+    return data.prepare(
+        clips.train,
+        sample_rate_hz=cfg.sample_rate_hz,
+        ratio=cfg.ratio,
+        cache_dir=None if cfg.cache_dir is None else Path(cfg.cache_dir),
+        report=report,
+    )
+
+
+def generator(cfg: Config):
+    """Returns the generator of a configuration, built."""
+    from tonezoo.registry import create_model
+
+    model = create_model(
+        cfg.model,
+        preset=cfg.preset,
+        ratio=cfg.ratio,
+        sample_rate_hz=cfg.sample_rate_hz,
+        **dropout_option(cfg),
+    )
+    model.build((None, None, 1))
+    return model
+
+
+def build(cfg: Config, source, replicas: int) -> Experiment:
+    """Returns the networks, optimizers and phases of a run; call it inside the strategy's scope."""
+    import keras
+
+    from tonezoo.super_resolution_training import SuperResolutionTrainer
+
+    def adam():
+        return keras.optimizers.Adam(cfg.learning_rate, beta_1=cfg.beta_1, beta_2=cfg.beta_2)
+
+    network = generator(cfg)
+    segment_samples = patch_samples(cfg, network.levels)
+    helpers = helper_networks(cfg, segment_samples)
+    batch_size = cfg.batch_size * replicas
+    tiling_steps = math.ceil(source.patch_count(segment_samples) / batch_size)
+    steps = cfg.steps_per_epoch or tiling_steps
+
+    def batches(seed: int):
+        return lambda start_step: source.batches(
+            segment_samples=segment_samples,
+            batch_size=batch_size,
+            seed=seed,
+            start_step=start_step,
+        )
+
+    phases = []
+    if "autoencoder" in helpers:
+        autoencoder = helpers["autoencoder"]
+        autoencoder.compile(optimizer=adam(), loss=keras.losses.MeanSquaredError())
+        autoencoder.optimizer.build(autoencoder.trainable_variables)
+        high_rate = batches(cfg.seed + 1)
+        phases.append(
+            Phase(
+                name="autoencoder",
+                model=autoencoder,
+                steps_per_epoch=steps,
+                epochs=cfg.autoencoder_epochs,
+                time_share=cfg.autoencoder_share,
+                dataset=lambda start_step: high_rate(start_step).map(lambda _, high: (high, high)),
+            )
+        )
+    trainer = SuperResolutionTrainer(network, loss_weights=cfg.loss_weights, **helpers)
+    trainer.compile(adam(), adam() if "discriminator" in helpers else None)
+    phases.append(
+        Phase(
+            name="generator",
+            model=trainer,
+            steps_per_epoch=steps,
+            epochs=cfg.epochs,
+            time_share=1.0,
+            dataset=batches(cfg.seed),
+        )
+    )
+    optimizers = [phase.model.optimizer for phase in phases]
+    if trainer.discriminator_optimizer is not None:
+        optimizers.append(trainer.discriminator_optimizer)
+    return Experiment(
+        phases=phases,
+        networks={"generator": network, **helpers},
+        optimizers=optimizers,
+        options=asdict(cfg),
+        data_fingerprint=fingerprint(source),
+    )
+
+
+def fingerprint(source) -> str:
+    """Returns a short hash of the training data: clip lengths and a sample of the signal."""
+    digest = hashlib.sha256(source.lengths.tobytes())
+    digest.update(np.ascontiguousarray(source.low[::97]).tobytes())
+    return digest.hexdigest()[:16]
+
+
+def preview(cfg: Config, clips):
+    """Returns the `Preview` of a few clips that are not trained on.
+
+    These are test clips, or other procedural clips where the embedded corpus is used; a folder of
+    which nothing is held out has none.
+    """
+    from tonezoo.recipes import corpus
+    from tonezoo.recipes.clips import read_clips
+    from tonezoo.recipes.preview import PREVIEW_CLIPS, Preview
+
+    if clips is None:
+        arrays = corpus.procedural_corpus(
+            seed=cfg.seed + 1, clips=PREVIEW_CLIPS, sample_rate_hz=cfg.sample_rate_hz
+        )
+    else:
+        arrays = read_clips(
+            clips.test[:PREVIEW_CLIPS],
+            root=clips.root,
+            sample_rate_hz=cfg.sample_rate_hz,
+            ratio=cfg.ratio,
+        )
+    return Preview(arrays, ratio=cfg.ratio, sample_rate_hz=cfg.sample_rate_hz)
+
+
+def patch_samples(cfg: Config, levels: int) -> int:
+    """Returns the patch length: at most cfg.segment_samples, divisible by R and all halvings.
+
+    Raises:
+        ValueError: segment_samples is shorter than the shortest patch possible.
+
+    Example:
+
+    >>> patch_samples(Config(ratio=6), levels=4)
+    8064
+    """
+    multiple = math.lcm(2 ** max(levels, DISCRIMINATOR_HALVINGS), cfg.ratio)
+    if cfg.segment_samples < multiple:
+        raise ValueError(
+            f"segment_samples must be at least {multiple} at ratio {cfg.ratio}, "
+            f"but is {cfg.segment_samples}."
+        )
+    return cfg.segment_samples // multiple * multiple
+
+
+def helper_networks(cfg: Config, segment_samples: int) -> dict:
+    """Returns the networks that the loss terms of a configuration need, built."""
+    from tonezoo.registry import create_model
+
+    helpers = {}
+    if cfg.feature:
+        helpers["autoencoder"] = create_model(
+            "mu_gan_autoencoder", preset=cfg.networks, **dropout_option(cfg)
+        )
+        helpers["autoencoder"].build((None, None, 1))
+    if cfg.adversarial:
+        helpers["discriminator"] = create_model(
+            "mu_gan_discriminator",
+            preset=cfg.networks,
+            segment_samples=segment_samples,
+            **dropout_option(cfg),
+        )
+        helpers["discriminator"].build((None, segment_samples, 1))
+    if cfg.classifier:
+        helpers["classifier"] = load_classifier(cfg)
+    return helpers
+
+
+def load_classifier(cfg: Config):
+    from tonezoo.classifier_loss import ClassifierFeatureLoss
+
+    if cfg.classifier_checkpoint is None:
+        raise ValueError(
+            "The classifier loss needs pretrained weights: --set classifier_checkpoint=PATH of the "
+            "authors' TF1 checkpoint (models/loss_model.ckpt of their repository)."
+        )
+    loss = ClassifierFeatureLoss()
+    loss.load_tf1_checkpoint(cfg.classifier_checkpoint)
+    return loss
+
+
+def dropout_option(cfg: Config) -> dict:
+    return {} if cfg.dropout is None else {"dropout": cfg.dropout}

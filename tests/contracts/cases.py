@@ -1,0 +1,167 @@
+"""Every public layer and model, declared once, in tiny configurations; runs on any Keras backend."""
+
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+
+from tonezoo import audio_unet, layers, mu_gan
+
+METHODS = ("nearest", "linear", "cubic", "sinc", "stretch", "learned")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """One configuration of a layer or model, on which all contracts are checked.
+
+    Attributes:
+        name: unique; it names the test.
+        make: builds the layer, without variables yet.
+        channels: input channels.
+        time: input length of the contracts that need but one.
+        output_length: output length as a function of the input's; None if the output has no time.
+        accepted: further input lengths that it takes.
+        refused: input lengths that it answers with a ValueError.
+    """
+
+    name: str
+    make: Callable[[], keras.layers.Layer]
+    channels: int = 3
+    time: int = 12
+    output_length: Callable[[int], int] | None
+    accepted: tuple[int, ...] = (1, 7)
+    refused: tuple[int, ...] = (0,)
+
+    def sample(self, time: int | None = None) -> np.ndarray:
+        """Returns normal noise (2, time, channels), the same in every process."""
+        shape = (2, self.time if time is None else time, self.channels)
+        return self._random().standard_normal(shape).astype("float32")
+
+    def built(self) -> keras.layers.Layer:
+        """Returns the layer with its variables, moved off the zeros and ones that they start at."""
+        keras.utils.set_random_seed(0)
+        layer = self.make()
+        layer.build((None, self.time, self.channels))
+        random = self._random()
+        for variable in layer.weights:
+            noise = random.normal(0, 0.05, variable.shape)
+            # Moving variances have to stay positive.
+            variable.assign_add(noise if variable.trainable else abs(noise))
+        return layer
+
+    def _random(self) -> np.random.Generator:
+        return np.random.default_rng(zlib.crc32(self.name.encode()))
+
+
+def times(factor: int) -> Callable[[int], int]:
+    return lambda time: time * factor
+
+
+def divided_by(factor: int) -> Callable[[int], int]:
+    return lambda time: -(-time // factor)
+
+
+LAYERS = [
+    *(
+        Case(
+            name=f"Interpolate1D-{method}",
+            make=lambda method=method: layers.Interpolate1D(3, method),
+            output_length=times(3),
+        )
+        for method in METHODS
+    ),
+    *(
+        Case(
+            name=f"InterpolatedConv1D-{method}-{form}",
+            make=lambda method=method, form=form: layers.InterpolatedConv1D(
+                2, 5, 3, method, form=form
+            ),
+            output_length=times(3),
+        )
+        for method in METHODS
+        for form in ("plain", "polyphase")
+    ),
+    Case(
+        name="TransposedConv1D-same",
+        make=lambda: layers.TransposedConv1D(2, 9, 3),
+        output_length=times(3),
+    ),
+    Case(
+        name="TransposedConv1D-same-gaps",
+        make=lambda: layers.TransposedConv1D(2, 2, 3),
+        output_length=times(3),
+    ),
+    Case(
+        name="TransposedConv1D-valid",
+        make=lambda: layers.TransposedConv1D(2, 5, 3, padding="valid"),
+        output_length=lambda time: 3 * (time - 1) + 5,
+    ),
+    Case(
+        name="Subpixel1D",
+        make=lambda: layers.Subpixel1D(3),
+        output_length=times(3),
+        channels=6,
+        refused=(),
+    ),
+    Case(
+        name="SubpixelConv1D",
+        make=lambda: layers.SubpixelConv1D(2, 3, 3),
+        output_length=times(3),
+    ),
+    Case(name="Superpixel1D", make=lambda: layers.Superpixel1D(3), output_length=divided_by(3)),
+    Case(name="MultiscaleConv1D", make=lambda: layers.MultiscaleConv1D(8), output_length=times(1)),
+    Case(
+        name="MultiscaleConv1D-strided",
+        make=lambda: layers.MultiscaleConv1D(4, (3, 4), (1, 1), strides=2),
+        output_length=divided_by(2),
+    ),
+    *(
+        Case(
+            name=f"PhaseShuffle1D-{per}",
+            make=lambda per=per: layers.PhaseShuffle1D(2, per, seed=1),
+            output_length=times(1),
+        )
+        for per in ("batch", "example", "channel")
+    ),
+]
+
+MODELS = [
+    *(
+        Case(
+            name=f"MuGanGenerator-{downsampling}",
+            make=lambda downsampling=downsampling: mu_gan.MuGanGenerator(
+                down_filters=(8, 8), up_filters=(16, 8), ratio=3, downsampling=downsampling
+            ),
+            channels=1,
+            output_length=times(3),
+        )
+        for downsampling in mu_gan.DOWNSAMPLING
+    ),
+    Case(
+        name="MuGanAutoencoder",
+        make=lambda: mu_gan.MuGanAutoencoder(down_filters=(8, 8), up_filters=(16, 8)),
+        channels=1,
+        output_length=times(1),
+    ),
+    Case(
+        name="MuGanDiscriminator",
+        make=lambda: mu_gan.MuGanDiscriminator(
+            segment_samples=16, stem_filters=8, block_filters=(8, 16), dense_units=4
+        ),
+        channels=1,
+        time=16,
+        output_length=None,
+        accepted=(),
+        refused=(0, 1, 15, 32),
+    ),
+    Case(
+        name="AudioUnet",
+        make=lambda: audio_unet.AudioUnet(filters=(4, 8), kernel_sizes=(9, 5), ratio=3),
+        channels=1,
+        output_length=times(3),
+    ),
+]
+
+CASES = LAYERS + MODELS

@@ -1,0 +1,5 @@
+"""`python -m tonezoo` is the command `tonezoo`."""
+
+from tonezoo.cli import main
+
+main()

@@ -1,0 +1,161 @@
+"""Audio U-net of Kuleshov et al., the baseline of the MU-GAN paper.
+
+Source: V. Kuleshov, S. Z. Enam, S. Ermon, "Audio Super-Resolution using Neural Nets" (ICLR 2017
+workshop), and the widths of its published code.
+"""
+
+import keras
+from keras import layers, ops
+
+from tonezoo.layers import Subpixel1D
+from tonezoo.mu_gan import scaled
+from tonezoo.super_resolution import SuperResolutionModel
+
+BOTTLENECK_KERNEL_SIZE = 9
+FINAL_KERNEL_SIZE = 9
+
+
+@keras.saving.register_keras_serializable(package="tonezoo")
+class AudioUnet(SuperResolutionModel):
+    """U-net of strided convolutions and subpixel upsampling that corrects the spline of a waveform.
+
+    L strided convolutions with LeakyReLU(0.2); a strided bottleneck with dropout and LeakyReLU; L
+    times convolution, dropout, ReLU, subpixel and the downsampling features of that resolution;
+    a convolution to two channels, their shuffle to one, and the spline added. No batch norm.
+
+    Args:
+        filters: filters of the L downsampling convolutions; the bottleneck has the last one's, the
+            upsampling convolutions twice as many each.
+        kernel_sizes: lengths of the L convolutions, the same on the way up.
+        ratio: upsampling ratio R, 2 or more.
+        dropout: dropout rate of the bottleneck and the upsampling convolutions.
+        sample_rate_hz: rate of the output.
+
+    Inputs: `waveform` (batch, time, 1), low rate, any time of at least 1; optional `lengths`
+    (batch,). Output: (batch, ratio * time, 1).
+
+    Raises:
+        ValueError: as many kernel sizes as filters are not given.
+
+    Example:
+
+    >>> import numpy as np
+    >>> unet = AudioUnet(filters=(4, 8), kernel_sizes=(9, 5), ratio=2)
+    >>> unet(np.zeros((1, 33, 1), "float32")).shape
+    TensorShape([1, 66, 1])
+    """
+
+    def __init__(
+        self,
+        *,
+        filters: tuple[int, ...],
+        kernel_sizes: tuple[int, ...],
+        ratio: int = 4,
+        dropout: float = 0.5,
+        sample_rate_hz: int = 16_000,
+        **kwargs,
+    ):
+        super().__init__(
+            ratio=ratio, levels=len(filters) + 1, sample_rate_hz=sample_rate_hz, **kwargs
+        )
+        if not filters or len(filters) != len(kernel_sizes):
+            raise ValueError(
+                "filters and kernel_sizes must have the same length, at least one, but are "
+                f"{tuple(filters)} and {tuple(kernel_sizes)}."
+            )
+        self.filters = tuple(filters)
+        self.kernel_sizes = tuple(kernel_sizes)
+        self.dropout_rate = dropout
+        self.down_convs = [
+            conv(count, size, strides=2) for count, size in zip(filters, kernel_sizes, strict=True)
+        ]
+        self.bottleneck = conv(filters[-1], BOTTLENECK_KERNEL_SIZE, strides=2)
+        self.up_convs = [
+            conv(2 * count, size)
+            for count, size in zip(reversed(filters), reversed(kernel_sizes), strict=True)
+        ]
+        self.final_conv = layers.Conv1D(
+            2,
+            FINAL_KERNEL_SIZE,
+            padding="same",
+            kernel_initializer=keras.initializers.RandomNormal(stddev=1e-3),
+        )
+        # One dropout each: they draw independent masks.
+        self.dropouts = [layers.Dropout(dropout) for _ in range(len(filters) + 1)]
+        self.subpixel = Subpixel1D(2)
+
+    @property
+    def span_samples(self) -> int:
+        spans = [(size - 1) * 2**level for level, size in enumerate(self.kernel_sizes)]
+        up_spans = [4 * span for span in spans]
+        bottleneck = (BOTTLENECK_KERNEL_SIZE - 1) * 2 ** (self.levels - 1)
+        return sum(spans) + bottleneck + sum(up_spans) + 2 * (FINAL_KERNEL_SIZE - 1)
+
+    def build_residual(self, shape):
+        stacked = []
+        for layer in self.down_convs:
+            layer.build(shape)
+            shape = (*shape[:2], layer.filters)
+            stacked.append(layer.filters)
+        self.bottleneck.build(shape)
+        shape = (*shape[:2], self.bottleneck.filters)
+        for layer in self.up_convs:
+            layer.build(shape)
+            shape = (*shape[:2], layer.filters // 2 + stacked.pop())
+        self.final_conv.build(shape)
+
+    def residual(self, spline, valid, training):
+        x, spacing, stacked = spline, 1, []
+        dropouts = iter(self.dropouts)
+        for layer in self.down_convs:
+            x = ops.leaky_relu(layer(valid.apply(x, spacing=spacing)), 0.2)
+            spacing *= 2
+            stacked.append(x)
+        x = self.bottleneck(valid.apply(x, spacing=spacing))
+        spacing *= 2
+        x = ops.leaky_relu(next(dropouts)(x, training=training), 0.2)
+        for layer in self.up_convs:
+            x = next(dropouts)(layer(valid.apply(x, spacing=spacing)), training=training)
+            x = self.subpixel(ops.relu(x))
+            spacing //= 2
+            x = ops.concatenate([x, stacked.pop()], axis=-1)
+        return self.subpixel(self.final_conv(valid.apply(x, spacing=spacing)))
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "filters": self.filters,
+            "kernel_sizes": self.kernel_sizes,
+            "dropout": self.dropout_rate,
+        }
+
+
+def conv(filters: int, kernel_size: int, strides: int = 1) -> layers.Conv1D:
+    return layers.Conv1D(
+        filters,
+        kernel_size,
+        strides=strides,
+        padding="same",
+        kernel_initializer=keras.initializers.Orthogonal(),
+    )
+
+
+L8 = {"filters": (128, 256) + 6 * (512,), "kernel_sizes": (65, 33, 17) + 5 * (9,)}
+L4 = {"filters": (128, 256, 512, 512), "kernel_sizes": (65, 33, 17, 9)}
+
+
+def narrowed(divisor: int, preset: dict) -> dict:
+    return {**preset, **scaled(divisor, filters=preset["filters"])}
+
+
+PRESETS = {
+    "audio_unet": {
+        "l8": L8,
+        "l8_half": narrowed(2, L8),
+        "l8_quarter": narrowed(4, L8),
+        "l4": L4,
+        "l4_half": narrowed(2, L4),
+        "l4_quarter": narrowed(4, L4),
+        "tiny": {"filters": (4, 8, 8), "kernel_sizes": (17, 9, 9)},
+    },
+}

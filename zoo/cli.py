@@ -1,0 +1,219 @@
+"""The command `tonezoo`. Each command imports what it needs when it runs."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    name="tonezoo",
+    help="Neural audio models whose upsampling layers are understood and measured.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+
+Run = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a training run.")]
+
+
+def main() -> None:
+    """Runs the command line; an error of the user's becomes one message and exit code 1."""
+    # TensorFlow announces its build options at every start.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    try:
+        app()
+    except KeyboardInterrupt:
+        fail("Interrupted.", 130)
+    except (ValueError, ImportError, OSError, MemoryError) as error:
+        fail(str(error) or type(error).__name__)
+
+
+def fail(message: str, code: int = 1) -> None:
+    from rich.console import Console
+    from rich.text import Text
+
+    Console(stderr=True).print(Text(f"error: {message}", style="red"), soft_wrap=True)
+    sys.exit(code)
+
+
+def say(line: str) -> None:
+    print(line, flush=True)
+
+
+@app.command()
+def models(
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """List the models with their presets and parameter counts."""
+    from tonezoo.registry import model_rows
+
+    rows = model_rows()
+    if as_json:
+        import json
+
+        say(json.dumps(rows, indent=2))
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("name", "preset", "parameters", "output Hz", "ratios")
+    for row in rows:
+        table.add_row(
+            row["name"],
+            row["preset"],
+            f"{row['parameters']:,}",
+            str(row["sample_rate_hz"]),
+            ", ".join(map(str, row["ratios"])) or "-",
+        )
+    Console().print(table)
+    for name, source in {row["name"]: row["source"] for row in rows}.items():
+        say(f"{name}: {source}")
+
+
+@app.command()
+def recipes() -> None:
+    """List the recipes that `tonezoo train` runs, with what each one is."""
+    import ast
+    import importlib.util
+
+    from tonezoo.recipes import list_recipes
+
+    for name in list_recipes():
+        source = Path(importlib.util.find_spec(f"tonezoo.recipes.{name}").origin).read_text()
+        say(f"{name}: {ast.get_docstring(ast.parse(source)).splitlines()[0]}")
+
+
+@app.command()
+def train(
+    recipe: Annotated[str, typer.Argument(help="Recipe; `tonezoo recipes` lists them.")],
+    run: Annotated[Path, typer.Option(help="Folder of the run.")],
+    data: Annotated[
+        Path | None, typer.Option(help="Folder of audio [default: the procedural corpus].")
+    ] = None,
+    ratio: Annotated[int | None, typer.Option(min=2, help="Upsampling ratio.")] = None,
+    hold_out: Annotated[
+        list[str] | None,
+        typer.Option(metavar="PATTERN", help="Speakers or files kept out of training; repeatable."),
+    ] = None,
+    max_minutes: Annotated[float | None, typer.Option(help="Stop after this time.")] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Override an option; repeatable."),
+    ] = None,
+    resume: Annotated[bool, typer.Option(help="Go on from the last checkpoint.")] = False,
+) -> None:
+    """Train a recipe on a folder of audio, on all devices of this machine."""
+    from tonezoo.recipes.config import override
+    from tonezoo.recipes import load_recipe
+
+    settings = (*(settings or ()), *([] if ratio is None else [f"ratio={ratio}"]))
+    # Wrong names are told before TensorFlow is loaded.
+    override(load_recipe(recipe).CONFIG, settings)
+    from tonezoo.recipes.runner import TrainingRequest
+    from tonezoo.recipes.runner import train as train_recipe
+
+    outcome = train_recipe(
+        TrainingRequest(
+            recipe=recipe,
+            run=run,
+            data=data,
+            hold_out=tuple(hold_out or ()),
+            settings=settings,
+            max_minutes=max_minutes,
+            resume=resume,
+        ),
+        say,
+    )
+    if outcome.interrupted:
+        fail(f"Interrupted; saved. Go on with the same command and --resume (run {run}).", 130)
+    say(f"Trained: {run}. Next: tonezoo evaluate {run}, tonezoo export {run} --to savedmodels/NAME")
+
+
+@app.command()
+def evaluate(
+    model: Annotated[Path, typer.Argument(help="Folder of a run or an exported model.")],
+    data: Annotated[
+        Path | None, typer.Option(help="Folder of audio [default: procedural clips].")
+    ] = None,
+    ratio: Annotated[int | None, typer.Option(help="Checked against the model's.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for the JSON and Markdown.")] = None,
+) -> None:
+    """Score a model beside the spline and the spline plus white noise."""
+    from rich.console import Console
+
+    from tonezoo.recipes.evaluate import evaluate_model
+
+    status = Console(stderr=True)
+    with status.status("evaluating") as line:
+        evaluation = evaluate_model(
+            model,
+            data=data,
+            ratio=ratio,
+            out=out,
+            report=say,
+            progress=lambda done, total: line.update(f"evaluating: {done} of {total} clips"),
+        )
+    evaluation.print()
+
+
+@app.command()
+def enhance(
+    files: Annotated[list[Path], typer.Argument(metavar="FILES...", help="Audio files.")],
+    out: Annotated[Path, typer.Option(help="Folder for the outputs.")],
+    model: Annotated[Path, typer.Option(help="Folder of an exported model or a run.")],
+    chunk_s: Annotated[float, typer.Option(help="Seconds computed at once.")] = 10.0,
+    whole: Annotated[bool, typer.Option("--whole", help="Compute each file in one call.")] = False,
+    downsample: Annotated[
+        bool, typer.Option("--downsample", help="Accept rates above the model's input.")
+    ] = False,
+    format: Annotated[str, typer.Option(help="wav, flac or ogg.")] = "wav",
+    bit_depth: Annotated[
+        str | None,
+        typer.Option(help="wav: float, 24 or 16; flac: 24 or 16 [default: the format's best]."),
+    ] = None,
+) -> None:
+    """Upsample audio files with a model."""
+    from rich.console import Console
+
+    from tonezoo.enhancement import enhance_files, summarize
+    from tonezoo.export import load
+
+    console = Console(stderr=True)
+    results = enhance_files(
+        files,
+        out,
+        load(model),
+        chunk_s=None if whole else chunk_s,
+        downsample=downsample,
+        format=format,
+        bit_depth=bit_depth,
+        console=console,
+    )
+    raise typer.Exit(summarize(results, console))
+
+
+@app.command()
+def export(
+    run: Run,
+    to: Annotated[Path, typer.Option(help="Folder of the exported model.")],
+    data_licence: Annotated[
+        str, typer.Option(help="Licence and attribution of the training data.")
+    ] = "not stated",
+) -> None:
+    """Export the model of a run as a SavedModel for TensorFlow Serving."""
+    from tonezoo.export import export as export_run
+
+    export_run(run, to, data_licence=data_licence, report=say)
+
+
+@app.command()
+def verify(
+    path: Annotated[Path, typer.Argument(help="Folder of an exported model.")],
+) -> None:
+    """Check an exported model's files and its golden output."""
+    from tonezoo.export import verify as verify_model
+
+    manifest = verify_model(path)
+    say(f"{path}: version {manifest['version']}, {len(manifest['files'])} files, output as golden.")

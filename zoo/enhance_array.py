@@ -1,0 +1,46 @@
+"""Super-resolution of an array in one call."""
+
+import functools
+import os
+
+import numpy as np
+
+
+def enhance(
+    samples: np.ndarray,
+    sample_rate_hz: float,
+    *,
+    model: str | os.PathLike,
+    downsample: bool = False,
+) -> np.ndarray:
+    """Upsamples a low-rate recording with an exported model or a training run.
+
+    The model is loaded at the first call and kept. For long recordings, for which memory matters,
+    use `tonezoo.load(model).stream` or the command `tonezoo enhance`.
+
+    Args:
+        samples: floating-point signal, full scale 1, (time,) or (time, channels).
+        sample_rate_hz: its rate; below the model's input rate it is resampled up to it.
+        model: folder of an exported model, one of its versions, or a training run.
+        downsample: True to accept a higher rate and discard what the model's input cannot hold.
+
+    Returns:
+        float32, exactly R times the samples at the model's input rate, same number of axes.
+
+    Raises:
+        ValueError: an unusable model, no samples, samples that are not finite, or a rate above the
+            model's without `downsample`.
+
+    Example:
+
+        high = tonezoo.enhance(low, 4000, model="savedmodels/speech_x4")
+    """
+    resolver = _loaded(os.path.realpath(model))
+    return resolver.enhance(samples, sample_rate_hz, downsample=downsample)
+
+
+@functools.lru_cache(maxsize=2)
+def _loaded(path: str):
+    from tonezoo.export import load
+
+    return load(path)

@@ -1,0 +1,464 @@
+"""MU-GAN: multiscale U-net generator, discriminator and feature autoencoder.
+
+Source: "Adversarial Audio Super-Resolution with Unsupervised Feature Losses". The paper's table of
+widths is lost; the widths here are ASSUMED from its appendix, its model sizes and its time ratios,
+as are the PReLU slope per channel, the N(0, 1e-3) start of the last convolution, the dropout rate
+and the widths of the discriminator.
+"""
+
+import keras
+from keras import layers, ops
+
+from tonezoo.layers import MultiscaleConv1D, Subpixel1D, Superpixel1D
+from tonezoo.super_resolution import SuperResolutionModel, pad_to_multiple
+
+KERNEL_SIZES = (3, 9, 27, 81)
+LONGEST = max(KERNEL_SIZES) - 1
+FINAL_KERNEL_SIZE = 27
+DOWNSAMPLING = ("superpixel", "strided")
+
+
+@keras.saving.register_keras_serializable(package="tonezoo")
+class DownBlock(layers.Layer):
+    """Multiscale convolution, PReLU, superpixel: (batch, time, c) -> (batch, time / 2, 2 * filters).
+
+    Args:
+        filters: filters of the multiscale convolution, a multiple of 8.
+        downsampling: "superpixel", or "strided" for the variant of the paper's Table 5: one
+            multiscale convolution of stride 2 with twice the filters in place of both.
+    """
+
+    def __init__(self, filters: int, downsampling: str = "superpixel", **kwargs):
+        super().__init__(**kwargs)
+        self.filters = filters
+        self.downsampling = downsampling
+        strided = downsampling == "strided"
+        self.conv = multiscale(2 * filters if strided else filters, strides=2 if strided else 1)
+        self.activation = prelu()
+        self.superpixel = None if strided else Superpixel1D(2)
+
+    def build(self, input_shape):
+        self.conv.build(input_shape)
+        self.activation.build((*input_shape[:2], self.conv.filters))
+        self.built = True
+
+    def call(self, x):
+        x = self.activation(self.conv(x))
+        return x if self.superpixel is None else self.superpixel(x)
+
+    def compute_output_shape(self, input_shape):
+        batch, time, _ = input_shape
+        return (batch, None if time is None else -(-time // 2), 2 * self.filters)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "filters": self.filters,
+            "downsampling": self.downsampling,
+        }
+
+
+@keras.saving.register_keras_serializable(package="tonezoo")
+class UpBlock(layers.Layer):
+    """Multiscale convolution, dropout, PReLU, subpixel: (batch, time, c) -> (batch, 2 * time, filters / 2).
+
+    Args:
+        filters: filters of the multiscale convolution, a multiple of 8.
+        dropout: dropout rate, 0 to 1.
+    """
+
+    def __init__(self, filters: int, dropout: float = 0.2, **kwargs):
+        super().__init__(**kwargs)
+        self.filters = filters
+        self.dropout_rate = dropout
+        self.conv = multiscale(filters)
+        self.dropout = layers.Dropout(dropout)
+        self.activation = prelu()
+        self.subpixel = Subpixel1D(2)
+
+    def build(self, input_shape):
+        self.conv.build(input_shape)
+        self.activation.build((*input_shape[:2], self.filters))
+        self.built = True
+
+    def call(self, x, training=False):
+        x = self.dropout(self.conv(x), training=training)
+        return self.subpixel(self.activation(x))
+
+    def compute_output_shape(self, input_shape):
+        batch, time, _ = input_shape
+        return (batch, None if time is None else 2 * time, self.filters // 2)
+
+    def get_config(self):
+        return {**super().get_config(), "filters": self.filters, "dropout": self.dropout_rate}
+
+
+@keras.saving.register_keras_serializable(package="tonezoo")
+class MuGanGenerator(SuperResolutionModel):
+    """MU-GAN's generator: a multiscale U-net that corrects the spline of a low-rate waveform.
+
+    L D-blocks, L U-blocks, each but the last stacked with the D-block of its resolution, a
+    convolution of length 27 to one channel, and the spline added. With the default initialisation
+    the output differs from the spline by about a thousandth of its level.
+
+    Args:
+        down_filters: filters of the D-blocks, L multiples of 8.
+        up_filters: filters of the U-blocks, L multiples of 8.
+        ratio: upsampling ratio R, 2 or more.
+        dropout: dropout rate of the U-blocks.
+        downsampling: "superpixel" or "strided" (see `DownBlock`).
+        sample_rate_hz: rate of the output.
+
+    Inputs: `waveform` (batch, time, 1), low rate, any time of at least 1; optional `lengths`
+    (batch,). Output: (batch, ratio * time, 1).
+
+    Raises:
+        ValueError: as many U-blocks as D-blocks are not given, or an unknown downsampling.
+
+    Source: "Adversarial Audio Super-Resolution with Unsupervised Feature Losses", section 3.
+
+    Example:
+
+    >>> import numpy as np
+    >>> generator = MuGanGenerator(down_filters=(8, 8), up_filters=(16, 8), ratio=4)
+    >>> generator(np.zeros((1, 101, 1), "float32")).shape
+    TensorShape([1, 404, 1])
+    """
+
+    def __init__(
+        self,
+        *,
+        down_filters: tuple[int, ...],
+        up_filters: tuple[int, ...],
+        ratio: int = 4,
+        dropout: float = 0.2,
+        downsampling: str = "superpixel",
+        sample_rate_hz: int = 16_000,
+        **kwargs,
+    ):
+        super().__init__(
+            ratio=ratio, levels=len(down_filters), sample_rate_hz=sample_rate_hz, **kwargs
+        )
+        check_widths(down_filters, up_filters)
+        if downsampling not in DOWNSAMPLING:
+            raise ValueError(
+                f"downsampling must be one of {DOWNSAMPLING}, but is {downsampling!r}."
+            )
+        self.down_filters = tuple(down_filters)
+        self.up_filters = tuple(up_filters)
+        self.dropout = dropout
+        self.downsampling = downsampling
+        self.down_blocks = [DownBlock(filters, downsampling) for filters in down_filters]
+        self.up_blocks = [UpBlock(filters, dropout) for filters in up_filters]
+        self.final_conv = final_conv()
+
+    @property
+    def span_samples(self) -> int:
+        down = sum(LONGEST * 2**level for level in range(self.levels))
+        up = sum(LONGEST * 2**level for level in range(1, self.levels + 1))
+        return down + up + FINAL_KERNEL_SIZE - 1
+
+    def build_residual(self, shape):
+        stacked = []
+        for block in self.down_blocks:
+            block.build(shape)
+            shape = block.compute_output_shape(shape)
+            stacked.append(shape[2])
+        stacked.pop()
+        for block in self.up_blocks:
+            block.build(shape)
+            shape = block.compute_output_shape(shape)
+            if stacked:
+                shape = (*shape[:2], shape[2] + stacked.pop())
+        self.final_conv.build(shape)
+
+    def residual(self, spline, valid, training):
+        x, spacing, stacked = spline, 1, []
+        for block in self.down_blocks:
+            x = block(valid.apply(x, spacing=spacing))
+            spacing *= 2
+            stacked.append(x)
+        stacked.pop()
+        for block in self.up_blocks:
+            x = block(valid.apply(x, spacing=spacing), training=training)
+            spacing //= 2
+            if stacked:
+                x = ops.concatenate([x, stacked.pop()], axis=-1)
+        return self.final_conv(valid.apply(x))
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "down_filters": self.down_filters,
+            "up_filters": self.up_filters,
+            "dropout": self.dropout,
+            "downsampling": self.downsampling,
+        }
+
+
+@keras.saving.register_keras_serializable(package="tonezoo")
+class MuGanAutoencoder(keras.Model):
+    """The generator's shape without stacking and without the additive skip; its code is the feature phi.
+
+    Trained alone to reproduce high-rate patches (mean squared error), then frozen: the feature loss
+    compares phi(target) with phi(estimate).
+
+    Args:
+        down_filters: filters of the D-blocks, multiples of 8.
+        up_filters: filters of the U-blocks, as many.
+        dropout: dropout rate of the U-blocks.
+
+    Input: (batch, time, 1), high rate, any time of at least 1. Output: the same shape.
+    `features(x)` gives phi, (batch, ceil(time / 2 ** L), 2 * last filters).
+
+    Source: "Adversarial Audio Super-Resolution with Unsupervised Feature Losses", section 3.
+
+    Example:
+
+    >>> import numpy as np
+    >>> autoencoder = MuGanAutoencoder(down_filters=(8, 8), up_filters=(16, 8))
+    >>> autoencoder.features(np.zeros((1, 64, 1), "float32")).shape
+    TensorShape([1, 16, 16])
+    """
+
+    def __init__(
+        self,
+        *,
+        down_filters: tuple[int, ...],
+        up_filters: tuple[int, ...],
+        dropout: float = 0.2,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        check_widths(down_filters, up_filters)
+        self.down_filters = tuple(down_filters)
+        self.up_filters = tuple(up_filters)
+        self.dropout = dropout
+        self.down_blocks = [DownBlock(filters) for filters in down_filters]
+        self.up_blocks = [UpBlock(filters, dropout) for filters in up_filters]
+        self.final_conv = final_conv()
+
+    def build(self, input_shape):
+        shape = (input_shape[0], None, 1)
+        for block in (*self.down_blocks, *self.up_blocks):
+            block.build(shape)
+            shape = block.compute_output_shape(shape)
+        self.final_conv.build(shape)
+        self.built = True
+
+    def features(self, waveform):
+        x = pad_to_multiple(ops.cast(waveform, self.compute_dtype), 2 ** len(self.down_blocks))
+        for block in self.down_blocks:
+            x = block(x)
+        return x
+
+    def call(self, waveform, training=False):
+        if len(waveform.shape) != 3 or waveform.shape[2] != 1 or waveform.shape[1] == 0:
+            raise ValueError(
+                "MuGanAutoencoder takes (batch, time, 1) with at least one sample, but got "
+                f"{tuple(waveform.shape)}."
+            )
+        x = self.features(waveform)
+        for block in self.up_blocks:
+            x = block(x, training=training)
+        return ops.cast(self.final_conv(x)[:, : ops.shape(waveform)[1]], self.variable_dtype)
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "down_filters": self.down_filters,
+            "up_filters": self.up_filters,
+            "dropout": self.dropout,
+        }
+
+
+@keras.saving.register_keras_serializable(package="tonezoo")
+class MuGanDiscriminator(keras.Model):
+    """Tells real high-rate patches of one fixed length from super-resolved ones; gives the logit.
+
+    A multiscale stem with LeakyReLU and no batch norm, seven blocks of multiscale convolution, batch
+    norm, dropout, LeakyReLU and superpixel, then two fully connected layers. The paper ends in a
+    sigmoid: apply `keras.ops.sigmoid` for the probability; training takes the logit, whose
+    cross-entropy is numerically safe.
+
+    Args:
+        segment_samples: patch length, a multiple of 2 ** number of blocks.
+        stem_filters: filters of the stem, a multiple of 8.
+        block_filters: filters of the blocks, multiples of 8.
+        dense_units: units of the fully connected layer.
+        dropout: dropout rate.
+        synchronized: True to take batch-norm statistics over all replicas of a distribution
+            strategy, without which training on several devices differs from one. On the JAX
+            backend they are global anyway.
+
+    Input: (batch, segment_samples, 1). Output: (batch, 1).
+
+    Raises:
+        ValueError: a patch of another length, or one that the blocks cannot halve.
+
+    Source: "Adversarial Audio Super-Resolution with Unsupervised Feature Losses", section 3.
+
+    Example:
+
+    >>> import numpy as np
+    >>> discriminator = MuGanDiscriminator(
+    ...     segment_samples=64, stem_filters=8, block_filters=(8, 8), dense_units=4
+    ... )
+    >>> discriminator(np.zeros((2, 64, 1), "float32")).shape
+    TensorShape([2, 1])
+    """
+
+    def __init__(
+        self,
+        *,
+        segment_samples: int = 8192,
+        stem_filters: int = 64,
+        block_filters: tuple[int, ...] = (64, 64, 128, 128, 256, 256, 256),
+        dense_units: int = 128,
+        dropout: float = 0.2,
+        synchronized: bool = True,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        multiple = 2 ** len(block_filters)
+        if segment_samples < multiple or segment_samples % multiple:
+            raise ValueError(
+                f"segment_samples must be a multiple of {multiple} (2 to the number of blocks), "
+                f"but is {segment_samples}."
+            )
+        self.segment_samples = segment_samples
+        self.stem_filters = stem_filters
+        self.block_filters = tuple(block_filters)
+        self.dense_units = dense_units
+        self.dropout = dropout
+        self.synchronized = synchronized
+        self.stem = keras.Sequential([multiscale(stem_filters), layers.LeakyReLU(0.2)])
+        self.blocks = [self._block(filters) for filters in block_filters]
+        self.head = keras.Sequential(
+            [
+                layers.Flatten(),
+                layers.Dense(dense_units),
+                layers.Dropout(dropout),
+                layers.LeakyReLU(0.2),
+                layers.Dense(1, dtype=self.variable_dtype),
+            ]
+        )
+
+    def _block(self, filters: int) -> keras.Sequential:
+        synchronized = self.synchronized and keras.backend.backend() == "tensorflow"
+        return keras.Sequential(
+            [
+                multiscale(filters),
+                layers.BatchNormalization(synchronized=synchronized),
+                layers.Dropout(self.dropout),
+                layers.LeakyReLU(0.2),
+                Superpixel1D(2),
+            ]
+        )
+
+    def build(self, input_shape):
+        shape = (input_shape[0], self.segment_samples, 1)
+        for part in (self.stem, *self.blocks, self.head):
+            part.build(shape)
+            shape = part.compute_output_shape(shape)
+        self.built = True
+
+    def call(self, waveform, training=False):
+        if tuple(waveform.shape[1:]) != (self.segment_samples, 1):
+            raise ValueError(
+                f"This discriminator takes patches (batch, {self.segment_samples}, 1), but got "
+                f"{tuple(waveform.shape)}. Crop the patch, or build one with another "
+                "segment_samples."
+            )
+        x = waveform
+        for part in (self.stem, *self.blocks, self.head):
+            x = part(x, training=training)
+        return x
+
+    def compute_output_shape(self, input_shape):
+        return (input_shape[0], 1)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "segment_samples": self.segment_samples,
+            "stem_filters": self.stem_filters,
+            "block_filters": self.block_filters,
+            "dense_units": self.dense_units,
+            "dropout": self.dropout,
+            "synchronized": self.synchronized,
+        }
+
+
+def multiscale(filters: int, strides: int = 1) -> MultiscaleConv1D:
+    return MultiscaleConv1D(
+        filters, KERNEL_SIZES, strides=strides, kernel_initializer=keras.initializers.Orthogonal()
+    )
+
+
+def prelu() -> layers.PReLU:
+    return layers.PReLU(alpha_initializer=keras.initializers.Constant(0.25), shared_axes=[1])
+
+
+def final_conv() -> layers.Conv1D:
+    return layers.Conv1D(
+        1,
+        FINAL_KERNEL_SIZE,
+        padding="same",
+        kernel_initializer=keras.initializers.RandomNormal(stddev=1e-3),
+    )
+
+
+def check_widths(down_filters, up_filters):
+    if not down_filters or len(down_filters) != len(up_filters):
+        raise ValueError(
+            "down_filters and up_filters must have the same number of blocks, at least one, but "
+            f"are {tuple(down_filters)} and {tuple(up_filters)}."
+        )
+
+
+def scaled(divisor: int, **widths) -> dict:
+    """Returns the widths divided by `divisor`, tuples element by element."""
+    return {
+        name: tuple(w // divisor for w in width) if isinstance(width, tuple) else width // divisor
+        for name, width in widths.items()
+    }
+
+
+L8 = {"down_filters": (64, 128) + 6 * (256,), "up_filters": 6 * (512,) + (256, 128)}
+L4 = {"down_filters": (64, 128, 256, 256), "up_filters": (512, 512, 256, 128)}
+TINY = {"down_filters": (8, 8, 16), "up_filters": (32, 16, 16)}
+DISCRIMINATOR = {
+    "stem_filters": 64,
+    "block_filters": (64, 64, 128, 128, 256, 256, 256),
+    "dense_units": 128,
+}
+
+PRESETS = {
+    "mu_gan": {
+        "l8": L8,
+        "l8_half": scaled(2, **L8),
+        "l8_quarter": scaled(4, **L8),
+        "l8_strided": {**L8, "downsampling": "strided"},
+        "l4": L4,
+        "l4_half": scaled(2, **L4),
+        "l4_quarter": scaled(4, **L4),
+        "l4_strided": {**L4, "downsampling": "strided"},
+        "tiny": TINY,
+    },
+    "mu_gan_autoencoder": {
+        "full": L4,
+        "half": scaled(2, **L4),
+        "quarter": scaled(4, **L4),
+        "tiny": TINY,
+    },
+    "mu_gan_discriminator": {
+        "full": DISCRIMINATOR,
+        "half": scaled(2, **DISCRIMINATOR),
+        "quarter": scaled(4, **DISCRIMINATOR),
+        "tiny": {"stem_filters": 8, "block_filters": (8, 8, 16, 16), "dense_units": 16},
+    },
+}

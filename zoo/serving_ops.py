@@ -1,0 +1,51 @@
+"""The TensorFlow operations that an exported model may use: those that a stock TF Serving runs."""
+
+from pathlib import Path
+
+# Stock kernels only: no PyFunc, no custom library's operations, no cuDNN recurrent layers, no XLA.
+ALLOWED_OPERATIONS = frozenset(
+    """
+    Abs Add AddN AddV2 All Any ArgMax Assert AssignVariableOp AvgPool BatchMatMulV2
+    BatchToSpaceND BiasAdd BroadcastArgs BroadcastTo Cast Ceil ClipByValue ConcatV2 Const Conv2D
+    Conv2DBackpropInput Cos Cumsum DecodeWav DepthwiseConv2dNative DivNoNan Einsum Elu EncodeWav
+    Equal Exp ExpandDims Fill Floor FloorDiv FloorMod FusedBatchNormV3 Gather GatherNd GatherV2
+    Greater GreaterEqual IRFFT Identity IdentityN If LeakyRelu Less LessEqual Log Log1p LogicalAnd
+    LogicalNot LogicalOr LoopCond MatMul Max Maximum Mean MergeV2Checkpoints Min Minimum MirrorPad
+    Mul Neg NoOp NotEqual Pack Pad PadV2 PartitionedCall Placeholder PlaceholderWithDefault Pow
+    Prod RFFT Range ReadVariableOp RealDiv Relu Reshape RestoreV2 ReverseV2 Rsqrt SaveV2
+    ScatterNd Select SelectV2 Shape ShardedFilename Sigmoid Sin Size Slice Softmax Softplus
+    SpaceToBatchND Split SplitV Sqrt Square SquaredDifference Squeeze StatefulPartitionedCall
+    StatelessIf StatelessWhile StaticRegexFullMatch StridedSlice StringJoin Sub Sum Tanh
+    TensorListConcatV2 TensorListElementShape TensorListFromTensor TensorListGetItem
+    TensorListLength TensorListReserve TensorListSetItem TensorListStack Tile Transpose Unpack
+    VarHandleOp VarIsInitializedOp Where While ZerosLike
+    """.split()
+)
+
+
+def used_operations(folder: Path) -> set[str]:
+    """Returns the names of all operations in a SavedModel, those inside its functions included."""
+    from tensorflow.core.protobuf import saved_model_pb2
+
+    saved = saved_model_pb2.SavedModel.FromString((folder / "saved_model.pb").read_bytes())
+    operations = set()
+    for meta_graph in saved.meta_graphs:
+        graph = meta_graph.graph_def
+        operations.update(node.op for node in graph.node)
+        for function in graph.library.function:
+            operations.update(node.op for node in function.node_def)
+    return operations
+
+
+def check_operations(folder: Path) -> None:
+    """Refuses a SavedModel that a stock TF Serving could not run.
+
+    Raises:
+        ValueError: names the operations that are not on the allow-list.
+    """
+    foreign = sorted(used_operations(folder) - ALLOWED_OPERATIONS)
+    if foreign:
+        raise ValueError(
+            f"The exported graph uses {', '.join(foreign)}, which a stock TensorFlow Serving may "
+            "not have. Build the model from keras.ops and Keras layers only."
+        )

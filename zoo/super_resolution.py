@@ -1,0 +1,158 @@
+"""What every super-resolution model shares: the spline inside the graph, padding, lengths, cropping."""
+
+import math
+
+import keras
+from keras import ops
+
+from tonezoo.layers import Interpolate1D
+
+
+class SuperResolutionModel(keras.Model):
+    """Base of models that correct a cubic spline: output = spline(input) + residual(spline(input)).
+
+    A subclass implements `residual(spline, valid, training)` on signals whose length is a multiple of
+    2 ** `levels`, and names its layers' total span in `span_samples`.
+
+    Any length of at least one sample is accepted: the spline is padded with zeros at its end to the
+    next multiple of 2 ** `levels`, and the output is cropped to exactly `ratio` times the input.
+    With `lengths`, signals of different lengths share a zero-padded batch and each gives what it
+    gives alone: the padding is zeroed again before every convolution, at every resolution.
+
+    Args:
+        ratio: upsampling ratio R, an integer of at least 2.
+        levels: number of halvings of the resolution inside the network.
+        sample_rate_hz: rate of the output; the input's is sample_rate_hz / ratio. The network's
+            numbers do not depend on it; inference and export do.
+
+    Inputs: `waveform` (batch, time, 1), low rate; `lengths` (batch,), valid low-rate samples of
+    each signal, or None. Output: (batch, ratio * time, 1), in float32 also under mixed precision.
+
+    Raises:
+        ValueError: a ratio below 2, or an input that is not (batch, time >= 1, 1).
+    """
+
+    def __init__(self, *, ratio: int, levels: int, sample_rate_hz: int, **kwargs):
+        # The audio path stays in the variables' precision: float16 would put the spline's own
+        # rounding noise at -66 dB. Only the layers of the residual compute in reduced precision.
+        super().__init__(autocast=False, **kwargs)
+        if not isinstance(ratio, int) or ratio < 2:
+            raise ValueError(f"ratio must be an integer of at least 2, but is {ratio!r}.")
+        self.ratio = ratio
+        self.levels = levels
+        self.sample_rate_hz = sample_rate_hz
+        self.spline = Interpolate1D(ratio, "cubic", dtype=self.variable_dtype, name="spline")
+
+    @property
+    def span_samples(self) -> int:
+        """Sum over the convolutions of (kernel length - 1) times their sample spacing, high rate."""
+        raise NotImplementedError
+
+    def residual(self, spline, valid, training):
+        """Returns the correction of `spline` (batch, time, 1); see `MaskPyramid` for `valid`."""
+        raise NotImplementedError
+
+    @property
+    def grid_samples(self) -> int:
+        """Shifts, in high-rate samples, to which the network is equivariant and R divides."""
+        return math.lcm(2**self.levels, self.ratio)
+
+    @property
+    def receptive_field_samples(self) -> int:
+        """High-rate spline samples on which the outputs of one grid position can depend."""
+        return 1 + self.span_samples + 2**self.levels - 1
+
+    @property
+    def context_samples(self) -> int:
+        """High-rate samples that a chunk needs on each side to equal the whole signal's output."""
+        return (
+            self.receptive_field_samples // 2
+            + 2**self.levels
+            + max(self.spline.context) * self.ratio
+        )
+
+    def build(self, input_shape):
+        self.spline.build(input_shape)
+        self.build_residual((input_shape[0], None, 1))
+        self.built = True
+
+    def call(self, waveform, lengths=None, training=False):
+        self._check(waveform.shape)
+        waveform = ops.cast(waveform, self.variable_dtype)
+        time = ops.shape(waveform)[1]
+        if lengths is not None:
+            lengths = ops.cast(lengths, "int32")
+            waveform = hold_last_sample(waveform, lengths)
+        spline = self.spline(waveform)
+        padded = pad_to_multiple(spline, 2**self.levels)
+        samples = None if lengths is None else lengths * self.ratio
+        valid = MaskPyramid(samples, ops.shape(padded)[1], self.levels)
+        residual = self.residual(valid.apply(padded, exact=True), valid, training)
+        output = spline + ops.cast(residual[:, : time * self.ratio], spline.dtype)
+        return valid.apply(output, exact=True)
+
+    def compute_output_shape(self, input_shape):
+        batch, time, _ = input_shape
+        return (batch, None if time is None else time * self.ratio, 1)
+
+    def _check(self, shape):
+        if len(shape) != 3 or shape[2] != 1 or shape[1] == 0:
+            raise ValueError(
+                f"{type(self).__name__} takes (batch, time, 1) with at least one sample, but got "
+                f"{tuple(shape)}. Put channels on the batch axis."
+            )
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "ratio": self.ratio,
+            "sample_rate_hz": self.sample_rate_hz,
+        }
+
+
+class MaskPyramid:
+    """Zeroes the padding of a batch at any resolution of a network; does nothing without lengths.
+
+    A signal alone is padded to a multiple of 2 ** levels and the network computes on all of it, so
+    a signal in a batch is valid up to that multiple: at spacing s, the first ceil(length) / s frames.
+
+    Args:
+        lengths: (batch,) valid samples at the full rate, or None.
+        time: padded length of the batch at the full rate, a multiple of 2 ** levels.
+        levels: number of halvings of the resolution.
+    """
+
+    def __init__(self, lengths, time, levels: int):
+        self.lengths = lengths
+        self.time = time
+        self.grid = 2**levels
+
+    def apply(self, x, *, spacing: int = 1, exact: bool = False):
+        """Returns x (batch, time, channels) with zeros past each length.
+
+        Args:
+            spacing: full-rate samples between two frames of x.
+            exact: True to cut at the length itself, not at its multiple of 2 ** levels.
+        """
+        if self.lengths is None:
+            return x
+        lengths = self.lengths if exact else -(-self.lengths // self.grid) * self.grid
+        frames = ops.arange(ops.shape(x)[1], dtype="int32")
+        keep = frames[None, :] < (lengths // spacing)[:, None]
+        return ops.where(keep[:, :, None], x, ops.zeros_like(x))
+
+
+def hold_last_sample(x, lengths):
+    """Returns x (batch, time, channels) with each signal's last valid sample repeated past its length.
+
+    The spline of a padded signal then ends as the spline of the signal alone does.
+    """
+    frames = ops.arange(ops.shape(x)[1], dtype="int32")
+    last = ops.maximum(lengths - 1, 0)
+    return ops.take_along_axis(x, ops.minimum(frames[None, :], last[:, None])[:, :, None], axis=1)
+
+
+def pad_to_multiple(x, multiple: int):
+    """Returns x (batch, time, channels), zero-padded at the end to a multiple of frames."""
+    batch, time, channels = ops.shape(x)
+    return ops.concatenate([x, ops.zeros((batch, -time % multiple, channels), x.dtype)], axis=1)

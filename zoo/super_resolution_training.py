@@ -1,0 +1,189 @@
+"""Training step of super-resolution models, with every loss of the paper's ablations."""
+
+from collections.abc import Mapping
+
+import keras
+import tensorflow as tf
+from keras import ops
+
+from tonezoo import losses
+
+LOSS_TERMS = ("l2", "patch_rms", "feature", "classifier", "adversarial", "spectral")
+
+
+class SuperResolutionTrainer(keras.Model):
+    """Trains a generator on (low, high) patches with a weighted sum of loss terms.
+
+    L_G = sum over the terms of weight * term. A term of weight 0 or without a weight is off and
+    costs nothing. The paper's MU-GAN is l2 = 1, feature = 1, adversarial = 1e-3; its ablations
+    (Table 4) drop the last one or two; Table 3 puts the classifier in the place of the feature.
+
+    | term | definition |
+    |---|---|
+    | l2 | `losses.mean_square` |
+    | patch_rms | `losses.patch_rms_error`, the audio U-net's own |
+    | feature | mean square of phi(target) - phi(estimate), phi the frozen autoencoder's code |
+    | classifier | `ClassifierFeatureLoss` in place of the feature loss |
+    | adversarial | -log D(estimate); D learns beside the generator |
+    | spectral | `losses.log_spectral`, ours |
+
+    Logged, as means over an epoch: loss, each term, phi_variance (a collapsed phi makes the feature
+    loss 0), discriminator_loss, discriminator_accuracy and the gradient norms of both networks (of
+    a replica's gradients times the replicas).
+
+    Args:
+        generator: model from (batch, time, 1) to (batch, ratio * time, 1).
+        loss_weights: weight of each term that is on.
+        discriminator: needed by the adversarial term.
+        autoencoder: needed by the feature term; used as it is, not trained.
+        classifier: needed by the classifier term; used as it is, not trained.
+
+    Raises:
+        ValueError: unknown terms, no term at all, or a term without the network it needs.
+
+    Source: "Adversarial Audio Super-Resolution with Unsupervised Feature Losses", sections 3 and 4.
+
+    Example:
+
+    >>> import numpy as np, tonezoo
+    >>> trainer = SuperResolutionTrainer(
+    ...     tonezoo.create_model("mu_gan", preset="tiny", ratio=2), loss_weights={"l2": 1.0}
+    ... )
+    >>> trainer.compile(keras.optimizers.Adam(1e-4))
+    >>> low, high = np.zeros((4, 64, 1), "float32"), np.zeros((4, 128, 1), "float32")
+    >>> sorted(trainer.fit(low, high, verbose=0).history)
+    ['generator_gradient_norm', 'l2', 'loss']
+    """
+
+    def __init__(
+        self,
+        generator,
+        *,
+        loss_weights: Mapping[str, float],
+        discriminator=None,
+        autoencoder=None,
+        classifier=None,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.generator = generator
+        self.discriminator = discriminator
+        self.autoencoder = autoencoder
+        self.classifier = classifier
+        self.active_weights = check_weights(loss_weights)
+        for term, network in (
+            ("adversarial", discriminator),
+            ("feature", autoencoder),
+            ("classifier", classifier),
+        ):
+            if term in self.active_weights and network is None:
+                raise ValueError(f"The {term} loss needs its network, but none was given.")
+        for network in (generator, discriminator):
+            if network is not None and not network.built:
+                network.build((None, None, 1))
+        names = ["loss", *self.active_weights, "generator_gradient_norm"]
+        if "feature" in self.active_weights:
+            names.append("phi_variance")
+        if "adversarial" in self.active_weights:
+            names += [
+                "discriminator_loss",
+                "discriminator_accuracy",
+                "discriminator_gradient_norm",
+            ]
+        self.trackers = {name: keras.metrics.Mean(name=name) for name in names}
+        self.built = True
+
+    def compile(self, optimizer, discriminator_optimizer=None):
+        """Sets the optimizers and builds their state, inside the strategy scope of the caller.
+
+        Raises:
+            ValueError: the adversarial term is on without an optimizer for the discriminator.
+        """
+        super().compile(optimizer=optimizer)
+        optimizer.build(self.generator.trainable_variables)
+        self.discriminator_optimizer = discriminator_optimizer
+        if "adversarial" in self.active_weights:
+            if discriminator_optimizer is None:
+                raise ValueError("The adversarial loss needs discriminator_optimizer.")
+            # An optimizer built inside the train step breaks under a distribution strategy.
+            discriminator_optimizer.build(self.discriminator.trainable_variables)
+
+    def call(self, waveform, training=False):
+        return self.generator(waveform, training=training)
+
+    @property
+    def metrics(self):
+        return list(self.trackers.values())
+
+    def train_step(self, data):
+        low, high = data
+        adversarial = "adversarial" in self.active_weights
+        replicas = tf.distribute.get_strategy().num_replicas_in_sync
+        logs = {}
+        with tf.GradientTape(persistent=True) as tape:
+            estimate = self.generator(low, training=True)
+            terms = self._reconstruction_terms(high, estimate, logs)
+            if adversarial:
+                real_logits = self.discriminator(high, training=True)
+                fake_logits = self.discriminator(estimate, training=True)
+                terms["adversarial"] = losses.generator_adversarial(fake_logits)
+                discriminator_loss = losses.discriminator_cross_entropy(real_logits, fake_logits)
+                # Optimizers add the replicas' gradients up: the mean over the global batch needs
+                # each replica's share.
+                scaled_discriminator_loss = discriminator_loss / replicas
+            loss = sum(weight * terms[term] for term, weight in self.active_weights.items())
+            scaled_loss = loss / replicas
+        logs |= {"loss": loss, **terms}
+        logs["generator_gradient_norm"] = replicas * self._descend(
+            tape, scaled_loss, self.generator, self.optimizer
+        )
+        if adversarial:
+            logs["discriminator_gradient_norm"] = replicas * self._descend(
+                tape, scaled_discriminator_loss, self.discriminator, self.discriminator_optimizer
+            )
+            correct = [ops.cast(real_logits > 0, "float32"), ops.cast(fake_logits < 0, "float32")]
+            logs["discriminator_accuracy"] = ops.mean(ops.stack(correct))
+            logs["discriminator_loss"] = discriminator_loss
+        for name, value in logs.items():
+            self.trackers[name].update_state(value)
+        return {name: tracker.result() for name, tracker in self.trackers.items()}
+
+    def _reconstruction_terms(self, high, estimate, logs) -> dict:
+        terms = {}
+        for term, function in (
+            ("l2", losses.mean_square),
+            ("patch_rms", losses.patch_rms_error),
+            ("spectral", losses.log_spectral),
+        ):
+            if term in self.active_weights:
+                terms[term] = function(high, estimate)
+        if "feature" in self.active_weights:
+            phi = self.autoencoder.features(high)
+            terms["feature"] = losses.mean_square(phi, self.autoencoder.features(estimate))
+            logs["phi_variance"] = ops.mean(ops.var(phi, axis=(0, 1)))
+        if "classifier" in self.active_weights:
+            terms["classifier"] = self.classifier(high, estimate)
+        return terms
+
+    def _descend(self, tape, loss, network, optimizer):
+        """Applies one optimizer step to a network; returns the norm of this replica's gradients."""
+        variables = network.trainable_variables
+        gradients = tape.gradient(loss, [variable.value for variable in variables])
+        optimizer.apply(gradients, variables)
+        return tf.linalg.global_norm(gradients)
+
+
+def check_weights(loss_weights: Mapping[str, float]) -> dict[str, float]:
+    """Returns the terms that are on, in the order of `LOSS_TERMS`."""
+    unknown = sorted(set(loss_weights) - set(LOSS_TERMS))
+    if unknown:
+        raise ValueError(
+            f"Unknown loss term {', '.join(map(repr, unknown))}. Available terms: "
+            f"{', '.join(LOSS_TERMS)}."
+        )
+    active = {term: loss_weights[term] for term in LOSS_TERMS if loss_weights.get(term)}
+    if not active:
+        raise ValueError(
+            f"Every loss term is off. Give at least one a weight: {', '.join(LOSS_TERMS)}."
+        )
+    return active
