@@ -57,6 +57,22 @@ def evaluate(
     Raises:
         ValueError: there is no clip, or a clip is too short to be decimated (28 samples), not mono
             or not finite, or the model returns another length or non-finite samples.
+
+    Example:
+
+    >>> import numpy as np
+    >>> clips = {"tone": np.sin(0.1 * np.arange(800))}
+    >>> evaluation = evaluate(
+    ...     lambda low: np.repeat(low, 2),
+    ...     clips,
+    ...     ratio=2,
+    ...     sample_rate_hz=16_000,
+    ...     model_name="repeated samples",
+    ... )
+    >>> evaluation.row_names[:3]
+    ('repeated samples', 'spline', 'spline + noise at -48 dBFS')
+    >>> evaluation.scores.shape  # (row, clip, metric)
+    (8, 1, 6)
     """
     if not clips:
         raise ValueError("There is no clip to evaluate on: `clips` is empty.")

@@ -3,16 +3,18 @@
 import numbers
 
 
-def positive_int(name, value):
-    """Return `value` as an int; raise ValueError, naming the argument, unless it is 1 or more."""
-    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < 1:
-        raise ValueError(f"{name} must be an integer of at least 1. Received: {name}={value!r}")
+def integer(name, value, least=1):
+    """Return `value` as an int; raise ValueError unless it is an integer, `least` or more."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < least:
+        raise ValueError(
+            f"{name} must be an integer of at least {least}. Received: {name}={value!r}"
+        )
     return int(value)
 
 
 def one_of(name, value, accepted):
     """Return `value`; raise ValueError that lists the accepted ones if it is none of them."""
-    if value not in accepted:
+    if value not in tuple(accepted):
         choices = ", ".join(repr(choice) for choice in accepted)
         raise ValueError(f"{name} must be one of {choices}. Received: {name}={value!r}")
     return value

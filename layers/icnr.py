@@ -3,7 +3,7 @@
 import keras
 from keras import initializers, ops
 
-from tonezoo.layers.checks import positive_int
+from tonezoo.layers.checks import integer
 
 
 @keras.saving.register_keras_serializable(package="tonezoo")
@@ -31,7 +31,7 @@ class ICNR(initializers.Initializer):
 
     def __init__(self, initializer="glorot_uniform", factor=2):
         self.initializer = initializers.get(initializer)
-        self.factor = positive_int("factor", factor)
+        self.factor = integer("factor", factor)
 
     def __call__(self, shape, dtype=None):
         *rest, filters = shape

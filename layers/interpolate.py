@@ -4,7 +4,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from tonezoo.layers.checks import not_empty, positive_int
+from tonezoo.layers.checks import integer, not_empty
 from tonezoo.layers.interpolation import interpolation_taps, resolve_grid, spline_prefilter
 from tonezoo.layers.padding import hold_ends
 
@@ -52,7 +52,7 @@ class Interpolate1D(keras.layers.Layer):
 
     def __init__(self, factor, method="linear", grid=None, **kwargs):
         super().__init__(**kwargs)
-        self.factor = positive_int("factor", factor)
+        self.factor = integer("factor", factor)
         self.grid = resolve_grid(method, grid)
         self.method = method
         self.taps, self.offset = interpolation_taps(method, self.factor, self.grid)
@@ -114,8 +114,8 @@ class Interpolate1D(keras.layers.Layer):
         }
 
     def _constant(self, values, channels, axis=-1):
-        values = np.repeat(values, channels, axis=axis)
-        return ops.convert_to_tensor(values, dtype=self.compute_dtype)
+        values = ops.convert_to_tensor(values, dtype=self.compute_dtype)
+        return ops.repeat(values, channels, axis=axis)
 
 
 def _linear_logits(shape, dtype=None):

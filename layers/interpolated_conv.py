@@ -4,10 +4,12 @@ import keras
 import numpy as np
 from keras import initializers, ops
 
-from tonezoo.layers.checks import one_of, positive_int
+from tonezoo.layers.checks import integer, not_empty, one_of
 from tonezoo.layers.interpolate import Interpolate1D
 from tonezoo.layers.interpolation import polyphase_indices
 from tonezoo.layers.padding import hold_ends
+
+FORMS = ("plain", "polyphase")
 
 # The form measured cheaper (benchmarks/upsamplers.py). The windowed sinc has 16 taps, so that its
 # combined low-rate kernel is about twice the work of interpolating first.
@@ -74,13 +76,13 @@ class InterpolatedConv1D(keras.layers.Layer):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        self.filters = positive_int("filters", filters)
-        self.kernel_size = positive_int("kernel_size", kernel_size)
+        self.filters = integer("filters", filters)
+        self.kernel_size = integer("kernel_size", kernel_size)
         self.interpolate = Interpolate1D(
             factor, method, grid, dtype=self.dtype_policy, name="interpolate"
         )
         self.factor = self.interpolate.factor
-        self.form = one_of("form", form or DEFAULT_FORMS[method], ("plain", "polyphase"))
+        self.form = one_of("form", DEFAULT_FORMS[method] if form is None else form, FORMS)
         self.use_bias = use_bias
         self.kernel_initializer = initializers.get(kernel_initializer)
         self.bias_initializer = initializers.get(bias_initializer)
@@ -95,6 +97,7 @@ class InterpolatedConv1D(keras.layers.Layer):
         return reach - self._first, reach + self._first + len(self._indices) - 1
 
     def build(self, input_shape):
+        not_empty(self, input_shape)
         self.interpolate.build(input_shape)
         self.kernel = self.add_weight(
             name="kernel",

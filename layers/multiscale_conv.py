@@ -3,7 +3,7 @@
 import keras
 from keras import initializers, ops
 
-from tonezoo.layers.checks import not_empty, positive_int
+from tonezoo.layers.checks import integer, not_empty
 
 
 @keras.saving.register_keras_serializable(package="tonezoo")
@@ -49,10 +49,10 @@ class MultiscaleConv1D(keras.layers.Layer):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        self.filters = positive_int("filters", filters)
-        self.kernel_sizes = tuple(positive_int("kernel_sizes", size) for size in kernel_sizes)
-        self.split = tuple(positive_int("split", share) for share in split)
-        self.strides = positive_int("strides", strides)
+        self.filters = integer("filters", filters)
+        self.kernel_sizes = tuple(integer("kernel_sizes", size) for size in kernel_sizes)
+        self.split = tuple(integer("split", share) for share in split)
+        self.strides = integer("strides", strides)
         self.use_bias = use_bias
         self.kernel_initializer = initializers.get(kernel_initializer)
         self.bias_initializer = initializers.get(bias_initializer)

@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from tonezoo.layers.checks import not_empty, one_of
+from tonezoo.layers.checks import integer, not_empty, one_of
 
 
 @keras.saving.register_keras_serializable(package="tonezoo")
@@ -34,9 +34,7 @@ class PhaseShuffle1D(keras.layers.Layer):
 
     def __init__(self, radius=2, per="batch", seed=None, **kwargs):
         super().__init__(**kwargs)
-        if isinstance(radius, bool) or not isinstance(radius, int) or radius < 0:
-            raise ValueError(f"radius must be an integer, 0 or more. Received: radius={radius!r}")
-        self.radius = radius
+        self.radius = integer("radius", radius, least=0)
         self.per = one_of("per", per, ("batch", "example", "channel"))
         self.seed = seed
         self.seed_generator = keras.random.SeedGenerator(seed)

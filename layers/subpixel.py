@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from tonezoo.layers.checks import positive_int
+from tonezoo.layers.checks import integer
 
 
 @keras.saving.register_keras_serializable(package="tonezoo")
@@ -33,7 +33,7 @@ class Subpixel1D(keras.layers.Layer):
 
     def __init__(self, factor, **kwargs):
         super().__init__(**kwargs)
-        self.factor = positive_int("factor", factor)
+        self.factor = integer("factor", factor)
         self.input_spec = keras.layers.InputSpec(ndim=3)
 
     def build(self, input_shape):

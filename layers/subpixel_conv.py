@@ -3,7 +3,7 @@
 import keras
 from keras import initializers
 
-from tonezoo.layers.checks import not_empty, positive_int
+from tonezoo.layers.checks import integer, not_empty
 from tonezoo.layers.icnr import ICNR
 from tonezoo.layers.subpixel import Subpixel1D
 
@@ -49,9 +49,9 @@ class SubpixelConv1D(keras.layers.Layer):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        self.filters = positive_int("filters", filters)
-        self.kernel_size = positive_int("kernel_size", kernel_size)
-        self.factor = positive_int("factor", factor)
+        self.filters = integer("filters", filters)
+        self.kernel_size = integer("kernel_size", kernel_size)
+        self.factor = integer("factor", factor)
         self.icnr = icnr
         self.use_bias = use_bias
         self.kernel_initializer = initializers.get(kernel_initializer)

@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from tonezoo.layers.checks import not_empty, positive_int
+from tonezoo.layers.checks import integer, not_empty
 
 
 @keras.saving.register_keras_serializable(package="tonezoo")
@@ -32,7 +32,7 @@ class Superpixel1D(keras.layers.Layer):
 
     def __init__(self, factor, **kwargs):
         super().__init__(**kwargs)
-        self.factor = positive_int("factor", factor)
+        self.factor = integer("factor", factor)
         self.input_spec = keras.layers.InputSpec(ndim=3)
 
     def build(self, input_shape):

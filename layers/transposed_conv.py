@@ -5,7 +5,7 @@ import warnings
 import keras
 from keras import initializers, ops
 
-from tonezoo.layers.checks import not_empty, one_of, positive_int
+from tonezoo.layers.checks import integer, not_empty, one_of
 
 
 @keras.saving.register_keras_serializable(package="tonezoo")
@@ -59,9 +59,9 @@ class TransposedConv1D(keras.layers.Layer):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        self.filters = positive_int("filters", filters)
-        self.kernel_size = positive_int("kernel_size", kernel_size)
-        self.strides = positive_int("strides", strides)
+        self.filters = integer("filters", filters)
+        self.kernel_size = integer("kernel_size", kernel_size)
+        self.strides = integer("strides", strides)
         self.padding = one_of("padding", padding, ("same", "valid"))
         self.use_bias = use_bias
         self.kernel_initializer = initializers.get(kernel_initializer)

@@ -3,7 +3,7 @@
 import keras
 from keras import initializers, ops
 
-from tonezoo.layers.checks import positive_int
+from tonezoo.layers.checks import integer
 
 
 @keras.saving.register_keras_serializable(package="tonezoo")
@@ -32,7 +32,7 @@ class TransposedICNR(initializers.Initializer):
 
     def __init__(self, initializer="glorot_uniform", strides=2):
         self.initializer = initializers.get(initializer)
-        self.strides = positive_int("strides", strides)
+        self.strides = integer("strides", strides)
 
     def __call__(self, shape, dtype=None):
         length, *rest = shape

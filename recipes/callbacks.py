@@ -82,7 +82,7 @@ class StopOnRequest(keras.callbacks.Callback):
 
 
 class EpochLog(keras.callbacks.Callback):
-    """Writes each epoch's figures, and audio and spectrograms of the same clips, to the run's folder.
+    """Writes each epoch's figures, audio and spectrograms to the run's folder.
 
     Args:
         folder: the run's `RunFolder`.
@@ -115,7 +115,7 @@ class EpochLog(keras.callbacks.Callback):
 
 
 class Progress(keras.callbacks.Callback):
-    """A progress bar of a phase with its loss and the time left; a line an epoch without a terminal.
+    """A progress bar with loss and time left; without a terminal, a line an epoch.
 
     Args:
         phase: the phase.

@@ -1,4 +1,4 @@
-"""A training run as data: networks, optimizers and phases, and the checkpoint of all their state."""
+"""A training run as data: networks, optimizers, phases, and the checkpoint of their state."""
 
 import json
 import os
@@ -22,6 +22,7 @@ class Phase:
         steps_per_epoch: steps of an epoch.
         epochs: length of the phase.
         time_share: largest part of the run's time limit that may have passed when it ends.
+        callbacks: Keras callbacks of this phase alone.
         dataset: from a first step to batches; batch k depends on k and a seed alone, so that a run
             goes on anywhere.
     """
@@ -31,6 +32,7 @@ class Phase:
     steps_per_epoch: int
     epochs: int
     time_share: float
+    callbacks: tuple = ()
     dataset: Callable[[int], Any]
 
     @property
@@ -57,7 +59,7 @@ class Experiment:
     data_fingerprint: str
 
     def state(self) -> dict[str, Any]:
-        """Returns every variable that training changes, by a name that is stable between processes."""
+        """Returns every variable that training changes, by names stable between processes."""
         variables = {}
         for name, network in self.networks.items():
             # `variables`, not `weights`: the states of the dropout layers' seed generators count.

@@ -1,6 +1,7 @@
 """MU-GAN4 at quarter width, with our spectral term: minutes on two cores instead of days on a GPU.
 
-    tonezoo train mu_gan_small --data speech --hold-out p228 --ratio 4 --max-minutes 15 --run runs/small
+    tonezoo train mu_gan_small --data speech --hold-out p228 --ratio 4 --max-minutes 15 --run
+    runs/small
 
 Data: any folder of audio.
 """

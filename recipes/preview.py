@@ -27,7 +27,7 @@ class Preview:
         self.sample_rate_hz = sample_rate_hz
 
     def __call__(self, model, step: int) -> None:
-        """Writes to the default `tf.summary` writer; `model` is called on (1, time, 1), low rate."""
+        """Writes to the default `tf.summary` writer; `model` takes low-rate (1, time, 1)."""
         import tensorflow as tf
 
         for name, target in self.clips.items():

@@ -14,7 +14,7 @@ DISCRIMINATOR_HALVINGS = 7
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """Options of a super-resolution run; the defaults are the paper's, or ASSUMED where it is silent.
+    """Options of a super-resolution run; defaults are the paper's, ASSUMED where it is silent.
 
     Attributes:
         model: registry name of the generator.
@@ -115,7 +115,7 @@ def build(cfg: Config, source, replicas: int) -> Experiment:
     """Returns the networks, optimizers and phases of a run; call it inside the strategy's scope."""
     import keras
 
-    from tonezoo.super_resolution_training import SuperResolutionTrainer
+    from tonezoo.super_resolution_training import BalanceClassifier, SuperResolutionTrainer
 
     def adam():
         return keras.optimizers.Adam(cfg.learning_rate, beta_1=cfg.beta_1, beta_2=cfg.beta_2)
@@ -160,6 +160,7 @@ def build(cfg: Config, source, replicas: int) -> Experiment:
             steps_per_epoch=steps,
             epochs=cfg.epochs,
             time_share=1.0,
+            callbacks=(BalanceClassifier(),) if cfg.classifier else (),
             dataset=batches(cfg.seed),
         )
     )

@@ -1,6 +1,8 @@
 """What all tests share: the CPU alone, TensorFlow as the backend, quiet logs, fixed seeds."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
@@ -49,3 +51,41 @@ def source_tree() -> Path:
     if not (ROOT / "zoo" / "__init__.py").is_file():
         pytest.skip("the tests are not beside the source tree")
     return ROOT
+
+
+@pytest.fixture(scope="session")
+def tiny_run(tmp_path_factory) -> Path:
+    """A finished run of one step a phase, trained in a process of its own."""
+    run = tmp_path_factory.mktemp("runs") / "tiny"
+    settings = ("steps_per_epoch=1", "epochs=1", "autoencoder_epochs=1", "segment_samples=1152")
+    command = [sys.executable, "-m", "tonezoo", "train", "mu_gan_tiny", "--run", str(run)]
+    for setting in settings:
+        command += ["--set", setting]
+    subprocess.run(command, check=True, capture_output=True, timeout=300)
+    return run
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tiny_run, tmp_path_factory) -> Path:
+    """The exported model of `tiny_run`; copy it before changing anything in it."""
+    from tonezoo.export import export
+
+    to = tmp_path_factory.mktemp("savedmodels") / "tiny"
+    export(tiny_run, to, report=lambda line: None)
+    return to
+
+
+@pytest.fixture
+def cli(monkeypatch, capfd):
+    """Runs the command line in this process: cli(*words) -> exit code, stdout, stderr."""
+
+    def run(*words) -> tuple[int, str, str]:
+        from tonezoo.cli import main
+
+        monkeypatch.setattr(sys, "argv", ["tonezoo", *map(str, words)])
+        with pytest.raises(SystemExit) as stop:
+            main()
+        out, err = capfd.readouterr()
+        return stop.value.code or 0, out, err
+
+    return run

@@ -146,8 +146,8 @@ class AudioReader:
 
 class _Decoder(soundfile.SoundFile):
     def seekable(self):
-        # soundfile seeks after every read of a seekable file, to where it already is: slow in
-        # FLAC, and an error at the end of a FLAC stream of unknown length.
+        # soundfile seeks after every read of a seekable file, to where it already is: inexact in
+        # Opus, slow in FLAC, and an error at the end of a FLAC stream of unknown length.
         return False
 
 

@@ -20,8 +20,6 @@ Run = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a training r
 
 def main() -> None:
     """Runs the command line; an error of the user's becomes one message and exit code 1."""
-    # TensorFlow announces its build options at every start.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
         app()
     except KeyboardInterrupt:
@@ -36,6 +34,21 @@ def fail(message: str, code: int = 1) -> None:
 
     Console(stderr=True).print(Text(f"error: {message}", style="red"), soft_wrap=True)
     sys.exit(code)
+
+
+def import_tensorflow() -> None:
+    """Imports TensorFlow and Keras without the build notes that they write to stderr."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with open(os.devnull, "w") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+        try:
+            import keras  # noqa: F401
+            import tensorflow  # noqa: F401
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
 
 
 def say(line: str) -> None:
@@ -105,12 +118,13 @@ def train(
     resume: Annotated[bool, typer.Option(help="Go on from the last checkpoint.")] = False,
 ) -> None:
     """Train a recipe on a folder of audio, on all devices of this machine."""
-    from tonezoo.recipes.config import override
     from tonezoo.recipes import load_recipe
+    from tonezoo.recipes.config import override
 
     settings = (*(settings or ()), *([] if ratio is None else [f"ratio={ratio}"]))
     # Wrong names are told before TensorFlow is loaded.
     override(load_recipe(recipe).CONFIG, settings)
+    import_tensorflow()
     from tonezoo.recipes.runner import TrainingRequest
     from tonezoo.recipes.runner import train as train_recipe
 
@@ -145,6 +159,7 @@ def evaluate(
 
     from tonezoo.recipes.evaluate import evaluate_model
 
+    import_tensorflow()
     status = Console(stderr=True)
     with status.status("evaluating") as line:
         evaluation = evaluate_model(
@@ -180,6 +195,7 @@ def enhance(
     from tonezoo.enhancement import enhance_files, summarize
     from tonezoo.export import load
 
+    import_tensorflow()
     console = Console(stderr=True)
     results = enhance_files(
         files,
@@ -205,6 +221,7 @@ def export(
     """Export the model of a run as a SavedModel for TensorFlow Serving."""
     from tonezoo.export import export as export_run
 
+    import_tensorflow()
     export_run(run, to, data_licence=data_licence, report=say)
 
 
@@ -215,5 +232,6 @@ def verify(
     """Check an exported model's files and its golden output."""
     from tonezoo.export import verify as verify_model
 
+    import_tensorflow()
     manifest = verify_model(path)
     say(f"{path}: version {manifest['version']}, {len(manifest['files'])} files, output as golden.")

@@ -165,7 +165,7 @@ def write_saved_model(model, folder: Path) -> None:
 
 
 def write_golden(folder: Path, model) -> None:
-    """Writes a fixed noise input, of an odd length and two signals, and the Keras model's output."""
+    """Writes a fixed noise input, two signals of odd length, and the Keras model's output."""
     samples = 1 + 1200 // model.ratio
     waveform = np.random.default_rng(0).uniform(-0.5, 0.5, (2, samples, 1)).astype("float32")
     output = np.asarray(model(waveform, training=False), "float32")
@@ -265,7 +265,7 @@ def read_manifest(folder: Path) -> dict:
 
 
 def load_signatures(folder: Path):
-    """Returns the loaded SavedModel, which must be kept referenced while its signatures are used."""
+    """Returns the loaded SavedModel; keep it referenced while its signatures are used."""
     import tensorflow as tf
 
     return tf.saved_model.load(str(folder))
@@ -347,5 +347,9 @@ def compiled_call(model) -> Callable[[np.ndarray], np.ndarray]:
     import tensorflow as tf
 
     waveform = tf.TensorSpec((None, None, 1), tf.float32)
-    function = tf.function(lambda x: model(x, training=False), input_signature=[waveform])
+
+    @tf.function(input_signature=[waveform])
+    def function(samples):
+        return model(samples, training=False)
+
     return lambda samples: function(samples).numpy()

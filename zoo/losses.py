@@ -1,4 +1,4 @@
-"""Loss terms of audio super-resolution, as functions of (target, estimate), both (batch, time, 1)."""
+"""Loss terms of audio super-resolution: functions of target and estimate (batch, time, 1)."""
 
 import math
 
@@ -42,6 +42,9 @@ def log_spectral(target, estimate):
     Hann windows of 512, 1024 and 2048 samples with hops of a quarter, the power floored by adding
     1e-7 (16-bit rounding noise lies near 6e-8 at 2048). This term is ours, not the paper's.
 
+    Raises:
+        ValueError: patches of 1024 samples or less, which the longest window cannot be centred on.
+
     Example:
 
     >>> import numpy as np
@@ -49,6 +52,12 @@ def log_spectral(target, estimate):
     >>> round(float(log_spectral(target, 0.1 * target)), 3)
     2.0
     """
+    shortest = max(SPECTRAL_RESOLUTIONS) // 2 + 1
+    if target.shape[1] is not None and target.shape[1] < shortest:
+        raise ValueError(
+            f"The spectral loss needs patches of at least {shortest} samples, but got "
+            f"{target.shape[1]}. Lengthen segment_samples."
+        )
     differences = [
         ops.mean(ops.abs(log_power(target, size) - log_power(estimate, size)))
         for size in SPECTRAL_RESOLUTIONS

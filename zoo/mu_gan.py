@@ -20,7 +20,7 @@ DOWNSAMPLING = ("superpixel", "strided")
 
 @keras.saving.register_keras_serializable(package="tonezoo")
 class DownBlock(layers.Layer):
-    """Multiscale convolution, PReLU, superpixel: (batch, time, c) -> (batch, time / 2, 2 * filters).
+    """Multiscale convolution, PReLU, superpixel: time halved, 2 * filters channels.
 
     Args:
         filters: filters of the multiscale convolution, a multiple of 8.
@@ -60,7 +60,7 @@ class DownBlock(layers.Layer):
 
 @keras.saving.register_keras_serializable(package="tonezoo")
 class UpBlock(layers.Layer):
-    """Multiscale convolution, dropout, PReLU, subpixel: (batch, time, c) -> (batch, 2 * time, filters / 2).
+    """Multiscale convolution, dropout, PReLU, subpixel: time doubled, filters / 2 channels.
 
     Args:
         filters: filters of the multiscale convolution, a multiple of 8.
@@ -198,7 +198,7 @@ class MuGanGenerator(SuperResolutionModel):
 
 @keras.saving.register_keras_serializable(package="tonezoo")
 class MuGanAutoencoder(keras.Model):
-    """The generator's shape without stacking and without the additive skip; its code is the feature phi.
+    """The generator without stacking and additive skip; its code is the feature phi.
 
     Trained alone to reproduce high-rate patches (mean squared error), then frozen: the feature loss
     compares phi(target) with phi(estimate).
@@ -279,9 +279,9 @@ class MuGanAutoencoder(keras.Model):
 class MuGanDiscriminator(keras.Model):
     """Tells real high-rate patches of one fixed length from super-resolved ones; gives the logit.
 
-    A multiscale stem with LeakyReLU and no batch norm, seven blocks of multiscale convolution, batch
-    norm, dropout, LeakyReLU and superpixel, then two fully connected layers. The paper ends in a
-    sigmoid: apply `keras.ops.sigmoid` for the probability; training takes the logit, whose
+    A multiscale stem with LeakyReLU and no batch norm, seven blocks of multiscale convolution,
+    batch norm, dropout, LeakyReLU and superpixel, then two fully connected layers. The paper ends
+    in a sigmoid: apply `keras.ops.sigmoid` for the probability; training takes the logit, whose
     cross-entropy is numerically safe.
 
     Args:

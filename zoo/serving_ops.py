@@ -3,24 +3,29 @@
 from pathlib import Path
 
 # Stock kernels only: no PyFunc, no custom library's operations, no cuDNN recurrent layers, no XLA.
-ALLOWED_OPERATIONS = frozenset(
-    """
-    Abs Add AddN AddV2 All Any ArgMax Assert AssignVariableOp AvgPool BatchMatMulV2
-    BatchToSpaceND BiasAdd BroadcastArgs BroadcastTo Cast Ceil ClipByValue ConcatV2 Const Conv2D
-    Conv2DBackpropInput Cos Cumsum DecodeWav DepthwiseConv2dNative DivNoNan Einsum Elu EncodeWav
-    Equal Exp ExpandDims Fill Floor FloorDiv FloorMod FusedBatchNormV3 Gather GatherNd GatherV2
-    Greater GreaterEqual IRFFT Identity IdentityN If LeakyRelu Less LessEqual Log Log1p LogicalAnd
-    LogicalNot LogicalOr LoopCond MatMul Max Maximum Mean MergeV2Checkpoints Min Minimum MirrorPad
-    Mul Neg NoOp NotEqual Pack Pad PadV2 PartitionedCall Placeholder PlaceholderWithDefault Pow
-    Prod RFFT Range ReadVariableOp RealDiv Relu Reshape RestoreV2 ReverseV2 Rsqrt SaveV2
-    ScatterNd Select SelectV2 Shape ShardedFilename Sigmoid Sin Size Slice Softmax Softplus
-    SpaceToBatchND Split SplitV Sqrt Square SquaredDifference Squeeze StatefulPartitionedCall
-    StatelessIf StatelessWhile StaticRegexFullMatch StridedSlice StringJoin Sub Sum Tanh
-    TensorListConcatV2 TensorListElementShape TensorListFromTensor TensorListGetItem
-    TensorListLength TensorListReserve TensorListSetItem TensorListStack Tile Transpose Unpack
-    VarHandleOp VarIsInitializedOp Where While ZerosLike
-    """.split()
-)
+# fmt: off
+ALLOWED_OPERATIONS = frozenset({
+    "Abs", "Add", "AddN", "AddV2", "All", "Any", "ArgMax", "Assert", "AssignVariableOp",
+    "AvgPool", "BatchMatMulV2", "BatchToSpaceND", "BiasAdd", "BroadcastArgs", "BroadcastTo",
+    "Cast", "Ceil", "ClipByValue", "ConcatV2", "Const", "Conv2D", "Conv2DBackpropInput", "Cos",
+    "Cumsum", "DecodeWav", "DepthwiseConv2dNative", "DisableCopyOnRead", "DivNoNan", "Einsum",
+    "Elu", "EncodeWav", "Equal", "Exp", "ExpandDims", "Fill", "Floor", "FloorDiv", "FloorMod",
+    "FusedBatchNormV3", "Gather", "GatherNd", "GatherV2", "Greater", "GreaterEqual", "IRFFT",
+    "Identity", "IdentityN", "If", "LeakyRelu", "Less", "LessEqual", "Log", "Log1p",
+    "LogicalAnd", "LogicalNot", "LogicalOr", "LoopCond", "MatMul", "Max", "Maximum", "Mean",
+    "MergeV2Checkpoints", "Min", "Minimum", "MirrorPad", "Mul", "Neg", "NoOp", "NotEqual",
+    "Pack", "Pad", "PadV2", "PartitionedCall", "Placeholder", "PlaceholderWithDefault", "Pow",
+    "Prod", "RFFT", "Range", "ReadVariableOp", "RealDiv", "Relu", "Reshape", "RestoreV2",
+    "ReverseV2", "Rsqrt", "SaveV2", "ScatterNd", "Select", "SelectV2", "Shape",
+    "ShardedFilename", "Sigmoid", "Sin", "Size", "Slice", "Softmax", "Softplus",
+    "SpaceToBatchND", "Split", "SplitV", "Sqrt", "Square", "SquaredDifference", "Squeeze",
+    "StatefulPartitionedCall", "StatelessIf", "StatelessWhile", "StaticRegexFullMatch",
+    "StridedSlice", "StringJoin", "Sub", "Sum", "Tanh", "TensorListConcatV2",
+    "TensorListElementShape", "TensorListFromTensor", "TensorListGetItem", "TensorListLength",
+    "TensorListReserve", "TensorListSetItem", "TensorListStack", "Tile", "Transpose", "Unpack",
+    "VarHandleOp", "VarIsInitializedOp", "Where", "While", "ZerosLike",
+})
+# fmt: on
 
 
 def used_operations(folder: Path) -> set[str]:

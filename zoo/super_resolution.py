@@ -1,4 +1,4 @@
-"""What every super-resolution model shares: the spline inside the graph, padding, lengths, cropping."""
+"""What super-resolution models share: the spline in the graph, padding, lengths, cropping."""
 
 import math
 
@@ -11,8 +11,8 @@ from tonezoo.layers import Interpolate1D
 class SuperResolutionModel(keras.Model):
     """Base of models that correct a cubic spline: output = spline(input) + residual(spline(input)).
 
-    A subclass implements `residual(spline, valid, training)` on signals whose length is a multiple of
-    2 ** `levels`, and names its layers' total span in `span_samples`.
+    A subclass implements `residual(spline, valid, training)` on signals whose length is a multiple
+    of 2 ** `levels`, and names its layers' total span in `span_samples`.
 
     Any length of at least one sample is accepted: the spline is padded with zeros at its end to the
     next multiple of 2 ** `levels`, and the output is cropped to exactly `ratio` times the input.
@@ -45,7 +45,7 @@ class SuperResolutionModel(keras.Model):
 
     @property
     def span_samples(self) -> int:
-        """Sum over the convolutions of (kernel length - 1) times their sample spacing, high rate."""
+        """Sum over the convolutions of (length - 1) * sample spacing, in high-rate samples."""
         raise NotImplementedError
 
     def residual(self, spline, valid, training):
@@ -72,7 +72,7 @@ class SuperResolutionModel(keras.Model):
         )
 
     def build(self, input_shape):
-        self.spline.build(input_shape)
+        self.spline.build((input_shape[0], None, 1))
         self.build_residual((input_shape[0], None, 1))
         self.built = True
 
@@ -114,7 +114,8 @@ class MaskPyramid:
     """Zeroes the padding of a batch at any resolution of a network; does nothing without lengths.
 
     A signal alone is padded to a multiple of 2 ** levels and the network computes on all of it, so
-    a signal in a batch is valid up to that multiple: at spacing s, the first ceil(length) / s frames.
+    a signal in a batch is valid up to that multiple: at spacing s, the first ceil(length) / s
+    frames.
 
     Args:
         lengths: (batch,) valid samples at the full rate, or None.
@@ -143,7 +144,7 @@ class MaskPyramid:
 
 
 def hold_last_sample(x, lengths):
-    """Returns x (batch, time, channels) with each signal's last valid sample repeated past its length.
+    """Returns x (batch, time, channels), each signal's last valid sample held past its length.
 
     The spline of a padded signal then ends as the spline of the signal alone does.
     """

@@ -84,6 +84,8 @@ class SuperResolutionTrainer(keras.Model):
         names = ["loss", *self.active_weights, "generator_gradient_norm"]
         if "feature" in self.active_weights:
             names.append("phi_variance")
+        if "classifier" in self.active_weights:
+            names += [classifier_name(layer) for layer in range(classifier.loss_layers)]
         if "adversarial" in self.active_weights:
             names += [
                 "discriminator_loss",
@@ -162,7 +164,9 @@ class SuperResolutionTrainer(keras.Model):
             terms["feature"] = losses.mean_square(phi, self.autoencoder.features(estimate))
             logs["phi_variance"] = ops.mean(ops.var(phi, axis=(0, 1)))
         if "classifier" in self.active_weights:
-            terms["classifier"] = self.classifier(high, estimate)
+            raw = self.classifier.raw_losses(high, estimate)
+            terms["classifier"] = ops.sum(raw / self.classifier.layer_weights)
+            logs |= {classifier_name(layer): raw[layer] for layer in range(len(raw))}
         return terms
 
     def _descend(self, tape, loss, network, optimizer):
@@ -171,6 +175,30 @@ class SuperResolutionTrainer(keras.Model):
         gradients = tape.gradient(loss, [variable.value for variable in variables])
         optimizer.apply(gradients, variables)
         return tf.linalg.global_norm(gradients)
+
+
+class BalanceClassifier(keras.callbacks.Callback):
+    """Divides each layer of the classifier loss by its mean of one epoch, from then on.
+
+    Args:
+        epoch: the epoch, counted from 1, whose mean raw losses become the divisors.
+
+    Source: Germain et al. 2018, "Speech Denoising with Deep Feature Losses".
+    """
+
+    def __init__(self, epoch: int = 10):
+        super().__init__()
+        self.epoch = epoch
+
+    def on_epoch_end(self, epoch, logs=None):
+        if epoch + 1 == self.epoch:
+            classifier = self.model.classifier
+            means = [logs[classifier_name(layer)] for layer in range(classifier.loss_layers)]
+            classifier.layer_weights.assign(means)
+
+
+def classifier_name(layer: int) -> str:
+    return f"classifier_layer_{layer + 1}"
 
 
 def check_weights(loss_weights: Mapping[str, float]) -> dict[str, float]:

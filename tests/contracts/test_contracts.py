@@ -1,6 +1,7 @@
 """Contracts that every public layer and model keeps; `cases.py` declares them."""
 
 import functools
+import inspect
 import json
 
 import keras
@@ -102,9 +103,9 @@ def test_refused_lengths_raise_a_value_error(case):
 @each_case
 def test_gradients_reach_the_input_and_every_variable(case):
     layer = built(case)
-    y, all_gradients = gradients(layer, tf.constant(case.sample()))
+    _, found = gradients(layer, tf.constant(case.sample()))
     names = ["input", *(v.path for v in layer.trainable_variables)]
-    for name, gradient in zip(names, all_gradients, strict=True):
+    for name, gradient in zip(names, found, strict=True):
         assert gradient is not None, name
         assert np.isfinite(gradient).all(), name
         assert np.abs(gradient).max() > 0, name
@@ -115,27 +116,28 @@ def test_gradients_reach_the_input_and_every_variable(case):
     ("policy", "relative"), [("mixed_float16", 1e-2), ("mixed_bfloat16", 8e-2)]
 )
 def test_mixed_precision_is_close_to_float32(case, policy, relative):
-    x = case.sample()
+    reference, x = built(case), case.sample()
     keras.config.set_dtype_policy(policy)
-    layer = with_weights_of(built(case), case.make(), x)
+    layer = with_weights_of(reference, case.make(), x)
     assert {v.dtype for v in layer.weights} <= {"float32"}
     y = layer(x)
     # Models answer in full precision, whatever they compute in.
     assert y.dtype == ("float32" if isinstance(layer, keras.Model) else layer.compute_dtype)
-    assert_close(tf.cast(y, "float32"), built(case)(x), relative)
+    assert_close(tf.cast(y, "float32"), reference(x), relative)
 
 
 @each_case
 def test_config_round_trip_builds_the_same_layer(case):
-    x = case.sample()
+    reference, x = built(case), case.sample()
     keras.config.set_dtype_policy("mixed_bfloat16")
-    layer = with_weights_of(built(case), case.make(), x)
+    layer = with_weights_of(reference, case.make(), x)
     config = json.loads(json.dumps(layer.get_config()))
+    assert set(inspect.signature(type(layer)).parameters) - {"kwargs"} <= set(config)
     # The precision is part of the configuration, down to the innermost layer.
     keras.config.set_dtype_policy("float32")
     clone = type(layer).from_config(config)
     assert json.loads(json.dumps(clone.get_config())) == config
-    np.testing.assert_array_equal(with_weights_of(built(case), clone, x)(x), layer(x))
+    np.testing.assert_array_equal(with_weights_of(reference, clone, x)(x), layer(x))
 
 
 @each_case

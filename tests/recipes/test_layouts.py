@@ -21,10 +21,10 @@ def speakers(tmp_path):
 
 @pytest.fixture(scope="module", params=["wav48", "wav48_silence_trimmed"])
 def vctk(request, tmp_path_factory):
-    """A VCTK tree of empty files: 231 recordings of p225, two of each of 108 others."""
+    """A VCTK tree of empty files: 233 recordings of p225, two of each of 108 others."""
     root = tmp_path_factory.mktemp("VCTK-Corpus")
     endings = [".wav"] if request.param == "wav48" else ["_mic1.flac", "_mic2.flac"]
-    counts = {"p225": 231, **{f"p{number}": 2 for number in range(226, 333)}, "s5": 2}
+    counts = {"p225": 233, **{f"p{number}": 2 for number in range(226, 333)}, "s5": 2}
     tree(
         root,
         "README.txt",
@@ -108,7 +108,7 @@ def test_vctk_speaker1(vctk, above):
     root, ending = vctk
     clips = find_clips(root.parent if above else root, layout="vctk_speaker1")
     assert names(clips.train, root) == [f"p225/p225_{i:03d}{ending}" for i in range(1, 224)]
-    assert names(clips.test, root) == [f"p225/p225_{i:03d}{ending}" for i in range(224, 232)]
+    assert names(clips.test, root) == [f"p225/p225_{i:03d}{ending}" for i in range(226, 234)]
 
 
 @pytest.mark.parametrize("above", [True, False], ids=["corpus", "audio folder"])
@@ -120,7 +120,7 @@ def test_vctk_speaker99(vctk, above, layout):
     assert clips.layout == "vctk_speaker99"
     assert train == {f"p{number}" for number in range(225, 324)}
     assert test == {*(f"p{number}" for number in range(324, 333)), "s5"} - {"p323"}
-    assert len(clips.train) == 231 + 98 * 2
+    assert len(clips.train) == 233 + 98 * 2
     assert all(path.name.endswith(ending) for path in clips.train + clips.test)
 
 

@@ -134,6 +134,8 @@ def test_chunks_around_the_audio_are_not_audio(tmp_path):
     # 101 bytes of audio and the padding byte stand between the two extra chunks.
     path.write_bytes(data[:12] + extra + data[12:] + extra)
     assert read_audio(path)[0].shape == (101, 1)
+    path.write_bytes(path.read_bytes()[: -len(extra) - 6])
+    is_bad(path, "truncated", "5 bytes")
 
 
 @pytest.mark.parametrize("size", [0, 0xFFFFFFFF, 0x7FFFF000])
@@ -166,15 +168,20 @@ def test_flac_of_unknown_length(tmp_path):
 
 
 def test_mp3_without_a_stated_length(tmp_path):
-    loud = noise(80_000)
-    quiet_first = loud * np.where(np.arange(80_000) < 40_000, 1e-3, 1)[:, None].astype("float32")
-    tag = b"TAG" + bytes(125)
-    for samples, is_lost in [(loud, False), (quiet_first, True)]:
+    quiet_first = noise(80_000)
+    quiet_first[:40_000] *= 1e-3
+    silence = np.zeros((80_000, 2))
+    # What follows the audio counts as audio where the length is guessed from the size.
+    for samples, end, is_lost in [
+        (silence, 0, False),
+        (silence, 900, False),
+        (quiet_first, 0, True),
+    ]:
         path = write(tmp_path / "a.mp3", samples)
         data = path.read_bytes()
         # The first frame carries the length instead of audio; the rest is a file without it.
         second = data.index(data[:2], 100)
-        path.write_bytes(data[second:] + tag)
+        path.write_bytes(data[second:] + bytes(end))
         if is_lost:
             is_bad(path, "more audio follows")
         else:
@@ -216,6 +223,11 @@ def test_vorbis_output(tmp_path):
         audio.write(noise(400_000))
     assert read_audio(path)[0].shape == (400_000, 2)
     assert audio.clipped_samples == 0
+    tone = 3 * np.sin(0.1 * np.arange(10_000, dtype="float32"))[:, None]
+    with AudioWriter(path, RATE_HZ, 1, format="ogg") as audio:
+        audio.write(tone)
+    assert audio.clipped_samples == (np.abs(tone) > 1).sum()
+    assert 0.9 < np.abs(read_audio(path)[0]).max() < 1.5
 
 
 def test_long_wav_files_are_written_as_rf64(tmp_path):

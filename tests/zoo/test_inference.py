@@ -233,7 +233,7 @@ def test_unusable_streams():
 
 
 def test_models_and_grids_that_do_not_fit_the_ratio():
-    with pytest.raises(ValueError, match="grid_samples is 4.*ratio 6"):
+    with pytest.raises(ValueError, match=r"grid_samples is 4.*ratio 6"):
         toy_resolver(6, grid_samples=4)
     resolver = SuperResolver(
         lambda low: low, ratio=2, sample_rate_hz=16, grid_samples=2, context_samples=0, name="same"

@@ -1,0 +1,170 @@
+import math
+import sys
+
+import numpy as np
+import pytest
+
+from tonezoo.analysis import metrics
+from tonezoo.analysis.metrics import lsd, lsd_hop512, lsd_kuleshov, mos_lqo, snr_db
+
+DISTANCES = [lsd, lsd_hop512, lsd_kuleshov]
+
+
+def noise(samples, seed=0):
+    return np.random.default_rng(seed).standard_normal(samples)
+
+
+def speech_like(seconds, rate_hz=16_000):
+    """Bursts of harmonics of 120 Hz, which PESQ takes for utterances."""
+    t = np.arange(int(seconds * rate_hz)) / rate_hz
+    voice = sum(np.sin(2 * np.pi * 120 * k * t) / k for k in range(1, 30))
+    return 0.1 * voice * (np.sin(2 * np.pi * 1.5 * t) > -0.3)
+
+
+def test_snr_by_hand():
+    assert snr_db([1.0, -1.0], [1.1, -1.1]) == pytest.approx(20)
+    assert snr_db([3.0, 4.0], [3.0, 4.0]) == math.inf
+    assert snr_db([0.0, 0.0], [0.1, 0.0]) == -math.inf
+    assert math.isnan(snr_db([0.0], [0.0]))
+
+
+@pytest.mark.parametrize(
+    ("distance", "decade"), [(lsd, 1), (lsd_hop512, 1), (lsd_kuleshov, math.log(10))]
+)
+def test_power_ratio_is_logarithmic_in_each_metrics_own_base(distance, decade):
+    x = noise(10_000)
+    assert distance(x, x) == 0
+    assert distance(x, math.sqrt(1000) * x) == pytest.approx(3 * decade, rel=1e-6)
+
+
+def naive_log_powers(x, starts, log_power):
+    """One row a frame, by the DFT's definition at three bins."""
+    n = np.arange(2048)
+    window = 0.5 - 0.5 * np.cos(2 * np.pi * n / 2048)
+    bins = np.exp(-2j * np.pi * np.outer(n, np.arange(1025)) / 2048)
+    return np.array([log_power(np.abs((x[s : s + 2048] * window) @ bins) ** 2) for s in starts])
+
+
+def clamped(power):
+    return np.log10(np.maximum(power, 1e-8))
+
+
+def test_definitions_against_the_written_out_transform():
+    rng = np.random.default_rng(0)
+    # Faint enough for the floor to matter, and with a tail of less than a frame.
+    x = rng.standard_normal(2 * 2048 + 700) * 1e-5
+    y = np.convolve(x, [0.5, 0.3], mode="same")
+    a, b = (naive_log_powers(s, [0, 2048], clamped) for s in (x, y))
+    assert np.any(a == -8)
+    assert lsd(x, y) == pytest.approx(np.sqrt(((a - b) ** 2).mean(1)).mean(), rel=1e-9)
+
+    centred = [np.pad(s, 1024, mode="reflect") for s in (x, y)]
+    starts = range(0, len(x) + 1, 512)
+    a, b = (naive_log_powers(s, starts, clamped) for s in centred)
+    assert lsd_hop512(x, y) == pytest.approx(np.sqrt(((a - b) ** 2).mean(1)).mean(), rel=1e-9)
+
+    a, b = (naive_log_powers(s, starts, lambda p: np.log(p + 1e-8)) for s in centred)
+    assert lsd_kuleshov(x, y) == pytest.approx(np.sqrt(((a - b) ** 2).mean(0)).mean(), rel=1e-9)
+
+
+@pytest.mark.parametrize("distance", DISTANCES)
+def test_clips_shorter_than_a_frame_are_padded_with_zeros(distance):
+    x, y = noise(300), noise(300, seed=1)
+    padding = (0, 2048 - 300)
+    assert distance(x, y) == distance(np.pad(x, padding), np.pad(y, padding)) > 0
+    assert math.isfinite(distance(x[:1], y[:1]))
+
+
+@pytest.mark.parametrize("distance", DISTANCES)
+def test_silence_gives_a_finite_distance(distance):
+    assert distance(np.zeros(4096), np.zeros(4096)) == 0
+    assert math.isfinite(distance(noise(4096), np.zeros(4096)))
+
+
+def test_noise_lowers_the_distance_of_a_signal_that_lost_its_upper_band():
+    x = noise(16_384) * 0.1
+    spectrum = np.fft.rfft(x)
+    spectrum[2048:] = 0
+    dull = np.fft.irfft(spectrum)
+    assert lsd(x, dull + 1e-3 * noise(16_384, seed=1)) < 0.7 * lsd(x, dull)
+
+
+@pytest.mark.parametrize("metric", [snr_db, *DISTANCES])
+def test_unusable_signals_are_refused(metric):
+    with pytest.raises(ValueError, match=r"\(5,\) \(reference\) and \(4,\) \(estimate\)"):
+        metric(np.ones(5), np.ones(4))
+    with pytest.raises(ValueError, match="mono"):
+        metric(np.ones((5, 2)), np.ones((5, 2)))
+    with pytest.raises(ValueError, match="at least one sample"):
+        metric([], [])
+    with pytest.raises(ValueError, match="estimate has NaN"):
+        metric(np.ones(2), [1.0, math.nan])
+
+
+def test_mos_lqo_names_the_extra_when_pesq_is_missing(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pesq", None)
+    with pytest.raises(ImportError, match=r"tonezoo\[eval\]"):
+        mos_lqo(np.ones(8000), np.ones(8000), 16_000)
+
+
+def test_mos_lqo_reaches_its_maximum_on_a_copy_and_falls_with_noise():
+    pytest.importorskip("pesq")
+    x = speech_like(2)
+    assert mos_lqo(x, x, 16_000, "nb") == pytest.approx(4.549, abs=1e-3)
+    assert mos_lqo(x, x, 16_000, "wb") == pytest.approx(4.644, abs=1e-3)
+    y = x + 1e-2 * noise(len(x))
+    assert mos_lqo(x, y, 16_000, "wb") < 4
+    at_48_khz = [np.repeat(s, 3) for s in (x, y)]
+    assert mos_lqo(*at_48_khz, 48_000, "wb") < 4
+
+
+def test_mos_lqo_is_nan_where_pesq_has_no_value():
+    pytest.importorskip("pesq")
+    x, silence = speech_like(1), np.zeros(16_000)
+    for pair in [(x[:3999], x[:3999]), (silence, silence), (silence, x), (x, silence)]:
+        assert math.isnan(mos_lqo(*pair, 16_000))
+    with pytest.raises(ValueError, match="'super'"):
+        mos_lqo(x, x, 16_000, "super")
+
+
+def test_long_recordings_are_scored_in_pieces_of_at_most_20_s(monkeypatch):
+    pesq = pytest.importorskip("pesq")
+    lengths = []
+
+    def score(rate_hz, reference, estimate, band):
+        lengths.append(len(reference) / rate_hz)
+        return len(lengths)
+
+    monkeypatch.setattr(pesq, "pesq", score)
+    x = noise(16_000 * 41)
+    assert mos_lqo(x, x, 16_000) == 2
+    np.testing.assert_allclose(lengths, 41 / 3, atol=1e-3)
+
+
+@pytest.mark.slow
+def test_published_check_values_on_real_speech(shared_audio):
+    pytest.importorskip("pesq")
+    soundfile = pytest.importorskip("soundfile")
+    from tonezoo.analysis.evaluation import evaluate
+
+    clips = {
+        path.stem: soundfile.read(path)[0]
+        for path in sorted((shared_audio / "vctk/p228").iterdir())
+    }
+    evaluation = evaluate(
+        lambda low: np.repeat(low, 4),
+        clips,
+        ratio=4,
+        sample_rate_hz=16_000,
+        model_name="repeated samples",
+    )
+    means = dict(zip(evaluation.row_names, evaluation.summary[:, :, 0], strict=True))
+    keys = list(metrics.METRICS)
+    columns = [keys.index(key) for key in ("snr_db", "lsd", "mos_lqo_wb")]
+    # The noise of the check values had another seed.
+    for row, expected, tolerance in [
+        ("spline", (15.85, 3.95, 3.03), 0.006),
+        ("spline + noise at -72 dBFS", (15.84, 2.14, 2.88), 0.02),
+        ("spline + noise at -60 dBFS", (15.83, 1.54, 2.37), 0.02),
+    ]:
+        np.testing.assert_allclose(means[row][columns], expected, atol=tolerance)

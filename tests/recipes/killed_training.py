@@ -1,0 +1,70 @@
+"""Trains the tiny recipe in a process of its own and kills it (SIGKILL) at a given point.
+
+Arguments: run folder; point: "none", "autoencoder:N", "generator:N" (after step N of that phase) or
+"write:N" (in the middle of the N-th checkpoint that this process writes).
+"""
+
+import os
+import signal
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from tonezoo.recipes import callbacks, experiment
+from tonezoo.recipes.runner import TrainingRequest, train
+
+SETTINGS = (
+    "deterministic=true",
+    "segment_samples=1152",
+    "batch_size=2",
+    "steps_per_epoch=5",
+    "checkpoint_steps=3",
+    "epochs=2",
+    "autoencoder_epochs=1",
+    "dropout=0.2",
+)
+
+
+def die():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def kill_after_step(phase_name, last_step):
+    original = callbacks.StopOnNonFinite.on_train_batch_end
+
+    def counted(self, batch, logs=None):
+        original(self, batch, logs)
+        if self.phase_name == phase_name and self.step == last_step:
+            die()
+
+    callbacks.StopOnNonFinite.on_train_batch_end = counted
+
+
+def kill_in_write(number):
+    written = []
+    savez = np.savez
+
+    def half(file, **arrays):
+        written.append(file)
+        if len(written) == number:
+            savez(file, **dict(list(arrays.items())[: len(arrays) // 2]))
+            file.flush()
+            die()
+        savez(file, **arrays)
+
+    experiment.np.savez = half
+
+
+def main(run, point):
+    kind, _, number = point.partition(":")
+    if kind == "write":
+        kill_in_write(int(number))
+    elif kind != "none":
+        kill_after_step(kind, int(number))
+    request = TrainingRequest(recipe="mu_gan_tiny", run=Path(run), settings=SETTINGS, resume=True)
+    print(train(request))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,170 @@
+"""The training runner: killed and resumed, interrupted, non-finite, given the wrong folder."""
+
+import dataclasses
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tonezoo.recipes import list_recipes, load_recipe, super_resolution
+from tonezoo.recipes.experiment import Phase, assign_state
+from tonezoo.recipes.runner import epoch_ranges
+from tonezoo.recipes.runs import RunFolder
+from tonezoo.registry import MODELS
+
+DRIVER = Path(__file__).with_name("killed_training.py")
+ONE_STEP = ("steps_per_epoch=1", "epochs=1", "autoencoder_epochs=1", "segment_samples=1152")
+
+
+def run_driver(run, point):
+    # One process at a time and few threads each: the machine may have two cores.
+    return subprocess.run(
+        [sys.executable, DRIVER, run, point], capture_output=True, text=True, timeout=300
+    )
+
+
+def train_command(run, *arguments):
+    settings = [word for setting in ONE_STEP for word in ("--set", setting)]
+    command = [sys.executable, "-m", "tonezoo", "train", "mu_gan_tiny", "--run", run, *settings]
+    return [str(word) for word in (*command, *arguments)]
+
+
+@pytest.mark.slow
+def test_killed_anywhere_and_resumed_ends_as_if_never_stopped(tmp_path):
+    """Five kills in one run: the weights, optimizers and random states end the same, bit for bit."""
+    assert run_driver(tmp_path / "straight", "none").returncode == 0
+    points = ["autoencoder:2", "write:1", "autoencoder:4", "generator:1", "write:3", "generator:7"]
+    for point in points:
+        killed = run_driver(tmp_path / "killed", point)
+        assert killed.returncode == -signal.SIGKILL, (point, killed.stderr)
+    assert run_driver(tmp_path / "killed", "none").returncode == 0
+    straight, killed = (
+        dict(np.load(tmp_path / name / "checkpoint.npz")) for name in ("straight", "killed")
+    )
+    assert straight.keys() == killed.keys()
+    assert any(name.startswith("generator/") for name in straight)
+    different = [name for name in straight if not np.array_equal(straight[name], killed[name])]
+    assert different == []
+    steps = [(line["name"], line["step"]) for line in RunFolder(tmp_path / "killed").read_log()]
+    assert steps == [("autoencoder", 5), ("generator", 5), ("generator", 10)]
+
+
+@pytest.mark.slow
+def test_interrupt_saves_and_tells_how_to_resume(tmp_path):
+    run = tmp_path / "run"
+    process = subprocess.Popen(
+        train_command(run, "--set", "epochs=100000", "--set", "checkpoint_steps=2"),
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + 240
+    while len(RunFolder(run).read_log()) < 3 and time.monotonic() < deadline:
+        time.sleep(0.2)
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "--resume" in stderr and "Traceback" not in stderr
+    with np.load(run / "checkpoint.npz") as saved:
+        header = json.loads(str(saved["header"]))
+    assert header["phase"] == 1 and header["step"] >= RunFolder(run).read_log()[-1]["step"]
+
+
+@pytest.mark.slow
+def test_loss_that_is_not_finite_stops_the_run_and_keeps_the_checkpoint(tmp_path):
+    run = tmp_path / "run"
+    settings = ["--set", "learning_rate=1e30", "--set", "epochs=50", "--set", "feature=0"]
+    failed = subprocess.run(train_command(run, *settings), capture_output=True, text=True)
+    assert failed.returncode == 1
+    assert "Traceback" not in failed.stderr
+    assert " at step " in failed.stderr and "of the generator phase" in failed.stderr
+    if (run / "checkpoint.npz").exists():
+        with np.load(run / "checkpoint.npz") as saved:
+            assert all(np.isfinite(saved[name]).all() for name in saved if name != "header")
+
+
+def test_epoch_ranges_finish_the_epoch_that_was_left_in_its_middle():
+    phase = Phase(
+        name="p", model=None, steps_per_epoch=5, epochs=3, time_share=1.0, dataset=lambda step: None
+    )
+    assert epoch_ranges(0, phase) == [(0, 15)]
+    assert epoch_ranges(5, phase) == [(5, 15)]
+    assert epoch_ranges(7, phase) == [(7, 10), (10, 15)]
+    assert epoch_ranges(12, phase) == [(12, 15)]
+    assert epoch_ranges(15, phase) == []
+
+
+@pytest.mark.parametrize("name", list_recipes())
+def test_recipe_builds_a_configuration_and_names_its_command(name):
+    recipe = load_recipe(name)
+    cfg = recipe.CONFIG
+    assert cfg.preset in MODELS[cfg.model].parameters
+    assert f"tonezoo train {name} " in recipe.__doc__
+    for ratio in (2, 4, 6):
+        other = dataclasses.replace(cfg, ratio=ratio)
+        levels = 9 if cfg.model == "audio_unet" else 8
+        samples = super_resolution.patch_samples(other, levels)
+        assert samples % 128 == samples % ratio == 0 and 0 < samples <= cfg.segment_samples
+
+
+@pytest.fixture
+def resumable(tiny_run, tmp_path):
+    """A copy of a finished run."""
+    return shutil.copytree(tiny_run, tmp_path / "run")
+
+
+@pytest.mark.slow
+def test_finished_run_is_described_and_can_be_read(tiny_run):
+    folder = RunFolder(tiny_run)
+    assert folder.config["recipe"] == "mu_gan_tiny"
+    assert [line["name"] for line in folder.read_log()] == ["autoencoder", "generator"]
+    figures = folder.read_log()[-1]
+    assert {"l2", "feature", "adversarial", "spectral", "phi_variance"} <= set(figures)
+    assert {"discriminator_accuracy", "generator_gradient_norm"} <= set(figures)
+    events = list((tiny_run / "tensorboard").iterdir())
+    content = b"".join(path.read_bytes() for path in events)
+    assert b"generator/l2" in content and b"RIFF" in content and b"PNG" in content
+    model = folder.generator()
+    assert model(np.zeros((1, 10, 1), "float32")).shape == (1, 40, 1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "already holds a run. Pass --resume"),
+        (["--resume", "--set", "learning_rate=0.1"], "learning_rate was 0.001, now 0.1"),
+        (["--resume", "--ratio", "2"], "ratio was 4, now 2"),
+        (["--resume", "--set", "learning_rat=0.1"], "Unknown setting 'learning_rat'"),
+        (["--resume", "--set", "epochs=many"], "epochs must be of type int"),
+    ],
+)
+def test_run_that_cannot_go_on_is_left_as_it_is(resumable, cli, arguments, message):
+    before = (resumable / "checkpoint.npz").read_bytes()
+    code, _, stderr = cli(*train_command(resumable, *arguments)[3:])
+    assert code == 1
+    assert message in stderr
+    assert (resumable / "checkpoint.npz").read_bytes() == before
+
+
+@pytest.mark.slow
+def test_run_of_another_recipe_is_refused(resumable, cli):
+    code, _, stderr = cli("train", "mu_gan_small", "--run", resumable, "--resume")
+    assert code == 1
+    assert "is a run of recipe mu_gan_tiny, not mu_gan_small" in stderr
+
+
+def test_checkpoint_of_other_networks_is_refused(tmp_path):
+    class Variable:
+        shape = (2, 3)
+
+    with pytest.raises(ValueError, match=r"does not fit the networks.*generator/0"):
+        assign_state({"generator/0": Variable()}, {"generator/0": np.zeros((3, 2))}, tmp_path)
+    with pytest.raises(ValueError, match="does not fit"):
+        assign_state({"generator/0": Variable()}, {}, tmp_path)
+

@@ -1,0 +1,64 @@
+"""The package as it is installed: what it contains, what it needs, what it loads at start."""
+
+import configparser
+import subprocess
+import sys
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.version import Version
+
+SLOW_TO_IMPORT = {
+    "tensorflow",
+    "keras",
+    "jax",
+    "scipy.signal",
+    "librosa",
+    "matplotlib",
+    "soundfile",
+    "soxr",
+}
+
+
+@pytest.fixture
+def setup(source_tree) -> configparser.ConfigParser:
+    parser = configparser.ConfigParser()
+    parser.read(source_tree / "setup.cfg")
+    return parser
+
+
+def test_the_packages_listed_are_the_folders_of_the_tree(setup, source_tree):
+    folders = dict(
+        line.split(" = ") for line in setup["options"]["package_dir"].strip().splitlines()
+    )
+    assert setup["options"]["packages"].split() == list(folders)
+    in_tree = {path.parent.name for path in source_tree.glob("*/__init__.py")}
+    assert set(folders.values()) == in_tree == {"zoo", "layers", "recipes", "analysis"}
+    # A module in a folder further down would be left out of the wheel without a word.
+    assert not [path for folder in in_tree for path in (source_tree / folder).glob("*/**/*.py")]
+
+
+def test_ci_tries_the_oldest_versions_that_the_metadata_admits(setup, source_tree):
+    lines = (source_tree / "tests" / "floor-constraints.txt").read_text().splitlines()
+    tried = dict(line.split("==") for line in lines if not line.startswith("#"))
+    extras = setup["options.extras_require"]
+    text = "\n".join([setup["options"]["install_requires"], extras["tfio"], extras["dev"]])
+    required = [Requirement(line) for line in text.splitlines() if line and line[0] != "#"]
+    assert len(required) > len(tried) / 2
+    for requirement in required:
+        floors = [s.version for s in requirement.specifier if s.operator in (">=", "==")]
+        # Formatting differs between ruff's releases: it runs at the newest versions only.
+        if requirement.name != "ruff":
+            assert Version(tried[requirement.name]) == Version(floors[0]), requirement
+
+
+@pytest.mark.parametrize("arguments", [("-c", "import tonezoo"), ("-m", "tonezoo", "--help")])
+def test_the_start_imports_nothing_slow(arguments):
+    finished = subprocess.run(
+        [sys.executable, "-X", "importtime", *arguments], capture_output=True, text=True
+    )
+    assert finished.returncode == 0, finished.stderr[-2000:]
+    # "import time: self [us] | cumulative | name"; `python -m` imports `tonezoo` before the flag.
+    imported = {line.rpartition("|")[2].strip() for line in finished.stderr.splitlines()}
+    assert "tonezoo" in imported
+    assert imported.isdisjoint(SLOW_TO_IMPORT)

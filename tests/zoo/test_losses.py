@@ -1,0 +1,63 @@
+"""Loss terms against plain NumPy."""
+
+import numpy as np
+import pytest
+
+from tonezoo import losses
+
+
+def signals():
+    random = np.random.default_rng(0)
+    return random.standard_normal((2, 2, 4096, 1)).astype("float32")
+
+
+def test_log_spectral_equals_numpy():
+    target, estimate = signals()
+    expected = []
+    for size in losses.SPECTRAL_RESOLUTIONS:
+        window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(size) / size)
+        logs = []
+        for signal in (target, estimate):
+            padded = np.pad(signal[:, :, 0], ((0, 0), (size // 2, size // 2)), mode="reflect")
+            frames = np.lib.stride_tricks.sliding_window_view(padded, size, axis=1)
+            power = np.abs(np.fft.rfft(frames[:, :: size // 4] * window)) ** 2
+            logs.append(np.log10(power + losses.SPECTRAL_FLOOR))
+        expected.append(np.abs(logs[0] - logs[1]).mean())
+    assert float(losses.log_spectral(target, estimate)) == pytest.approx(np.mean(expected), rel=1e-4)
+
+
+def test_log_spectral_explains_short_patches():
+    with pytest.raises(ValueError, match="at least 1025 samples, but got 1024"):
+        losses.log_spectral(np.zeros((1, 1024, 1)), np.zeros((1, 1024, 1)))
+
+
+def test_log_spectral_of_silence_is_finite_with_a_finite_gradient():
+    import tensorflow as tf
+
+    silence = tf.zeros((1, 2048, 1))
+    with tf.GradientTape() as tape:
+        tape.watch(silence)
+        loss = losses.log_spectral(tf.zeros((1, 2048, 1)), silence)
+    assert float(loss) == 0.0
+    assert np.isfinite(tape.gradient(loss, silence)).all()
+
+
+def test_patch_rms_is_the_mean_over_patches_of_the_root():
+    target, estimate = signals()
+    roots = np.sqrt(((target - estimate) ** 2).mean(axis=(1, 2)) + 1e-6)
+    assert float(losses.patch_rms_error(target, estimate)) == pytest.approx(roots.mean(), rel=1e-5)
+
+
+def test_adversarial_terms_are_the_papers_logarithms():
+    real, fake = np.array([[2.0], [-1.0]]), np.array([[0.5], [-3.0]])
+    probability = {"real": 1 / (1 + np.exp(-real)), "fake": 1 / (1 + np.exp(-fake))}
+    expected = -np.log(probability["real"]).mean() - np.log(1 - probability["fake"]).mean()
+    assert float(losses.discriminator_cross_entropy(real, fake)) == pytest.approx(expected)
+    expected = -np.log(probability["fake"]).mean()
+    assert float(losses.generator_adversarial(fake)) == pytest.approx(expected)
+
+
+def test_adversarial_terms_stay_finite_for_a_certain_discriminator():
+    certain = np.array([[300.0]], "float32")
+    assert np.isfinite(float(losses.generator_adversarial(-certain)))
+    assert np.isfinite(float(losses.discriminator_cross_entropy(-certain, certain)))

@@ -1,0 +1,117 @@
+"""The training step: its terms, its gradients, and two replicas against one device."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tonezoo.mu_gan import MuGanAutoencoder, MuGanDiscriminator, MuGanGenerator
+from tonezoo.super_resolution_training import SuperResolutionTrainer
+
+PAPER = {"l2": 1.0, "feature": 1.0, "adversarial": 1e-3}
+SEGMENT = 1040
+
+
+def patches(count=8, ratio=4):
+    random = np.random.default_rng(0)
+    high = random.standard_normal((count, SEGMENT, 1)).astype("float32")
+    return high[:, ::ratio], high
+
+
+def trainer(weights, **options):
+    keras.utils.set_random_seed(3)
+    # One block each: tracing takes most of the time.
+    widths = {"down_filters": (8,), "up_filters": (8,), "dropout": 0.0}
+    generator = MuGanGenerator(**widths)
+    autoencoder = MuGanAutoencoder(**widths)
+    autoencoder.build((None, None, 1))
+    discriminator = MuGanDiscriminator(
+        segment_samples=SEGMENT, stem_filters=8, block_filters=(8,), dense_units=4, dropout=0.0
+    )
+    model = SuperResolutionTrainer(
+        generator,
+        loss_weights=weights,
+        discriminator=discriminator,
+        autoencoder=autoencoder,
+        **options,
+    )
+    # The paper's rate: Adam turns rounding errors of vanishing gradients into steps of that size.
+    model.compile(keras.optimizers.Adam(1e-4), keras.optimizers.Adam(1e-4))
+    return model
+
+
+def histories(model, steps=10):
+    """Every logged figure of each of `steps` steps, one epoch a step."""
+    low, high = patches()
+    dataset = tf.data.Dataset.from_tensors((low, high)).repeat()
+    return model.fit(dataset, steps_per_epoch=1, epochs=steps, verbose=0, shuffle=False).history
+
+
+def test_two_replicas_take_the_steps_of_one_device(two_replicas):
+    """Both optimizers, dropout 0, synchronized batch norm, the same global batch of 8."""
+    weights = {**PAPER, "spectral": 0.01, "patch_rms": 0.1}
+    alone = histories(trainer(weights))
+    with two_replicas.scope():
+        together = trainer(weights)
+    together = histories(together)
+    # Each replica has its own gradients and its own variance of phi; these are logged, not learnt.
+    losses = [name for name in alone if "gradient" not in name and name != "phi_variance"]
+    assert {"l2", "feature", "adversarial", "spectral", "discriminator_loss"} < set(losses)
+    for name in losses:
+        np.testing.assert_allclose(together[name], alone[name], rtol=1e-5, atol=1e-5, err_msg=name)
+    assert alone["l2"][-1] < alone["l2"][0]
+
+
+@pytest.mark.parametrize(
+    ("weights", "logged"),
+    [
+        ({"l2": 1.0}, {"l2"}),
+        ({"l2": 1.0, "feature": 1.0, "spectral": 0.0}, {"l2", "feature", "phi_variance"}),
+        (
+            PAPER,
+            {
+                *("l2", "feature", "phi_variance", "adversarial", "discriminator_loss"),
+                *("discriminator_accuracy", "discriminator_gradient_norm"),
+            },
+        ),
+    ],
+    ids=["l2", "l2+feature", "all"],
+)
+def test_ablations_log_what_is_on_and_nothing_else(weights, logged):
+    history = histories(trainer(weights), steps=1)
+    assert set(history) == logged | {"loss", "generator_gradient_norm"}
+
+
+def test_loss_is_the_weighted_sum_and_only_the_generator_and_discriminator_learn():
+    model = trainer(PAPER)
+    before = [np.array(v) for v in model.autoencoder.weights]
+    generator = [np.array(v) for v in model.generator.trainable_variables]
+    discriminator = [np.array(v) for v in model.discriminator.trainable_variables]
+    history = histories(model, steps=1)
+    total = sum(weight * history[term][0] for term, weight in PAPER.items())
+    assert history["loss"][0] == pytest.approx(total, rel=1e-5)
+    assert all(np.array_equal(a, v) for a, v in zip(before, model.autoencoder.weights, strict=True))
+    for old, network in ((generator, model.generator), (discriminator, model.discriminator)):
+        moved = [not np.array_equal(a, v) for a, v in zip(old, network.trainable_variables)]
+        assert np.mean(moved) > 0.9
+
+
+def test_feature_loss_is_zero_between_equals_and_phi_is_the_code():
+    model = trainer({"feature": 1.0})
+    _, high = patches()
+    logs = {}
+    terms = model._reconstruction_terms(high, high, logs)
+    assert float(terms["feature"]) == 0.0
+    phi = np.asarray(model.autoencoder.features(high))
+    assert phi.shape == (8, SEGMENT // 2, 16)
+    assert float(logs["phi_variance"]) == pytest.approx(phi.var(axis=(0, 1)).mean(), rel=1e-4)
+
+
+def test_wrong_terms_are_explained():
+    generator = MuGanGenerator(down_filters=(8,), up_filters=(8,))
+    with pytest.raises(ValueError, match=r"'l3'.*Available terms: l2,"):
+        SuperResolutionTrainer(generator, loss_weights={"l3": 1.0})
+    with pytest.raises(ValueError, match="Every loss term is off"):
+        SuperResolutionTrainer(generator, loss_weights={"l2": 0.0})
+    with pytest.raises(ValueError, match="adversarial loss needs its network"):
+        SuperResolutionTrainer(generator, loss_weights={"adversarial": 1.0})
