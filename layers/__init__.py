@@ -1,5 +1,6 @@
 """Upsampling and downsampling layers for audio, on (batch, time, channels), in keras.ops only."""
 
+from tonezoo.layers.folded_conv import FoldedConv1D
 from tonezoo.layers.icnr import ICNR
 from tonezoo.layers.interpolate import Interpolate1D
 from tonezoo.layers.interpolated_conv import InterpolatedConv1D
@@ -13,6 +14,7 @@ from tonezoo.layers.transposed_icnr import TransposedICNR
 from tonezoo.layers.upsampler import UPSAMPLER_KINDS, upsampler
 
 __all__ = [
+    "FoldedConv1D",
     "ICNR",
     "Interpolate1D",
     "InterpolatedConv1D",

@@ -119,7 +119,7 @@ class InterpolatedConv1D(keras.layers.Layer):
         left, right = -(-before // self.factor), -(-after // self.factor)
         v = self.interpolate(hold_ends(x, left, right))
         v = v[:, left * self.factor - before : after - right * self.factor or None]
-        return _convolve(v, self.kernel, self.bias)[:, 0]
+        return ops.squeeze(_convolve(v, self.kernel, self.bias), 1)
 
     def _polyphase(self, x):
         x_extended = self.interpolate.extend(x, -self._first, self._first + len(self._indices) - 1)
@@ -165,5 +165,5 @@ class InterpolatedConv1D(keras.layers.Layer):
 
 def _convolve(x, kernel, bias):
     """Return (batch, 1, time, filters): TensorFlow fuses the bias into 2-D convolutions only."""
-    y = ops.conv(x[:, None], kernel[None], padding="valid")
+    y = ops.conv(ops.expand_dims(x, 1), ops.expand_dims(kernel, 0), padding="valid")
     return y if bias is None else y + bias

@@ -4,6 +4,7 @@ import keras
 from keras import initializers, ops
 
 from tonezoo.layers.checks import integer, not_empty
+from tonezoo.layers.folded_conv import FoldedConv1D
 
 
 @keras.saving.register_keras_serializable(package="tonezoo")
@@ -11,7 +12,7 @@ class MultiscaleConv1D(keras.layers.Layer):
     """Convolves with several kernel lengths in parallel and concatenates the outputs.
 
     Branch i is a "same" convolution with kernel_sizes[i] taps and
-    filters * split[i] / sum(split) filters.
+    filters * split[i] / sum(split) filters, a `FoldedConv1D` where the stride is 1.
 
     Args:
         filters: integer >= 1, output channels of all branches together; a multiple of sum(split).
@@ -58,11 +59,10 @@ class MultiscaleConv1D(keras.layers.Layer):
         self.bias_initializer = initializers.get(bias_initializer)
         self._check_split()
         self.branches = [
-            keras.layers.Conv1D(
+            _branch(
                 self.filters * share // sum(self.split),
                 size,
-                strides=self.strides,
-                padding="same",
+                self.strides,
                 use_bias=use_bias,
                 kernel_initializer=_copy(self.kernel_initializer),
                 bias_initializer=_copy(self.bias_initializer),
@@ -108,6 +108,12 @@ class MultiscaleConv1D(keras.layers.Layer):
                 f"filters must be a multiple of sum(split)={sum(self.split)}, so that the branches "
                 f"share them exactly. Received: filters={self.filters}, split={self.split}"
             )
+
+
+def _branch(filters, kernel_size, strides, **options):
+    if strides == 1:
+        return FoldedConv1D(filters, kernel_size, **options)
+    return keras.layers.Conv1D(filters, kernel_size, strides=strides, padding="same", **options)
 
 
 def _copy(initializer):

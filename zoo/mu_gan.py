@@ -9,7 +9,7 @@ and the widths of the discriminator.
 import keras
 from keras import layers, ops
 
-from tonezoo.layers import MultiscaleConv1D, Subpixel1D, Superpixel1D
+from tonezoo.layers import FoldedConv1D, MultiscaleConv1D, Subpixel1D, Superpixel1D
 from tonezoo.super_resolution import SuperResolutionModel, pad_to_multiple
 
 KERNEL_SIZES = (3, 9, 27, 81)
@@ -403,11 +403,10 @@ def prelu() -> layers.PReLU:
     return layers.PReLU(alpha_initializer=keras.initializers.Constant(0.25), shared_axes=[1])
 
 
-def final_conv() -> layers.Conv1D:
-    return layers.Conv1D(
+def final_conv() -> FoldedConv1D:
+    return FoldedConv1D(
         1,
         FINAL_KERNEL_SIZE,
-        padding="same",
         kernel_initializer=keras.initializers.RandomNormal(stddev=1e-3),
     )
 

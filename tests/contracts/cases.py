@@ -111,6 +111,11 @@ LAYERS = [
         output_length=times(3),
     ),
     Case(name="Superpixel1D", make=lambda: layers.Superpixel1D(3), output_length=divided_by(3)),
+    Case(
+        name="FoldedConv1D",
+        make=lambda: layers.FoldedConv1D(2, 9, fold=4),
+        output_length=times(1),
+    ),
     Case(name="MultiscaleConv1D", make=lambda: layers.MultiscaleConv1D(8), output_length=times(1)),
     Case(
         name="MultiscaleConv1D-strided",
