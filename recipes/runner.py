@@ -85,7 +85,7 @@ def train(request: TrainingRequest, report: Callable[[str], None] = print) -> Ou
     cfg = override(recipe.CONFIG, request.settings)
     clips = find_training_clips(request, cfg.layout)
     folder = RunFolder(request.run)
-    folder.open(request, cfg, clips)
+    folder.check(request, cfg)
     if cfg.deterministic:
         tf.config.experimental.enable_op_determinism()
     source = recipe.dataset(cfg, clips, report)
@@ -99,6 +99,7 @@ def train(request: TrainingRequest, report: Callable[[str], None] = print) -> Ou
     keras.utils.set_random_seed(cfg.seed)
     with strategy.scope():
         experiment = recipe.build(cfg, source, replicas)
+        folder.create(request, cfg, clips)
         position = Position()
         if folder.checkpoint.path.exists():
             position = folder.checkpoint.restore(experiment)

@@ -51,13 +51,30 @@ class RunFolder:
         except ValueError as error:
             raise ValueError(f"{path} cannot be read as JSON: {error}.") from None
 
-    def open(self, request, cfg, clips) -> None:
-        """Creates the folder of a new run, or checks that a resumed one is the same.
+    def check(self, request, cfg) -> None:
+        """Checks that a run may start here, or that the one here is the one to be resumed.
 
         Raises:
-            ValueError: a run is there and `resume` is not asked for, or it is of another recipe
-                or other settings; or the folder cannot be created.
+            ValueError: a file or a folder with other files is in the way; a run is there and
+                `resume` is not asked for, or it is of another recipe or other settings.
         """
+        if self.path.is_file():
+            raise ValueError(f"{self.path} is a file, but a run is a folder. Choose another name.")
+        if not (self.path / CONFIG_NAME).exists():
+            if self.path.is_dir() and any(self.path.iterdir()):
+                raise ValueError(f"{self.path} holds other files. Choose an empty or new folder.")
+        elif not request.resume:
+            raise ValueError(
+                f"{self.path} already holds a run. Pass --resume to go on with it, or choose "
+                "another folder."
+            )
+        else:
+            self._check_same(request.recipe, asdict(cfg))
+
+    def create(self, request, cfg, clips) -> None:
+        """Writes config.json, which makes the folder a run, unless it is there already."""
+        if (self.path / CONFIG_NAME).exists():
+            return
         description = {
             "recipe": request.recipe,
             "options": asdict(cfg),
@@ -65,27 +82,16 @@ class RunFolder:
             "tonezoo": tonezoo.__version__,
             "commit": current_commit(),
         }
-        if not (self.path / CONFIG_NAME).exists():
-            if self.path.is_dir() and any(self.path.iterdir()):
-                raise ValueError(f"{self.path} holds other files. Choose an empty or new folder.")
-            with atomic_path(self.path / CONFIG_NAME) as temporary:
-                temporary.write_text(json.dumps(description, indent=2) + "\n")
-            return
-        if not request.resume:
-            raise ValueError(
-                f"{self.path} already holds a run. Pass --resume to go on with it, or choose "
-                "another folder."
-            )
-        self._check_same(description)
+        with atomic_path(self.path / CONFIG_NAME) as temporary:
+            temporary.write_text(json.dumps(description, indent=2) + "\n")
 
-    def _check_same(self, description: dict) -> None:
+    def _check_same(self, recipe: str, given: dict) -> None:
         saved = self.config
-        if saved["recipe"] != description["recipe"]:
+        if saved["recipe"] != recipe:
             raise ValueError(
-                f"{self.path} is a run of recipe {saved['recipe']}, not {description['recipe']}. "
+                f"{self.path} is a run of recipe {saved['recipe']}, not {recipe}. "
                 "Resume it with its own recipe, or choose another folder."
             )
-        given = description["options"]
         changed = [
             f"{key} was {saved['options'].get(key)!r}, now {value!r}"
             for key, value in given.items()

@@ -106,7 +106,8 @@ def test_gradients_reach_the_input_and_every_variable(case):
     _, found = gradients(layer, tf.constant(case.sample()))
     names = ["input", *(v.path for v in layer.trainable_variables)]
     for name, gradient in zip(names, found, strict=True):
-        assert gradient is not None, name
+        # Norms and sums over replicas would take a sparse gradient's repeated rows one by one.
+        assert isinstance(gradient, tf.Tensor), name
         assert np.isfinite(gradient).all(), name
         assert np.abs(gradient).max() > 0, name
 

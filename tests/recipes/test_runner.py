@@ -37,7 +37,7 @@ def train_command(run, *arguments):
 
 @pytest.mark.slow
 def test_killed_anywhere_and_resumed_ends_as_if_never_stopped(tmp_path):
-    """Five kills in one run: the weights, optimizers and random states end the same, bit for bit."""
+    """Six kills in one run: weights, optimizers and random states end the same, bit for bit."""
     assert run_driver(tmp_path / "straight", "none").returncode == 0
     points = ["autoencoder:2", "write:1", "autoencoder:4", "generator:1", "write:3", "generator:7"]
     for point in points:
@@ -167,4 +167,3 @@ def test_checkpoint_of_other_networks_is_refused(tmp_path):
         assign_state({"generator/0": Variable()}, {"generator/0": np.zeros((3, 2))}, tmp_path)
     with pytest.raises(ValueError, match="does not fit"):
         assign_state({"generator/0": Variable()}, {}, tmp_path)
-

@@ -23,7 +23,9 @@ def test_log_spectral_equals_numpy():
             power = np.abs(np.fft.rfft(frames[:, :: size // 4] * window)) ** 2
             logs.append(np.log10(power + losses.SPECTRAL_FLOOR))
         expected.append(np.abs(logs[0] - logs[1]).mean())
-    assert float(losses.log_spectral(target, estimate)) == pytest.approx(np.mean(expected), rel=1e-4)
+    assert float(losses.log_spectral(target, estimate)) == pytest.approx(
+        np.mean(expected), rel=1e-4
+    )
 
 
 def test_log_spectral_explains_short_patches():

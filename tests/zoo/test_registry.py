@@ -1,5 +1,6 @@
 """Names, presets, options and parameter counts of the models."""
 
+import numpy as np
 import pytest
 
 import tonezoo
@@ -60,7 +61,6 @@ def test_unknown_names_list_the_valid_ones():
 
 
 def test_discriminator_refuses_another_length():
-
 
     model = tonezoo.create_model("mu_gan_discriminator", preset="tiny", segment_samples=64)
     with pytest.raises(ValueError, match=r"patches \(batch, 64, 1\), but got \(1, 65, 1\)"):

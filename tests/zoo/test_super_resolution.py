@@ -92,16 +92,14 @@ def test_untrained_generator_is_the_spline():
     assert np.abs(output - spline)[inside].max() < 0.03 * np.abs(spline).max()
 
 
-@pytest.mark.parametrize(
-    ("preset", "field"), [("l4", 3642), ("l8", 61_482), ("l4_strided", 3642)]
-)
+@pytest.mark.parametrize(("preset", "field"), [("l4", 3642), ("l8", 61_482), ("l4_strided", 3642)])
 def test_theoretical_receptive_field(preset, field):
     assert tonezoo.create_model("mu_gan", preset=preset).receptive_field_samples == field
 
 
 @pytest.mark.parametrize(("name", "options"), [("mu_gan", {}), ("audio_unet", {})])
 def test_receptive_field_is_what_gradients_reach(name, options):
-    """The impulse response of the untrained net stays within the theoretical field, and fills it."""
+    """What one low-rate sample changes lies within the theoretical field."""
     model = tiny(name, 2, **options)
     size = 4 * model.receptive_field_samples // 2
     low = np.zeros((1, size, 1), "float32")

@@ -1,0 +1,51 @@
+"""--set key=value, typed as the fields."""
+
+import dataclasses
+
+import pytest
+
+from tonezoo.recipes.config import override
+from tonezoo.recipes.super_resolution import Config, patch_samples
+
+
+def test_values_take_the_type_of_their_field():
+    cfg = override(
+        Config(),
+        [
+            *("epochs=3", "learning_rate=5e-4", "deterministic=yes", "preset = l4", "dropout=0.1"),
+            *("steps_per_epoch=7", "cache_dir=a=b"),
+        ],
+    )
+    assert (cfg.epochs, cfg.learning_rate, cfg.deterministic) == (3, 5e-4, True)
+    assert (cfg.preset, cfg.dropout, cfg.steps_per_epoch, cfg.cache_dir) == ("l4", 0.1, 7, "a=b")
+    assert override(cfg, ["dropout=none"]).dropout is None
+    assert Config().epochs == 400
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("epochs", "takes key=value"),
+        ("epoch=3", r"Unknown setting 'epoch'. Available: adversarial,"),
+        ("epochs=3.5", "epochs must be of type int, but is '3.5'"),
+        ("dropout=high", "dropout must be of type float, but is 'high'"),
+        ("deterministic=2", "deterministic must be true or false"),
+    ],
+)
+def test_wrong_settings_are_explained(setting, message):
+    with pytest.raises(ValueError, match=message):
+        override(Config(), [setting])
+
+
+@pytest.mark.parametrize(
+    ("segment", "ratio", "levels", "expected"),
+    [(8192, 4, 4, 8192), (8192, 6, 4, 8064), (16_384, 6, 8, 16_128), (8192, 2, 9, 8192)],
+)
+def test_patch_is_divided_by_the_ratio_and_every_halving(segment, ratio, levels, expected):
+    cfg = dataclasses.replace(Config(), segment_samples=segment, ratio=ratio)
+    assert patch_samples(cfg, levels) == expected
+
+
+def test_patch_too_short_is_explained():
+    with pytest.raises(ValueError, match="at least 384 at ratio 6"):
+        patch_samples(Config(segment_samples=300, ratio=6), 4)
