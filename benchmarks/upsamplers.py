@@ -109,7 +109,8 @@ def compiled(layer, size):
             tape.watch(x)
             y = layer(x)
         variables = [variable.value for variable in layer.trainable_variables]
-        return tape.gradient(y, [x, *variables], output_gradients=upstream)
+        # The output is returned as well: unused, the forward convolution would be left out.
+        return y, tape.gradient(y, [x, *variables], output_gradients=upstream)
 
     return lambda: forward(x), lambda: forward_backward(x, upstream)
 

@@ -76,7 +76,7 @@ class FoldedConv1D(keras.layers.Conv1D):
         index = tap * self.fold + sample - phase + (taps - 1) // 2
         # Where a block reaches beyond the kernel, it takes the zeros that are put at its end.
         index = np.where((index >= 0) & (index < taps), index, taps)
-        kernel = ops.concatenate([kernel, ops.zeros((1, channels, filters), kernel.dtype)])
+        kernel = ops.pad(kernel, ((0, 1), (0, 0), (0, 0)))
         # (tap, sample, phase, channel, filter) -> (tap, sample * channel, phase * filter)
         folded = ops.transpose(ops.take(kernel, index, axis=0), (0, 1, 3, 2, 4))
         return ops.reshape(folded, (len(tap), self.fold * channels, self.fold * filters))

@@ -140,7 +140,8 @@ class InterpolatedConv1D(keras.layers.Layer):
         else:
             fold = np.append(self.interpolate.taps.ravel(), 0.0)[self._indices]
             fold = ops.convert_to_tensor(fold, dtype=self.compute_dtype)
-            kernel = ops.einsum("ipt,tcf->icpf", fold, self.kernel)
+            kernel = ops.tensordot(fold, self.kernel, axes=1)
+            kernel = ops.transpose(kernel, (0, 2, 1, 3))
         taps, channels, factor, filters = kernel.shape
         return ops.reshape(kernel, (taps, channels, factor * filters))
 

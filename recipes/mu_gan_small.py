@@ -17,7 +17,9 @@ CONFIG = super_resolution.Config(
     autoencoder_epochs=20,
     learning_rate=5e-4,
     dropout=0.0,
-    spectral=0.1,
+    feature=0.1,
+    adversarial=1e-5,
+    spectral=5e-4,
 )
 dataset = super_resolution.dataset
 build = super_resolution.build

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 import tonezoo
-from tonezoo.files import atomic_path
+from tonezoo.files import TEMPORARY_PREFIX, atomic_path, remove_leftovers
 from tonezoo.recipes import load_recipe
 from tonezoo.recipes.experiment import CheckpointFile, Position, assign_state
 
@@ -61,7 +61,7 @@ class RunFolder:
         if self.path.is_file():
             raise ValueError(f"{self.path} is a file, but a run is a folder. Choose another name.")
         if not (self.path / CONFIG_NAME).exists():
-            if self.path.is_dir() and any(self.path.iterdir()):
+            if self.path.is_dir() and not all(map(is_temporary, self.path.iterdir())):
                 raise ValueError(f"{self.path} holds other files. Choose an empty or new folder.")
         elif not request.resume:
             raise ValueError(
@@ -73,6 +73,7 @@ class RunFolder:
 
     def create(self, request, cfg, clips) -> None:
         """Writes config.json, which makes the folder a run, unless it is there already."""
+        remove_leftovers(self.path)
         if (self.path / CONFIG_NAME).exists():
             return
         description = {
@@ -160,6 +161,10 @@ class RunFolder:
         with np.load(self.checkpoint.path) as saved:
             assign_state(state, saved, self.checkpoint.path)
         return model
+
+
+def is_temporary(path: Path) -> bool:
+    return path.name.startswith(TEMPORARY_PREFIX)
 
 
 def describe_data(request, clips) -> dict:

@@ -66,12 +66,14 @@ class AudioUnet(SuperResolutionModel):
         self.filters = tuple(filters)
         self.kernel_sizes = tuple(kernel_sizes)
         self.dropout_rate = dropout
+        dtype = self.dtype_policy
         self.down_convs = [
-            conv(count, size, strides=2) for count, size in zip(filters, kernel_sizes, strict=True)
+            conv(count, size, dtype, strides=2)
+            for count, size in zip(filters, kernel_sizes, strict=True)
         ]
-        self.bottleneck = conv(filters[-1], BOTTLENECK_KERNEL_SIZE, strides=2)
+        self.bottleneck = conv(filters[-1], BOTTLENECK_KERNEL_SIZE, dtype, strides=2)
         self.up_convs = [
-            conv(2 * count, size)
+            conv(2 * count, size, dtype)
             for count, size in zip(reversed(filters), reversed(kernel_sizes), strict=True)
         ]
         self.final_conv = layers.Conv1D(
@@ -79,10 +81,11 @@ class AudioUnet(SuperResolutionModel):
             FINAL_KERNEL_SIZE,
             padding="same",
             kernel_initializer=keras.initializers.RandomNormal(stddev=1e-3),
+            dtype=dtype,
         )
         # One dropout each: they draw independent masks.
-        self.dropouts = [layers.Dropout(dropout) for _ in range(len(filters) + 1)]
-        self.subpixel = Subpixel1D(2)
+        self.dropouts = [layers.Dropout(dropout, dtype=dtype) for _ in range(len(filters) + 1)]
+        self.subpixel = Subpixel1D(2, dtype=dtype)
 
     @property
     def span_samples(self) -> int:
@@ -130,13 +133,14 @@ class AudioUnet(SuperResolutionModel):
         }
 
 
-def conv(filters: int, kernel_size: int, strides: int = 1) -> layers.Conv1D:
+def conv(filters: int, kernel_size: int, dtype, strides: int = 1) -> layers.Conv1D:
     return layers.Conv1D(
         filters,
         kernel_size,
         strides=strides,
         padding="same",
         kernel_initializer=keras.initializers.Orthogonal(),
+        dtype=dtype,
     )
 
 

@@ -160,7 +160,10 @@ def write_saved_model(model, folder: Path) -> None:
     }
     for name, function in signatures.items():
         setattr(module, name, function)
-    tf.saved_model.save(module, str(folder), signatures=signatures)
+    try:
+        tf.saved_model.save(module, str(folder), signatures=signatures)
+    except tf.errors.OpError as error:
+        raise ValueError(f"Cannot write the SavedModel: {error.message}") from error
     check_operations(folder)
 
 

@@ -1,11 +1,15 @@
 """Files and folders that are either complete or absent."""
 
 import contextlib
+import errno
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+
+TEMPORARY_PREFIX = ".tonezoo-"
+FULL_DISK = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
 
 
 @contextlib.contextmanager
@@ -21,7 +25,7 @@ def atomic_path(target: str | os.PathLike, *, folder: bool = False) -> Iterator[
             file keeps the suffix of `target`, by which audio writers choose a format.
 
     Raises:
-        ValueError: `target` cannot be created there, with the reason.
+        ValueError: `target` cannot be created there, or the disk is full, with the reason.
 
     Example:
 
@@ -39,7 +43,7 @@ def atomic_path(target: str | os.PathLike, *, folder: bool = False) -> Iterator[
         raise ValueError(f"{target} is a folder, but a file is to be written there.")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=".tonezoo-", dir=target.parent))
+        temporary = Path(tempfile.mkdtemp(prefix=TEMPORARY_PREFIX, dir=target.parent))
     except OSError as error:
         raise ValueError(f"Cannot write to {target}: {error.strerror}.") from error
     try:
@@ -52,5 +56,15 @@ def atomic_path(target: str | os.PathLike, *, folder: bool = False) -> Iterator[
             inner.mkdir()
         yield inner
         os.replace(inner, target)
+    except OSError as error:
+        if error.errno not in FULL_DISK:
+            raise
+        raise ValueError(f"Cannot write {target}: {error.strerror}. Make room first.") from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Removes the temporary folders that killed processes left in a folder."""
+    for leftover in folder.glob(f"{TEMPORARY_PREFIX}*"):
+        shutil.rmtree(leftover, ignore_errors=True)

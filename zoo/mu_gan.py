@@ -33,9 +33,10 @@ class DownBlock(layers.Layer):
         self.filters = filters
         self.downsampling = downsampling
         strided = downsampling == "strided"
-        self.conv = multiscale(2 * filters if strided else filters, strides=2 if strided else 1)
-        self.activation = prelu()
-        self.superpixel = None if strided else Superpixel1D(2)
+        dtype = self.dtype_policy
+        self.conv = multiscale(2 * filters, dtype, 2) if strided else multiscale(filters, dtype)
+        self.activation = prelu(dtype)
+        self.superpixel = None if strided else Superpixel1D(2, dtype=dtype)
 
     def build(self, input_shape):
         self.conv.build(input_shape)
@@ -71,10 +72,11 @@ class UpBlock(layers.Layer):
         super().__init__(**kwargs)
         self.filters = filters
         self.dropout_rate = dropout
-        self.conv = multiscale(filters)
-        self.dropout = layers.Dropout(dropout)
-        self.activation = prelu()
-        self.subpixel = Subpixel1D(2)
+        dtype = self.dtype_policy
+        self.conv = multiscale(filters, dtype)
+        self.dropout = layers.Dropout(dropout, dtype=dtype)
+        self.activation = prelu(dtype)
+        self.subpixel = Subpixel1D(2, dtype=dtype)
 
     def build(self, input_shape):
         self.conv.build(input_shape)
@@ -148,9 +150,10 @@ class MuGanGenerator(SuperResolutionModel):
         self.up_filters = tuple(up_filters)
         self.dropout = dropout
         self.downsampling = downsampling
-        self.down_blocks = [DownBlock(filters, downsampling) for filters in down_filters]
-        self.up_blocks = [UpBlock(filters, dropout) for filters in up_filters]
-        self.final_conv = final_conv()
+        dtype = self.dtype_policy
+        self.down_blocks = [DownBlock(n, downsampling, dtype=dtype) for n in down_filters]
+        self.up_blocks = [UpBlock(n, dropout, dtype=dtype) for n in up_filters]
+        self.final_conv = final_conv(dtype)
 
     @property
     def span_samples(self) -> int:
@@ -234,9 +237,10 @@ class MuGanAutoencoder(keras.Model):
         self.down_filters = tuple(down_filters)
         self.up_filters = tuple(up_filters)
         self.dropout = dropout
-        self.down_blocks = [DownBlock(filters) for filters in down_filters]
-        self.up_blocks = [UpBlock(filters, dropout) for filters in up_filters]
-        self.final_conv = final_conv()
+        dtype = self.dtype_policy
+        self.down_blocks = [DownBlock(n, dtype=dtype) for n in down_filters]
+        self.up_blocks = [UpBlock(n, dropout, dtype=dtype) for n in up_filters]
+        self.final_conv = final_conv(dtype)
 
     def build(self, input_shape):
         shape = (input_shape[0], None, 1)
@@ -335,27 +339,30 @@ class MuGanDiscriminator(keras.Model):
         self.dense_units = dense_units
         self.dropout = dropout
         self.synchronized = synchronized
-        self.stem = keras.Sequential([multiscale(stem_filters), layers.LeakyReLU(0.2)])
-        self.blocks = [self._block(filters) for filters in block_filters]
+        dtype = self.dtype_policy
+        self.stem = keras.Sequential(
+            [multiscale(stem_filters, dtype), layers.LeakyReLU(0.2, dtype=dtype)]
+        )
+        self.blocks = [self._block(filters, dtype) for filters in block_filters]
         self.head = keras.Sequential(
             [
-                layers.Flatten(),
-                layers.Dense(dense_units),
-                layers.Dropout(dropout),
-                layers.LeakyReLU(0.2),
+                layers.Flatten(dtype=dtype),
+                layers.Dense(dense_units, dtype=dtype),
+                layers.Dropout(dropout, dtype=dtype),
+                layers.LeakyReLU(0.2, dtype=dtype),
                 layers.Dense(1, dtype=self.variable_dtype),
             ]
         )
 
-    def _block(self, filters: int) -> keras.Sequential:
+    def _block(self, filters: int, dtype) -> keras.Sequential:
         synchronized = self.synchronized and keras.backend.backend() == "tensorflow"
         return keras.Sequential(
             [
-                multiscale(filters),
-                layers.BatchNormalization(synchronized=synchronized),
-                layers.Dropout(self.dropout),
-                layers.LeakyReLU(0.2),
-                Superpixel1D(2),
+                multiscale(filters, dtype),
+                layers.BatchNormalization(synchronized=synchronized, dtype=dtype),
+                layers.Dropout(self.dropout, dtype=dtype),
+                layers.LeakyReLU(0.2, dtype=dtype),
+                Superpixel1D(2, dtype=dtype),
             ]
         )
 
@@ -393,21 +400,27 @@ class MuGanDiscriminator(keras.Model):
         }
 
 
-def multiscale(filters: int, strides: int = 1) -> MultiscaleConv1D:
+def multiscale(filters: int, dtype, strides: int = 1) -> MultiscaleConv1D:
     return MultiscaleConv1D(
-        filters, KERNEL_SIZES, strides=strides, kernel_initializer=keras.initializers.Orthogonal()
+        filters,
+        KERNEL_SIZES,
+        strides=strides,
+        kernel_initializer=keras.initializers.Orthogonal(),
+        dtype=dtype,
     )
 
 
-def prelu() -> layers.PReLU:
-    return layers.PReLU(alpha_initializer=keras.initializers.Constant(0.25), shared_axes=[1])
+def prelu(dtype) -> layers.PReLU:
+    initializer = keras.initializers.Constant(0.25)
+    return layers.PReLU(alpha_initializer=initializer, shared_axes=[1], dtype=dtype)
 
 
-def final_conv() -> FoldedConv1D:
+def final_conv(dtype) -> FoldedConv1D:
     return FoldedConv1D(
         1,
         FINAL_KERNEL_SIZE,
         kernel_initializer=keras.initializers.RandomNormal(stddev=1e-3),
+        dtype=dtype,
     )
 
 

@@ -92,7 +92,9 @@ def test_loss_is_the_weighted_sum_and_only_the_generator_and_discriminator_learn
     assert history["loss"][0] == pytest.approx(total, rel=1e-5)
     assert all(np.array_equal(a, v) for a, v in zip(before, model.autoencoder.weights, strict=True))
     for old, network in ((generator, model.generator), (discriminator, model.discriminator)):
-        moved = [not np.array_equal(a, v) for a, v in zip(old, network.trainable_variables, strict=True)]
+        moved = [
+            not np.array_equal(a, v) for a, v in zip(old, network.trainable_variables, strict=True)
+        ]
         assert np.mean(moved) > 0.9
 
 

@@ -1,0 +1,37 @@
+"""Training and export on a full disk: one message, nothing half-written."""
+
+import resource
+import subprocess
+import sys
+
+import pytest
+
+pytestmark = pytest.mark.slow
+
+
+def run(limit_bytes, *words):
+    """Runs a command whose files may not grow beyond a limit, as on a full disk."""
+    return subprocess.run(
+        [sys.executable, "-m", "tonezoo", *map(str, words)],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit_bytes, limit_bytes)),
+    )
+
+
+def test_export_on_a_full_disk(tiny_run, tmp_path):
+    failed = run(20_000, "export", tiny_run, "--to", tmp_path / "model")
+    assert failed.returncode == 1
+    assert "error: Cannot write" in failed.stderr and "Traceback" not in failed.stderr
+    assert list((tmp_path / "model").iterdir()) == []
+
+
+def test_training_on_a_full_disk_keeps_the_checkpoint_it_has(tiny_run, tmp_path):
+    settings = ["steps_per_epoch=1", "epochs=1", "feature=0", "segment_samples=1152"]
+    words = [word for setting in settings for word in ("--set", setting)]
+    failed = run(100_000, "train", "mu_gan_tiny", "--run", tmp_path / "run", *words)
+    assert failed.returncode == 1
+    assert "error: Cannot write" in failed.stderr and "Traceback" not in failed.stderr
+    assert not [path for path in (tmp_path / "run").iterdir() if path.name.startswith(".")]
+    assert not (tmp_path / "run" / "checkpoint.npz").exists()
