@@ -22,7 +22,7 @@ from tonezoo.analysis.metrics import (
 )
 from tonezoo.analysis.published import published_scores
 from tonezoo.files import atomic_path
-from tonezoo.resampling import decimate
+from tonezoo.resampling import decimate, upsample_spline
 
 NOISE_LEVELS_DBFS = (-48, -54, -60, -66, -72, -78)
 BOOTSTRAP_RESAMPLES = 2000
@@ -273,16 +273,10 @@ def _estimates(enhance, samples, ratio, rng) -> tuple[np.ndarray, list[np.ndarra
         )
     reference = samples[: len(samples) // ratio * ratio]
     low = decimate(reference, ratio)
-    spline = _spline(low, ratio)
+    spline = upsample_spline(low, ratio)
     noise = rng.standard_normal(len(reference))
     noisy = [spline + 10 ** (level / 20) * noise for level in NOISE_LEVELS_DBFS]
     return reference, [enhance(low), spline, *noisy]
-
-
-def _spline(low: np.ndarray, ratio: int) -> np.ndarray:
-    from tonezoo.layers import Interpolate1D
-
-    return np.asarray(Interpolate1D(ratio, "cubic")(low[None, :, None]))[0, :, 0]
 
 
 def _measure(reference, estimate, sample_rate_hz, *, with_pesq: bool) -> list[float]:

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from tonezoo.layers.bias import add_bias
 from tonezoo.layers.checks import integer
 from tonezoo.layers.superpixel import Superpixel1D
 
@@ -16,8 +17,8 @@ class FoldedConv1D(keras.layers.Conv1D):
     ceil((K - 1) / 2 / fold) + ceil(K // 2 / fold) + 1 taps is arranged from the K taps, and the
     output is shuffled back: the polyphase identity of the upsampling layers with equal rates. The
     operation count grows by about fold / K, but few filters with many taps become a matrix product
-    of a useful width: on a CPU a step of 81 taps to 4 filters is several times faster
-    (benchmarks/mu_gan.py).
+    of a useful width: on a CPU convolutions of 81 taps to few filters are several times faster
+    (benchmarks/mu_gan.py times the generator with and without).
 
     Args:
         filters: integer >= 1, output channels.
@@ -62,10 +63,10 @@ class FoldedConv1D(keras.layers.Conv1D):
         blocks = self.superpixel(inputs)
         blocks = ops.pad(blocks, ((0, 0), (self.before, self.after), (0, 0)))
         outputs = ops.conv(blocks, self._folded(self.kernel), padding="valid")
+        if self.use_bias:
+            outputs = add_bias(outputs, ops.tile(self.bias, (self.fold,)))
         # (batch, block, phase * filters) -> (batch, block * phase, filters)
         outputs = ops.reshape(outputs, (batch, -1, self.filters))[:, :time]
-        if self.use_bias:
-            outputs = outputs + self.bias
         return outputs if self.activation is None else self.activation(outputs)
 
     def _folded(self, kernel):

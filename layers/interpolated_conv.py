@@ -4,6 +4,7 @@ import keras
 import numpy as np
 from keras import initializers, ops
 
+from tonezoo.layers.bias import add_bias
 from tonezoo.layers.checks import integer, not_empty, one_of
 from tonezoo.layers.interpolate import Interpolate1D
 from tonezoo.layers.interpolation import polyphase_indices
@@ -119,15 +120,19 @@ class InterpolatedConv1D(keras.layers.Layer):
         left, right = -(-before // self.factor), -(-after // self.factor)
         v = self.interpolate(hold_ends(x, left, right))
         v = v[:, left * self.factor - before : after - right * self.factor or None]
-        return ops.squeeze(_convolve(v, self.kernel, self.bias), 1)
+        return self._convolve(v, self.kernel, self.bias)
 
     def _polyphase(self, x):
         x_extended = self.interpolate.extend(x, -self._first, self._first + len(self._indices) - 1)
-        bias = None if self.bias is None else ops.tile(self.bias, (self.factor,))
-        y = _convolve(x_extended, self._folded_kernel(), bias)
-        # (batch, 1, time, phase * filters) -> (batch, time * phase, filters)
+        bias = ops.tile(self.bias, (self.factor,)) if self.use_bias else None
+        y = self._convolve(x_extended, self._folded_kernel(), bias)
+        # (batch, time, phase * filters) -> (batch, time * phase, filters)
         batch, time, _ = ops.shape(x)
         return ops.reshape(y, (batch, time * self.factor, self.filters))
+
+    def _convolve(self, x, kernel, bias):
+        y = ops.conv(x, kernel, padding="valid")
+        return add_bias(y, bias) if self.use_bias else y
 
     def _folded_kernel(self):
         """Return W[tap, channel, phase * filters], the interpolator folded into the kernel."""
@@ -162,9 +167,3 @@ class InterpolatedConv1D(keras.layers.Layer):
             "kernel_initializer": initializers.serialize(self.kernel_initializer),
             "bias_initializer": initializers.serialize(self.bias_initializer),
         }
-
-
-def _convolve(x, kernel, bias):
-    """Return (batch, 1, time, filters): TensorFlow fuses the bias into 2-D convolutions only."""
-    y = ops.conv(ops.expand_dims(x, 1), ops.expand_dims(kernel, 0), padding="valid")
-    return y if bias is None else y + bias

@@ -5,6 +5,7 @@ import warnings
 import keras
 from keras import initializers, ops
 
+from tonezoo.layers.bias import add_bias
 from tonezoo.layers.checks import integer, not_empty, one_of
 
 
@@ -101,7 +102,7 @@ class TransposedConv1D(keras.layers.Layer):
         y = ops.conv_transpose(inputs, self.kernel, strides=self.strides, padding=self.padding)
         if self.padding == "valid" and self.overlap == "gaps":
             y = y[:, : self.kernel_size - self.strides]  # Keras ends on the last sample's zeros
-        return y if self.bias is None else y + self.bias
+        return add_bias(y, self.bias) if self.use_bias else y
 
     def compute_output_shape(self, input_shape):
         batch, time, _ = input_shape

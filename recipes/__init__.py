@@ -25,7 +25,7 @@ def list_recipes() -> list[str]:
 
 
 def load_recipe(name: str) -> ModuleType:
-    """Imports a recipe: a module with `CONFIG`, `dataset` and `build`.
+    """Imports a recipe: a module with CONFIG, dataset, build, generator and preview.
 
     Raises:
         ValueError: an unknown name; the message lists the valid ones.

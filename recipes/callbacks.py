@@ -27,17 +27,20 @@ class StopOnNonFinite(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch, logs=None):
         self.step += 1
-        for term, value in (logs or {}).items():
-            if not math.isfinite(float(value)):
-                raise ValueError(
-                    f"{term} became {float(value)} at step {self.step} of the {self.phase_name} "
-                    "phase. The last good checkpoint is kept; resume it with a lower "
-                    "learning_rate or loss weight in a new run."
-                )
+        figures = {name: float(value) for name, value in (logs or {}).items()}
+        bad = [name for name, value in figures.items() if not math.isfinite(value)]
+        if bad:
+            # The sum and the gradients follow from the terms, which are what one can change.
+            bad.sort(key=lambda name: (name == "loss", "gradient" in name))
+            raise ValueError(
+                f"{', '.join(bad)} became NaN or infinite at step {self.step} of the "
+                f"{self.phase_name} phase. The last good checkpoint is kept. Start a new run with "
+                "a lower learning_rate or a lower weight of that term."
+            )
 
 
 class PeriodicCheckpoint(keras.callbacks.Callback):
-    """Counts steps and saves every `interval` of them and at each epoch's end.
+    """Counts steps and saves every `interval` of them and where training ends.
 
     Args:
         interval: steps between checkpoints.
@@ -48,16 +51,21 @@ class PeriodicCheckpoint(keras.callbacks.Callback):
     def __init__(self, interval: int, step: int, save: Callable[[int], None]):
         super().__init__()
         self.interval = interval
-        self.step = step
+        self.step = self.saved = step
         self.save = save
 
     def on_train_batch_end(self, batch, logs=None):
         self.step += 1
         if self.step % self.interval == 0:
-            self.save(self.step)
+            self._save()
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_train_end(self, logs=None):
+        if self.step != self.saved:
+            self._save()
+
+    def _save(self):
         self.save(self.step)
+        self.saved = self.step
 
 
 class StopOnRequest(keras.callbacks.Callback):
@@ -89,7 +97,7 @@ class EpochLog(keras.callbacks.Callback):
         phase_index: index of the phase.
         phase: the phase.
         counter: callback whose `step` counts the phase's steps.
-        preview: called with a `tf.summary` step to write audio and images.
+        preview: called with the model and the step, to write audio and images; or None.
     """
 
     def __init__(self, folder, phase_index: int, phase: Phase, counter, preview):
@@ -99,7 +107,6 @@ class EpochLog(keras.callbacks.Callback):
         self.phase = phase
         self.counter = counter
         self.preview = preview
-        self.previews = phase is not None and phase.name == "generator"
 
     def on_epoch_end(self, epoch, logs=None):
         import tensorflow as tf
@@ -110,12 +117,14 @@ class EpochLog(keras.callbacks.Callback):
         with self.folder.summary_writer().as_default():
             for name, value in figures.items():
                 tf.summary.scalar(f"{self.phase.name}/{name}", value, step=step)
-            if self.previews:
+            if self.preview is not None:
                 self.preview(self.model, step)
 
 
 class Progress(keras.callbacks.Callback):
     """A progress bar with loss and time left; without a terminal, a line an epoch.
+
+    A context manager: the bar is taken off the terminal on errors too.
 
     Args:
         phase: the phase.
@@ -124,16 +133,13 @@ class Progress(keras.callbacks.Callback):
     """
 
     def __init__(self, phase: Phase, step: int, deadline: float | None):
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
         super().__init__()
         self.phase = phase
         self.step = step
         self.deadline = deadline
-        self.bar = None
-
-    def on_train_begin(self, logs=None):
-        from rich.console import Console
-        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
         self.console = Console(stderr=True)
         self.bar = Progress(
             TextColumn("{task.description}"),
@@ -144,10 +150,16 @@ class Progress(keras.callbacks.Callback):
             console=self.console,
             disable=not self.console.is_terminal,
         )
+
+    def __enter__(self):
         self.bar.start()
         self.task = self.bar.add_task(
             self.phase.name, completed=self.step, total=self.phase.steps, loss=""
         )
+        return self
+
+    def __exit__(self, *error):
+        self.bar.stop()
 
     def on_train_batch_end(self, batch, logs=None):
         self.step += 1
@@ -164,6 +176,3 @@ class Progress(keras.callbacks.Callback):
                 soft_wrap=True,
                 highlight=False,
             )
-
-    def on_train_end(self, logs=None):
-        self.bar.stop()

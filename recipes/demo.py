@@ -11,8 +11,6 @@ import shutil
 import sys
 from pathlib import Path
 
-import numpy as np
-
 TRAINING_MINUTES = 1.0
 RECIPE = "mu_gan_tiny"
 
@@ -44,13 +42,12 @@ def write_example(folder: Path, model) -> None:
     """Writes audio and spectrograms of one procedural clip that was not trained on."""
     from tonezoo.analysis.spectrogram import save_spectrograms
     from tonezoo.audio_writer import AudioWriter
-    from tonezoo.layers import Interpolate1D
     from tonezoo.recipes.corpus import procedural_corpus
-    from tonezoo.resampling import decimate
+    from tonezoo.resampling import decimate, upsample_spline
 
     (target,) = procedural_corpus(seed=1, clips=1).values()
     low = decimate(target, model.ratio)
-    spline = np.asarray(Interpolate1D(model.ratio, "cubic")(low[None, :, None]))[0, :, 0]
+    spline = upsample_spline(low, model.ratio)
     output = model.enhance(low, model.low_rate_hz)
     for name, signal, rate_hz in (
         ("input", low, round(model.low_rate_hz)),
@@ -65,4 +62,4 @@ def write_example(folder: Path, model) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main(sys.argv[1])

@@ -1,10 +1,14 @@
 """Evaluates a run or an exported model on the clips of a folder that it was not trained on."""
 
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
 
 from tonezoo.recipes.layouts import find_clips, matches
+
+# Of the procedural clips: far from the small numbers that people give as training seeds.
+EVALUATION_SEED = 2**31 - 1
 
 
 def evaluate_model(
@@ -24,7 +28,7 @@ def evaluate_model(
             that were held out, else all. None for procedural clips.
         ratio: checked against the model's, where given.
         out: folder for evaluation.json and evaluation.md; None for the run's folder, or
-            evaluations/NAME for an exported model.
+            evaluations/NAME-VERSION for an exported model.
         report: receives one-line messages.
         progress: called with (clips done, clips).
 
@@ -52,27 +56,24 @@ def evaluate_model(
         model_name=model.name,
         progress=progress,
     )
-    evaluation.write(output_folder(path, out))
+    evaluation.write(output_folder(path, model.name) if out is None else out)
     return evaluation
 
 
 def training_data(path: str | os.PathLike) -> dict:
     """Returns what a run or a manifest tells of the training data."""
-    from tonezoo.export import read_manifest, resolve_version
-    from tonezoo.recipes.runs import CONFIG_NAME, RunFolder
+    from tonezoo.export import MANIFEST_NAME, resolve_version
+    from tonezoo.recipes.runs import RunFolder, is_run
 
-    if (Path(path) / CONFIG_NAME).exists():
+    if is_run(path):
         return RunFolder(path).config["data"]
-    return read_manifest(resolve_version(path))["data"]
+    return json.loads((resolve_version(path) / MANIFEST_NAME).read_text())["data"]
 
 
-def output_folder(path: str | os.PathLike, out: str | os.PathLike | None) -> Path:
-    from tonezoo.recipes.runs import CONFIG_NAME
+def output_folder(path: str | os.PathLike, model_name: str) -> Path:
+    from tonezoo.recipes.runs import is_run
 
-    if out is not None:
-        return Path(out)
-    path = Path(path)
-    return path if (path / CONFIG_NAME).exists() else Path("evaluations") / path.resolve().name
+    return Path(path) if is_run(path) else Path("evaluations") / model_name.replace(" ", "-")
 
 
 def evaluation_clips(data, provenance: dict, model, report) -> dict:
@@ -82,9 +83,11 @@ def evaluation_clips(data, provenance: dict, model, report) -> dict:
 
     if data is None:
         report("No --data: evaluating on procedural clips that were not trained on.")
-        return procedural_corpus(seed=1, clips=8, sample_rate_hz=model.sample_rate_hz)
+        return procedural_corpus(seed=EVALUATION_SEED, clips=8, sample_rate_hz=model.sample_rate_hz)
     paths, root = choose_files(Path(data), provenance, report)
-    trained = set(provenance.get("train") or ()) if root.name == provenance["name"] else set()
+    trained = (
+        set(provenance.get("train") or ()) if root.resolve().name == provenance["name"] else set()
+    )
     seen = sum(path.relative_to(root).as_posix() in trained for path in paths)
     if seen:
         report(

@@ -1,7 +1,10 @@
 """A training run as data: networks, optimizers, phases, and the checkpoint of their state."""
 
+import contextlib
 import json
 import os
+import zipfile
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,14 +51,14 @@ class Experiment:
         phases: trained one after the other.
         networks: by name; the checkpoint holds their weights and random states.
         optimizers: of all phases, built.
-        options: the configuration, as JSON values.
-        data_fingerprint: of the training data, checked when a run goes on.
+        global_batch: patches a step, over all replicas.
+        data_fingerprint: of the training data.
     """
 
     phases: list[Phase]
     networks: dict[str, Any]
     optimizers: list[Any]
-    options: dict[str, Any]
+    global_batch: int
     data_fingerprint: str
 
     def state(self) -> dict[str, Any]:
@@ -92,29 +95,46 @@ class CheckpointFile:
     def save(self, experiment: Experiment, position: Position) -> None:
         """Writes all variables of the experiment and its position, then takes the file's name."""
         arrays = {name: np.asarray(value) for name, value in experiment.state().items()}
-        header = json.dumps(
-            {"phase": position.phase, "step": position.step, "data": experiment.data_fingerprint}
-        )
+        phase = experiment.phases[position.phase].name
+        header = json.dumps({"phase": position.phase, "name": phase, "step": position.step})
         with atomic_path(self.path) as temporary, open(temporary, "wb") as file:
             np.savez(file, header=np.array(header), **arrays)
             file.flush()
             os.fsync(file.fileno())
 
-    def restore(self, experiment: Experiment) -> Position:
-        """Assigns the saved values to the experiment's variables; returns the saved position.
+    def exists(self) -> bool:
+        return self.path.exists()
+
+    def header(self) -> dict:
+        """Returns the phase's index and name and the steps done in it.
 
         Raises:
-            ValueError: the file is not a checkpoint of these networks, or of this data.
+            ValueError: the file is damaged.
         """
-        with np.load(self.path) as saved:
+        with self._open() as saved:
+            return json.loads(str(saved["header"]))
+
+    def restore(self, variables: dict[str, Any]) -> Position:
+        """Assigns the saved values to variables by name; returns the saved position.
+
+        Raises:
+            ValueError: the file is damaged, or not a checkpoint of these variables.
+        """
+        with self._open() as saved:
             header = json.loads(str(saved["header"]))
-            if header["data"] != experiment.data_fingerprint:
-                raise ValueError(
-                    f"{self.path.parent} was trained on other data than given now. Resume with the "
-                    "same --data and --hold-out, or start a new run."
-                )
-            assign_state(experiment.state(), saved, self.path)
+            assign_state(variables, saved, self.path)
         return Position(phase=header["phase"], step=header["step"])
+
+    @contextlib.contextmanager
+    def _open(self):
+        try:
+            with np.load(self.path) as saved:
+                yield saved
+        except (zipfile.BadZipFile, zlib.error, EOFError, KeyError, OSError) as error:
+            raise ValueError(
+                f"{self.path} cannot be read as a checkpoint ({error}). Restore the file from a "
+                "copy, or start a new run."
+            ) from error
 
 
 def assign_state(variables: dict[str, Any], saved, path: Path) -> None:
@@ -124,9 +144,10 @@ def assign_state(variables: dict[str, Any], saved, path: Path) -> None:
         ValueError: a variable is missing in the checkpoint, or has another shape there.
     """
     for name, variable in variables.items():
-        if name not in saved or saved[name].shape != tuple(variable.shape):
+        value = saved.get(name)
+        if value is None or value.shape != tuple(variable.shape):
             raise ValueError(
                 f"{path} does not fit the networks of this configuration (at {name}). "
                 "Use the recipe and settings it was trained with."
             )
-        variable.assign(saved[name])
+        variable.assign(value)

@@ -12,7 +12,9 @@ PREVIEW_S = 3
 
 
 class Preview:
-    """Writes low-rate input, output and target of a few clips as TensorBoard audio and images.
+    """Writes spectrograms and audio of a few clips, output beside target, to TensorBoard.
+
+    The input's spectrogram is that of its samples held. Clips shorter than 0.1 s are left out.
 
     Args:
         clips: name -> mono high-rate signal (time,).
@@ -22,7 +24,11 @@ class Preview:
 
     def __init__(self, clips: Mapping[str, np.ndarray], *, ratio: int, sample_rate_hz: int):
         longest = PREVIEW_S * sample_rate_hz // ratio * ratio
-        self.clips = {name: samples[:longest] for name, samples in clips.items()}
+        self.clips = {
+            name: samples[:longest]
+            for name, samples in clips.items()
+            if len(samples) >= sample_rate_hz // 10
+        }
         self.ratio = ratio
         self.sample_rate_hz = sample_rate_hz
 

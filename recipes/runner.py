@@ -65,8 +65,9 @@ class Outcome:
 def train(request: TrainingRequest, report: Callable[[str], None] = print) -> Outcome:
     """Trains a recipe on all devices of the machine, from the start or from its last checkpoint.
 
-    Batches, dropout and initial weights derive from the configured seed and the step number, so a
-    run that was stopped anywhere and resumed takes the same steps as one that was not.
+    Initial weights and batches derive from the configured seed and the step number, and checkpoints
+    hold the states of dropout and optimizers: a run that was killed and resumed takes the same
+    steps as one that was not (time limits apart, which end the autoencoder's phase by the clock).
 
     Args:
         request: what to train, on what, where and for how long.
@@ -99,15 +100,16 @@ def train(request: TrainingRequest, report: Callable[[str], None] = print) -> Ou
     keras.utils.set_random_seed(cfg.seed)
     with strategy.scope():
         experiment = recipe.build(cfg, source, replicas)
-        folder.create(request, cfg, clips)
+        preview = recipe.preview(cfg, clips, report)
+        folder.create(request, cfg, clips, experiment)
         position = Position()
-        if folder.checkpoint.path.exists():
-            position = folder.checkpoint.restore(experiment)
+        if folder.checkpoint.exists():
+            position = folder.checkpoint.restore(experiment.state())
             report(f"Resuming {request.run} at {describe(experiment, position)}.")
         folder.truncate_log(position)
         deadline = None if request.max_minutes is None else 60 * request.max_minutes
         session = Session(experiment, folder, cfg.checkpoint_steps, started, deadline)
-        return session.run(position, recipe.preview(cfg, clips))
+        return session.run(position, preview)
 
 
 class Session:
@@ -131,20 +133,20 @@ class Session:
         phases = self.experiment.phases
         with interrupt_flag() as interrupted:
             for index in range(position.phase, len(phases)):
-                first_step = position.step if index == position.phase else 0
-                steps = self._fit(index, first_step, interrupted, preview)
+                position = Position(phase=index, step=self._fit(position, interrupted, preview))
                 if interrupted():
-                    position = Position(phase=index, step=steps)
                     break
-                position = Position(phase=index + 1)
-                self.folder.checkpoint.save(self.experiment, position)
-        return Outcome(
-            run=self.folder.path, position=position, interrupted=position.phase < len(phases)
-        )
+                # An earlier phase is over when its share of the time is; the last one is only
+                # paused, so that a resumed run goes on with it.
+                if index + 1 < len(phases):
+                    position = Position(phase=index + 1)
+                    self.folder.checkpoint.save(self.experiment, position)
+            return Outcome(run=self.folder.path, position=position, interrupted=interrupted())
 
-    def _fit(self, index: int, step: int, interrupted: Callable[[], bool], preview) -> int:
-        """Trains a phase from a step; returns the steps done in it when it ended or was stopped."""
-        phase = self.experiment.phases[index]
+    def _fit(self, position: Position, interrupted: Callable[[], bool], preview) -> int:
+        """Trains a phase from a position; returns the steps done when it ended or was stopped."""
+        index, step = position.phase, position.step
+        phase, last = self.experiment.phases[index], index + 1 == len(self.experiment.phases)
         deadline = None if self.seconds is None else self.started + phase.time_share * self.seconds
         checkpoint = PeriodicCheckpoint(
             self.checkpoint_steps,
@@ -154,27 +156,29 @@ class Session:
             ),
         )
         stop = StopOnRequest(interrupted, deadline)
+        progress = Progress(phase, step, deadline)
         callbacks = [
             StopOnNonFinite(phase.name, step),
             # Before the checkpoint, which must hold what they change at an epoch's end.
             *phase.callbacks,
             checkpoint,
-            EpochLog(self.folder, index, phase, checkpoint, preview),
-            Progress(phase, step, deadline),
+            EpochLog(self.folder, position.phase, phase, checkpoint, preview if last else None),
+            progress,
             stop,
         ]
-        for begin, end in epoch_ranges(step, phase):
-            phase.model.fit(
-                phase.dataset(begin),
-                steps_per_epoch=min(end - begin, phase.steps_per_epoch),
-                initial_epoch=begin // phase.steps_per_epoch,
-                epochs=end // phase.steps_per_epoch,
-                callbacks=callbacks,
-                shuffle=False,
-                verbose=0,
-            )
-            if stop.requested:
-                break
+        with progress:
+            for begin, end in epoch_ranges(step, phase):
+                phase.model.fit(
+                    phase.dataset(begin),
+                    steps_per_epoch=min(end - begin, phase.steps_per_epoch),
+                    initial_epoch=begin // phase.steps_per_epoch,
+                    epochs=end // phase.steps_per_epoch,
+                    callbacks=callbacks,
+                    shuffle=False,
+                    verbose=0,
+                )
+                if stop.requested:
+                    break
         return checkpoint.step
 
 
@@ -183,6 +187,8 @@ def epoch_ranges(step: int, phase) -> list[tuple[int, int]]:
 
     All epochs in one call, after one for the rest of an epoch that was left in its middle.
     """
+    if step >= phase.steps:
+        return []
     rest = -step % phase.steps_per_epoch
     ranges = [(step, step + rest), (step + rest, phase.steps)]
     return [(begin, end) for begin, end in ranges if begin < end]
@@ -205,8 +211,6 @@ def all_devices() -> tf.distribute.Strategy:
 
 def describe(experiment: Experiment, position: Position) -> str:
     """Returns a position in words."""
-    if position.phase == len(experiment.phases):
-        return "its end"
     phase = experiment.phases[position.phase]
     return f"step {position.step} of {phase.steps} of the {phase.name} phase"
 

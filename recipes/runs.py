@@ -6,12 +6,10 @@ import subprocess
 from dataclasses import asdict
 from pathlib import Path
 
-import numpy as np
-
 import tonezoo
 from tonezoo.files import TEMPORARY_PREFIX, atomic_path, remove_leftovers
 from tonezoo.recipes import load_recipe
-from tonezoo.recipes.experiment import CheckpointFile, Position, assign_state
+from tonezoo.recipes.experiment import CheckpointFile, Position
 
 CONFIG_NAME = "config.json"
 CHECKPOINT_NAME = "checkpoint.npz"
@@ -43,13 +41,16 @@ class RunFolder:
         """
         path = self.path / CONFIG_NAME
         try:
-            return json.loads(path.read_text())
+            config = json.loads(path.read_text())
         except FileNotFoundError:
             raise ValueError(
                 f"{self.path} is not a run: it has no {CONFIG_NAME}. `tonezoo train` makes one."
             ) from None
         except ValueError as error:
             raise ValueError(f"{path} cannot be read as JSON: {error}.") from None
+        if not isinstance(config, dict) or not {"recipe", "options", "data"} <= config.keys():
+            raise ValueError(f"{path} is not the configuration of a tonezoo run.")
+        return config
 
     def check(self, request, cfg) -> None:
         """Checks that a run may start here, or that the one here is the one to be resumed.
@@ -60,7 +61,7 @@ class RunFolder:
         """
         if self.path.is_file():
             raise ValueError(f"{self.path} is a file, but a run is a folder. Choose another name.")
-        if not (self.path / CONFIG_NAME).exists():
+        if not is_run(self.path):
             if self.path.is_dir() and not all(map(is_temporary, self.path.iterdir())):
                 raise ValueError(f"{self.path} holds other files. Choose an empty or new folder.")
         elif not request.resume:
@@ -71,20 +72,43 @@ class RunFolder:
         else:
             self._check_same(request.recipe, asdict(cfg))
 
-    def create(self, request, cfg, clips) -> None:
-        """Writes config.json, which makes the folder a run, unless it is there already."""
-        remove_leftovers(self.path)
-        if (self.path / CONFIG_NAME).exists():
-            return
+    def create(self, request, cfg, clips, experiment) -> None:
+        """Writes config.json, which makes the folder a run, or goes on with the one there.
+
+        Raises:
+            ValueError: the run there was trained on other data, or with another global batch.
+        """
         description = {
             "recipe": request.recipe,
             "options": asdict(cfg),
             "data": describe_data(request, clips),
+            "data_fingerprint": experiment.data_fingerprint,
+            "global_batch": experiment.global_batch,
             "tonezoo": tonezoo.__version__,
             "commit": current_commit(),
         }
+        if is_run(self.path):
+            self._check_continues(description)
+        remove_leftovers(self.path)
+        # Scores of an earlier checkpoint must not be taken for those of the model to come.
+        for name in ("evaluation.json", "evaluation.md"):
+            (self.path / name).unlink(missing_ok=True)
         with atomic_path(self.path / CONFIG_NAME) as temporary:
             temporary.write_text(json.dumps(description, indent=2) + "\n")
+
+    def _check_continues(self, description: dict) -> None:
+        saved = self.config
+        if saved["data_fingerprint"] != description["data_fingerprint"]:
+            raise ValueError(
+                f"{self.path} was trained on other data than given now. Resume with the same "
+                "--data and --hold-out, or start a new run."
+            )
+        before, now = saved["global_batch"], description["global_batch"]
+        if before != now:
+            raise ValueError(
+                f"{self.path} was trained with {before} patches a step, now it would be {now}: the "
+                "number of devices has changed. Resume on as many, or start a new run."
+            )
 
     def _check_same(self, recipe: str, given: dict) -> None:
         saved = self.config
@@ -151,16 +175,26 @@ class RunFolder:
         """Returns the trained generator, a Keras model, from the last checkpoint.
 
         Raises:
-            ValueError: no run, or no checkpoint in it yet.
+            ValueError: no run, or no trained generator in it yet.
         """
         recipe, cfg = self.configuration()
-        if not self.checkpoint.path.exists():
-            raise ValueError(f"{self.path} has no checkpoint yet. Train it further, with --resume.")
+        if not self.trained_steps():
+            raise ValueError(f"{self.path} has no trained generator yet. Go on with --resume.")
         model = recipe.generator(cfg)
-        state = {f"generator/{index}": v for index, v in enumerate(model.variables)}
-        with np.load(self.checkpoint.path) as saved:
-            assign_state(state, saved, self.checkpoint.path)
+        self.checkpoint.restore({f"generator/{i}": v for i, v in enumerate(model.variables)})
         return model
+
+    def trained_steps(self) -> int:
+        """Returns the steps of the generator that the checkpoint holds, 0 without any."""
+        if not self.checkpoint.exists():
+            return 0
+        header = self.checkpoint.header()
+        return header["step"] if header["name"] == "generator" else 0
+
+
+def is_run(path: str | os.PathLike) -> bool:
+    """Tells whether a folder is a training run."""
+    return (Path(path) / CONFIG_NAME).exists()
 
 
 def is_temporary(path: Path) -> bool:
@@ -172,7 +206,7 @@ def describe_data(request, clips) -> dict:
     if clips is None:
         return {"name": "procedural corpus", "hold_out": [], "train": [], "test": []}
     return {
-        "name": clips.root.name,
+        "name": clips.root.resolve().name,
         "layout": clips.layout,
         "hold_out": list(request.hold_out),
         "train": [path.relative_to(clips.root).as_posix() for path in clips.train],

@@ -2,7 +2,7 @@
 
 import hashlib
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +10,9 @@ import numpy as np
 from tonezoo.recipes.experiment import Experiment, Phase
 
 DISCRIMINATOR_HALVINGS = 7
+# Half a window of the spectral loss, and one sample.
+SHORTEST_SPECTRAL_PATCH = 1025
+LOSS_WEIGHTS = ("l2", "patch_rms", "feature", "classifier", "adversarial", "spectral")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +40,10 @@ class Config:
         seed: of initial weights, dropout and batches.
         deterministic: True for bit-identical repetition on one machine, somewhat slower.
         cache_dir: folder for the decoded audio; None to keep it in memory.
-        checkpoint_steps: steps between checkpoints; one is written after each epoch in any case.
+        checkpoint_steps: steps between checkpoints; one is written where training ends in any case.
+
+    Raises:
+        ValueError: a number out of its range.
     """
 
     model: str = "mu_gan"
@@ -68,11 +74,26 @@ class Config:
     cache_dir: str | None = None
     checkpoint_steps: int = 500
 
+    def __post_init__(self):
+        for names, least in (
+            (("batch_size", "epochs", "autoencoder_epochs", "checkpoint_steps"), 1),
+            (("steps_per_epoch", "segment_samples", "sample_rate_hz"), 1),
+            (("ratio",), 2),
+            (("seed", "dropout", *LOSS_WEIGHTS), 0),
+        ):
+            for name in names:
+                value = getattr(self, name)
+                if value is not None and not value >= least:
+                    raise ValueError(f"{name} must be at least {least}, but is {value}.")
+        if not self.learning_rate > 0 or not 0 < self.autoencoder_share < 1:
+            raise ValueError(
+                "learning_rate must be above 0 and autoencoder_share between 0 and 1, but they are "
+                f"{self.learning_rate} and {self.autoencoder_share}."
+            )
+
     @property
     def loss_weights(self) -> dict[str, float]:
-        from tonezoo.super_resolution_training import LOSS_TERMS
-
-        return {term: getattr(self, term) for term in LOSS_TERMS}
+        return {term: getattr(self, term) for term in LOSS_WEIGHTS}
 
 
 def dataset(cfg: Config, clips, report=print):
@@ -171,7 +192,7 @@ def build(cfg: Config, source, replicas: int) -> Experiment:
         phases=phases,
         networks={"generator": network, **helpers},
         optimizers=optimizers,
-        options=asdict(cfg),
+        global_batch=batch_size,
         data_fingerprint=fingerprint(source),
     )
 
@@ -183,7 +204,7 @@ def fingerprint(source) -> str:
     return digest.hexdigest()[:16]
 
 
-def preview(cfg: Config, clips):
+def preview(cfg: Config, clips, report=print):
     """Returns the `Preview` of a few clips that are not trained on.
 
     These are test clips, or other procedural clips where the embedded corpus is used; a folder of
@@ -203,6 +224,7 @@ def preview(cfg: Config, clips):
             root=clips.root,
             sample_rate_hz=cfg.sample_rate_hz,
             ratio=cfg.ratio,
+            report=report,
         )
     return Preview(arrays, ratio=cfg.ratio, sample_rate_hz=cfg.sample_rate_hz)
 
@@ -219,9 +241,10 @@ def patch_samples(cfg: Config, levels: int) -> int:
     8064
     """
     multiple = math.lcm(2 ** max(levels, DISCRIMINATOR_HALVINGS), cfg.ratio)
-    if cfg.segment_samples < multiple:
+    shortest = multiple if not cfg.spectral else -(-SHORTEST_SPECTRAL_PATCH // multiple) * multiple
+    if cfg.segment_samples < shortest:
         raise ValueError(
-            f"segment_samples must be at least {multiple} at ratio {cfg.ratio}, "
+            f"segment_samples must be at least {shortest} at ratio {cfg.ratio} with these losses, "
             f"but is {cfg.segment_samples}."
         )
     return cfg.segment_samples // multiple * multiple

@@ -8,8 +8,7 @@ import keras
 from keras import layers, ops
 
 from tonezoo.layers import Subpixel1D
-from tonezoo.mu_gan import scaled
-from tonezoo.super_resolution import SuperResolutionModel
+from tonezoo.super_resolution import SuperResolutionModel, scaled
 
 BOTTLENECK_KERNEL_SIZE = 9
 FINAL_KERNEL_SIZE = 9

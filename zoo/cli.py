@@ -22,18 +22,16 @@ def main() -> None:
     """Runs the command line; an error of the user's becomes one message and exit code 1."""
     try:
         app()
-    except KeyboardInterrupt:
-        fail("Interrupted.", 130)
     except (ValueError, ImportError, OSError, MemoryError) as error:
         fail(str(error) or type(error).__name__)
 
 
-def fail(message: str, code: int = 1) -> None:
+def fail(message: str) -> None:
     from rich.console import Console
     from rich.text import Text
 
     Console(stderr=True).print(Text(f"error: {message}", style="red"), soft_wrap=True)
-    sys.exit(code)
+    sys.exit(1)
 
 
 def import_tensorflow() -> None:
@@ -101,7 +99,9 @@ def recipes() -> None:
 @app.command()
 def train(
     recipe: Annotated[str, typer.Argument(help="Recipe; `tonezoo recipes` lists them.")],
-    run: Annotated[Path, typer.Option(help="Folder of the run.")],
+    run: Annotated[
+        Path | None, typer.Option(help="Folder of the run [default: runs/RECIPE_xRATIO].")
+    ] = None,
     data: Annotated[
         Path | None, typer.Option(help="Folder of audio [default: the procedural corpus].")
     ] = None,
@@ -123,7 +123,8 @@ def train(
 
     settings = (*(settings or ()), *([] if ratio is None else [f"ratio={ratio}"]))
     # Wrong names are told before TensorFlow is loaded.
-    override(load_recipe(recipe).CONFIG, settings)
+    cfg = override(load_recipe(recipe).CONFIG, settings)
+    run = run or Path("runs") / f"{recipe}_x{cfg.ratio}"
     import_tensorflow()
     from tonezoo.recipes.runner import TrainingRequest
     from tonezoo.recipes.runner import train as train_recipe
@@ -141,7 +142,8 @@ def train(
         say,
     )
     if outcome.interrupted:
-        fail(f"Interrupted; saved. Go on with the same command and --resume (run {run}).", 130)
+        say(f"Interrupted; {run} is saved. Go on with the same command and --resume.")
+        raise typer.Exit(130)
     say(f"Trained: {run}. Next: tonezoo evaluate {run}, tonezoo export {run} --to savedmodels/NAME")
 
 

@@ -31,7 +31,7 @@ def enhance(
         ValueError: an unusable model, no samples, samples that are not finite, or a rate above the
             model's without `downsample`.
 
-    Example:
+    Example, with a model exported before:
 
         high = tonezoo.enhance(low, 4000, model="savedmodels/speech_x4")
     """

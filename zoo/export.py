@@ -17,7 +17,6 @@ MANIFEST_NAME = "manifest.json"
 GOLDEN_NAME = "golden.npz"
 FORMAT = "tonezoo SavedModel 1"
 GOLDEN_TOLERANCE = 1e-4
-HEADER_TOLERANCE_HZ = 1.0
 
 
 def export(
@@ -87,21 +86,19 @@ def describe_model(model) -> dict:
             "keras": keras.__version__,
             "python": platform.python_version(),
         },
-        "model_licence": "Apache-2.0",
     }
 
 
 def describe_run(folder) -> dict:
     """Returns the manifest's facts about a run: recipe, options, data, commit, steps, metrics."""
     config = folder.config
-    log = folder.read_log()
     evaluation = folder.path / "evaluation.json"
     return {
         "recipe": config["recipe"],
         "options": config["options"],
-        "data": {key: config["data"].get(key) for key in ("name", "layout", "hold_out")},
+        "data": config["data"],
         "commit": config["commit"],
-        "training_steps": log[-1]["step"] if log else 0,
+        "training_steps": folder.trained_steps(),
         "metrics": mean_scores(evaluation) if evaluation.exists() else None,
     }
 
@@ -119,6 +116,7 @@ def write_saved_model(model, folder: Path) -> None:
     """Writes the SavedModel with its three signatures into a folder."""
     import tensorflow as tf
 
+    from tonezoo.inference import RATE_TOLERANCE_HZ
     from tonezoo.serving_ops import check_operations
 
     waveform = tf.TensorSpec((None, None, 1), tf.float32, name="waveform")
@@ -126,13 +124,20 @@ def write_saved_model(model, folder: Path) -> None:
     audio_bytes = tf.TensorSpec((None,), tf.string, name="audio_bytes")
     low_rate_hz = model.sample_rate_hz / model.ratio
 
+    def not_empty(x):
+        message = "This model needs at least one sample, but got the shape:"
+        with tf.control_dependencies(
+            [tf.debugging.Assert(tf.shape(x)[1] > 0, [message, tf.shape(x)])]
+        ):
+            return tf.identity(x)
+
     @tf.function(input_signature=[waveform])
     def serving_default(waveform):
-        return {"waveform": tf.cast(model(waveform, training=False), tf.float32)}
+        return {"waveform": tf.cast(model(not_empty(waveform), training=False), tf.float32)}
 
     @tf.function(input_signature=[waveform, lengths])
     def with_lengths(waveform, lengths):
-        output = model(waveform, lengths=lengths, training=False)
+        output = model(not_empty(waveform), lengths=lengths, training=False)
         return {"waveform": tf.cast(output, tf.float32)}
 
     def upsample_wav(contents):
@@ -140,10 +145,10 @@ def write_saved_model(model, folder: Path) -> None:
         difference = tf.abs(tf.cast(rate_hz, tf.float32) - low_rate_hz)
         message = f"This model takes WAV files at {low_rate_hz:g} Hz, but got (Hz):"
         with tf.control_dependencies(
-            [tf.debugging.Assert(difference < HEADER_TOLERANCE_HZ, [message, rate_hz])]
+            [tf.debugging.Assert(difference <= RATE_TOLERANCE_HZ, [message, rate_hz])]
         ):
             channels = tf.transpose(samples)[:, :, None]
-        output = tf.cast(model(channels, training=False), tf.float32)[:, :, 0]
+        output = tf.cast(model(not_empty(channels), training=False), tf.float32)[:, :, 0]
         return tf.audio.encode_wav(tf.transpose(output), model.sample_rate_hz)
 
     @tf.function(input_signature=[audio_bytes])
@@ -316,9 +321,9 @@ def load(path: str | os.PathLike):
         ValueError: nothing usable there, or a file that is missing or changed, by name.
     """
     from tonezoo.inference import SuperResolver
-    from tonezoo.recipes.runs import CONFIG_NAME, RunFolder
+    from tonezoo.recipes.runs import RunFolder, is_run
 
-    if (Path(path) / CONFIG_NAME).exists():
+    if is_run(path):
         model = RunFolder(path).generator()
         return SuperResolver(
             compiled_call(model),

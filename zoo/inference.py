@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 import numpy as np
 
 # A sample rate in a file header is a whole number, 16000 / 6 is not.
-_RATE_TOLERANCE_HZ = 1.0
+RATE_TOLERANCE_HZ = 1.0
 
 
 class SuperResolver:
@@ -111,7 +111,7 @@ class SuperResolver:
         """
         if not sample_rate_hz > 0:
             raise ValueError(f"The sample rate is {sample_rate_hz} Hz. Give a positive one.")
-        if abs(sample_rate_hz - self.low_rate_hz) <= _RATE_TOLERANCE_HZ:
+        if abs(sample_rate_hz - self.low_rate_hz) <= RATE_TOLERANCE_HZ:
             return None
         if sample_rate_hz < self.low_rate_hz:
             return (

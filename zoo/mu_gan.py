@@ -10,7 +10,12 @@ import keras
 from keras import layers, ops
 
 from tonezoo.layers import FoldedConv1D, MultiscaleConv1D, Subpixel1D, Superpixel1D
-from tonezoo.super_resolution import SuperResolutionModel, pad_to_multiple
+from tonezoo.super_resolution import (
+    SuperResolutionModel,
+    check_waveform,
+    pad_to_multiple,
+    scaled,
+)
 
 KERNEL_SIZES = (3, 9, 27, 81)
 LONGEST = max(KERNEL_SIZES) - 1
@@ -257,11 +262,7 @@ class MuGanAutoencoder(keras.Model):
         return x
 
     def call(self, waveform, training=False):
-        if len(waveform.shape) != 3 or waveform.shape[2] != 1 or waveform.shape[1] == 0:
-            raise ValueError(
-                "MuGanAutoencoder takes (batch, time, 1) with at least one sample, but got "
-                f"{tuple(waveform.shape)}."
-            )
+        check_waveform(self, waveform.shape)
         x = self.features(waveform)
         for block in self.up_blocks:
             x = block(x, training=training)
@@ -430,14 +431,6 @@ def check_widths(down_filters, up_filters):
             "down_filters and up_filters must have the same number of blocks, at least one, but "
             f"are {tuple(down_filters)} and {tuple(up_filters)}."
         )
-
-
-def scaled(divisor: int, **widths) -> dict:
-    """Returns the widths divided by `divisor`, tuples element by element."""
-    return {
-        name: tuple(w // divisor for w in width) if isinstance(width, tuple) else width // divisor
-        for name, width in widths.items()
-    }
 
 
 L8 = {"down_filters": (64, 128) + 6 * (256,), "up_filters": 6 * (512,) + (256, 128)}

@@ -148,7 +148,7 @@ def model_rows() -> list[dict]:
     ]
 
 
-def create_model(name: str, *, preset: str | None = None, **overrides):
+def create_model(name: str, /, *, preset: str | None = None, **overrides):
     """Builds a Keras model from its name, a preset and options that replace the preset's.
 
     Args:
@@ -176,11 +176,11 @@ def create_model(name: str, *, preset: str | None = None, **overrides):
             f"{', '.join(entry.parameters)}."
         )
     model_class, presets = entry.load()
-    options = {
-        option: parameter.default
+    options = (
+        option
         for option, parameter in inspect.signature(model_class).parameters.items()
         if parameter.kind is inspect.Parameter.KEYWORD_ONLY
-    }
+    )
     accepted = {*options, "name", "dtype"}
     unknown = sorted(set(overrides) - accepted)
     if unknown:

@@ -47,3 +47,19 @@ def decimate(samples: np.ndarray, ratio: int) -> np.ndarray:
             f"at least {shortest} are needed."
         )
     return signal.decimate(samples.astype("float64"), ratio, axis=0).astype("float32")
+
+
+def upsample_spline(samples: np.ndarray, ratio: int) -> np.ndarray:
+    """Returns the cubic spline through a signal (time,), (time * ratio,): the models' baseline.
+
+    It is the spline that the super-resolution models correct, computed by the same layer.
+
+    Example:
+
+    >>> import numpy as np
+    >>> upsample_spline(np.ones(3, "float32"), 2).round(3).tolist()
+    [1.0, 1.0, 1.0, 1.0, 1.0, 1.0]
+    """
+    from tonezoo.layers import Interpolate1D
+
+    return np.asarray(Interpolate1D(ratio, "cubic")(samples[None, :, None]))[0, :, 0]

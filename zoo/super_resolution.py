@@ -77,7 +77,7 @@ class SuperResolutionModel(keras.Model):
         self.built = True
 
     def call(self, waveform, lengths=None, training=False):
-        self._check(waveform.shape)
+        check_waveform(self, waveform.shape)
         waveform = ops.cast(waveform, self.variable_dtype)
         time = ops.shape(waveform)[1]
         if lengths is not None:
@@ -86,7 +86,7 @@ class SuperResolutionModel(keras.Model):
         spline = self.spline(waveform)
         padded = pad_to_multiple(spline, 2**self.levels)
         samples = None if lengths is None else lengths * self.ratio
-        valid = MaskPyramid(samples, ops.shape(padded)[1], self.levels)
+        valid = MaskPyramid(samples, self.levels)
         residual = self.residual(valid.apply(padded, exact=True), valid, training)
         output = spline + ops.cast(residual[:, : time * self.ratio], spline.dtype)
         return valid.apply(output, exact=True)
@@ -94,13 +94,6 @@ class SuperResolutionModel(keras.Model):
     def compute_output_shape(self, input_shape):
         batch, time, _ = input_shape
         return (batch, None if time is None else time * self.ratio, 1)
-
-    def _check(self, shape):
-        if len(shape) != 3 or shape[2] != 1 or shape[1] == 0:
-            raise ValueError(
-                f"{type(self).__name__} takes (batch, time, 1) with at least one sample, but got "
-                f"{tuple(shape)}. Put channels on the batch axis."
-            )
 
     def get_config(self):
         return {
@@ -119,13 +112,11 @@ class MaskPyramid:
 
     Args:
         lengths: (batch,) valid samples at the full rate, or None.
-        time: padded length of the batch at the full rate, a multiple of 2 ** levels.
         levels: number of halvings of the resolution.
     """
 
-    def __init__(self, lengths, time, levels: int):
+    def __init__(self, lengths, levels: int):
         self.lengths = lengths
-        self.time = time
         self.grid = 2**levels
 
     def apply(self, x, *, spacing: int = 1, exact: bool = False):
@@ -157,3 +148,20 @@ def pad_to_multiple(x, multiple: int):
     """Returns x (batch, time, channels), zero-padded at the end to a multiple of frames."""
     batch, time, channels = ops.shape(x)
     return ops.concatenate([x, ops.zeros((batch, -time % multiple, channels), x.dtype)], axis=1)
+
+
+def check_waveform(model, shape):
+    """Raises ValueError unless `shape` is (batch, time, 1) with at least one sample."""
+    if len(shape) != 3 or shape[2] != 1 or shape[1] == 0:
+        raise ValueError(
+            f"{type(model).__name__} takes (batch, time, 1) with at least one sample, but got "
+            f"{tuple(shape)}. Put channels on the batch axis."
+        )
+
+
+def scaled(divisor: int, **widths) -> dict:
+    """Returns widths divided by `divisor`, tuples element by element: a preset made narrower."""
+    return {
+        name: tuple(w // divisor for w in width) if isinstance(width, tuple) else width // divisor
+        for name, width in widths.items()
+    }

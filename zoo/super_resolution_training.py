@@ -78,7 +78,7 @@ class SuperResolutionTrainer(keras.Model):
         ):
             if term in self.active_weights and network is None:
                 raise ValueError(f"The {term} loss needs its network, but none was given.")
-        for network in (generator, discriminator):
+        for network in (generator, discriminator, autoencoder):
             if network is not None and not network.built:
                 network.build((None, None, 1))
         names = ["loss", *self.active_weights, "generator_gradient_norm"]
@@ -95,13 +95,24 @@ class SuperResolutionTrainer(keras.Model):
         self.trackers = {name: keras.metrics.Mean(name=name) for name in names}
         self.built = True
 
-    def compile(self, optimizer, discriminator_optimizer=None):
+    def compile(self, optimizer, discriminator_optimizer=None, **kwargs):
         """Sets the optimizers and builds their state, inside the strategy scope of the caller.
 
+        Args:
+            optimizer: of the generator.
+            discriminator_optimizer: needed by the adversarial term.
+            **kwargs: of `keras.Model.compile`, such as jit_compile or run_eagerly.
+
         Raises:
-            ValueError: the adversarial term is on without an optimizer for the discriminator.
+            ValueError: the adversarial term is on without an optimizer for the discriminator, or
+                the networks compute in float16, whose gradients this step does not scale.
         """
-        super().compile(optimizer=optimizer)
+        if self.generator.compute_dtype == "float16":
+            raise ValueError(
+                "Training in mixed_float16 is not supported: use mixed_bfloat16, whose gradients "
+                "need no scaling, or float32."
+            )
+        super().compile(optimizer=optimizer, **kwargs)
         optimizer.build(self.generator.trainable_variables)
         self.discriminator_optimizer = discriminator_optimizer
         if "adversarial" in self.active_weights:
@@ -179,6 +190,8 @@ class SuperResolutionTrainer(keras.Model):
 
 class BalanceClassifier(keras.callbacks.Callback):
     """Divides each layer of the classifier loss by its mean of one epoch, from then on.
+
+    A run that is stopped and resumed inside that epoch takes the mean of the steps since.
 
     Args:
         epoch: the epoch, counted from 1, whose mean raw losses become the divisors.

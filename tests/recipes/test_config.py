@@ -30,6 +30,11 @@ def test_values_take_the_type_of_their_field():
         ("epochs=3.5", "epochs must be of type int, but is '3.5'"),
         ("dropout=high", "dropout must be of type float, but is 'high'"),
         ("deterministic=2", "deterministic must be true or false"),
+        ("batch_size=0", "batch_size must be at least 1, but is 0"),
+        ("ratio=1", "ratio must be at least 2"),
+        ("steps_per_epoch=0", "steps_per_epoch must be at least 1"),
+        ("l2=-1", "l2 must be at least 0"),
+        ("learning_rate=0", "learning_rate must be above 0"),
     ],
 )
 def test_wrong_settings_are_explained(setting, message):
@@ -49,3 +54,5 @@ def test_patch_is_divided_by_the_ratio_and_every_halving(segment, ratio, levels,
 def test_patch_too_short_is_explained():
     with pytest.raises(ValueError, match="at least 384 at ratio 6"):
         patch_samples(Config(segment_samples=300, ratio=6), 4)
+    with pytest.raises(ValueError, match="at least 1152 at ratio 4"):
+        patch_samples(Config(segment_samples=1024, spectral=1.0), 4)

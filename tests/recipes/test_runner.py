@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from tonezoo.recipes import list_recipes, load_recipe, super_resolution
-from tonezoo.recipes.experiment import Phase, assign_state
-from tonezoo.recipes.runner import epoch_ranges
+from tonezoo.recipes.experiment import Experiment, Phase, Position, assign_state
+from tonezoo.recipes.runner import Outcome, Session, epoch_ranges
 from tonezoo.recipes.runs import RunFolder
 from tonezoo.registry import MODELS
 
@@ -78,14 +78,16 @@ def test_interrupt_saves_and_tells_how_to_resume(tmp_path):
 @pytest.mark.slow
 def test_loss_that_is_not_finite_stops_the_run_and_keeps_the_checkpoint(tmp_path):
     run = tmp_path / "run"
-    settings = ["--set", "learning_rate=1e30", "--set", "epochs=50", "--set", "feature=0"]
+    settings = ["learning_rate=1e30", "epochs=50", "checkpoint_steps=1", "adversarial=0"]
+    settings = [word for setting in settings for word in ("--set", setting)]
     failed = subprocess.run(train_command(run, *settings), capture_output=True, text=True)
     assert failed.returncode == 1
     assert "Traceback" not in failed.stderr
-    assert " at step " in failed.stderr and "of the generator phase" in failed.stderr
-    if (run / "checkpoint.npz").exists():
-        with np.load(run / "checkpoint.npz") as saved:
-            assert all(np.isfinite(saved[name]).all() for name in saved if name != "header")
+    message = failed.stderr[failed.stderr.index("error: ") :]
+    assert message.startswith("error: l2, ") and " at step " in message
+    assert "of the generator phase" in message
+    with np.load(run / "checkpoint.npz") as saved:
+        assert all(np.isfinite(saved[name]).all() for name in saved if name != "header")
 
 
 def test_epoch_ranges_finish_the_epoch_that_was_left_in_its_middle():
@@ -96,7 +98,7 @@ def test_epoch_ranges_finish_the_epoch_that_was_left_in_its_middle():
     assert epoch_ranges(5, phase) == [(5, 15)]
     assert epoch_ranges(7, phase) == [(7, 10), (10, 15)]
     assert epoch_ranges(12, phase) == [(12, 15)]
-    assert epoch_ranges(15, phase) == []
+    assert epoch_ranges(15, phase) == epoch_ranges(17, phase) == []
 
 
 @pytest.mark.parametrize("name", list_recipes())
@@ -167,3 +169,77 @@ def test_checkpoint_of_other_networks_is_refused(tmp_path):
         assign_state({"generator/0": Variable()}, {"generator/0": np.zeros((3, 2))}, tmp_path)
     with pytest.raises(ValueError, match="does not fit"):
         assign_state({"generator/0": Variable()}, {}, tmp_path)
+
+
+class Recorder:
+    """A model whose `fit` records its arguments and stops where it is told to."""
+
+    def __init__(self, stop_after=None):
+        self.calls = []
+        self.stop_after = stop_after
+        self.stop_training = False
+
+    def fit(self, dataset, *, steps_per_epoch, initial_epoch, epochs, callbacks, **options):
+        self.calls.append((dataset, steps_per_epoch, initial_epoch, epochs))
+        logs = {"loss": 1.0}
+        for callback in callbacks:
+            callback.set_model(self)
+            callback.on_train_begin()
+        for _ in range(initial_epoch, epochs):
+            for batch in range(steps_per_epoch):
+                for callback in callbacks:
+                    callback.on_train_batch_end(batch, logs)
+                if self.stop_training:
+                    break
+            for callback in callbacks:
+                callback.on_epoch_end(0, logs)
+            if self.stop_training:
+                break
+        for callback in callbacks:
+            callback.on_train_end()
+
+
+def session(tmp_path, epochs=(2, 3), seconds=None):
+    """A session of two phases of 4 steps an epoch, on recorders."""
+    phases = [
+        Phase(
+            name=name,
+            model=Recorder(),
+            steps_per_epoch=4,
+            epochs=count,
+            time_share=share,
+            dataset=lambda step: step,
+        )
+        for name, count, share in zip(("first", "last"), epochs, (0.0, 1.0), strict=True)
+    ]
+    experiment = Experiment(
+        phases=phases, networks={}, optimizers=[], global_batch=8, data_fingerprint="d"
+    )
+    return Session(experiment, RunFolder(tmp_path), 3, time.monotonic(), seconds)
+
+
+def test_phases_follow_each_other_and_the_end_can_be_extended(tmp_path):
+    short = session(tmp_path)
+    outcome = short.run(Position(), preview=None)
+    assert (outcome.position, outcome.interrupted) == (Position(phase=1, step=12), False)
+    assert [p.model.calls for p in short.experiment.phases] == [[(0, 4, 0, 2)], [(0, 4, 0, 3)]]
+    longer = session(tmp_path, epochs=(2, 5))
+    position = longer.folder.checkpoint.restore(longer.experiment.state())
+    assert longer.run(position, preview=None).position == Position(phase=1, step=20)
+    assert longer.experiment.phases[1].model.calls == [(12, 4, 3, 5)]
+
+
+def test_position_in_the_middle_of_an_epoch_finishes_it_first(tmp_path):
+    middle = session(tmp_path)
+    assert middle.run(Position(phase=0, step=6), preview=None).position.step == 12
+    assert middle.experiment.phases[0].model.calls == [(6, 2, 1, 2)]
+
+
+def test_time_limit_ends_the_first_phase_and_pauses_the_last(tmp_path):
+    late = session(tmp_path, seconds=0.0)
+    outcome = late.run(Position(), preview=None)
+    assert outcome == Outcome(run=tmp_path, position=Position(phase=1, step=1), interrupted=False)
+    again = session(tmp_path)
+    position = again.folder.checkpoint.restore(again.experiment.state())
+    assert position == Position(phase=1, step=1)
+    assert again.run(position, preview=None).position == Position(phase=1, step=12)

@@ -229,7 +229,7 @@ def test_full_disk_fails_that_file_and_leaves_nothing(tmp_path):
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.splitlines() == [
-        f"{long}: Cannot write {out / 'long.wav'}: File too large.",
+        f"{long}: Cannot write {out / 'long.wav'}: File too large. Make room first.",
         "None",
     ]
     assert [path.name for path in out.iterdir()] == ["short.wav"]

@@ -1,6 +1,7 @@
 """Training and export on a full disk: one message, nothing half-written."""
 
 import resource
+import shutil
 import subprocess
 import sys
 
@@ -28,10 +29,13 @@ def test_export_on_a_full_disk(tiny_run, tmp_path):
 
 
 def test_training_on_a_full_disk_keeps_the_checkpoint_it_has(tiny_run, tmp_path):
-    settings = ["steps_per_epoch=1", "epochs=1", "feature=0", "segment_samples=1152"]
+    copy = shutil.copytree(tiny_run, tmp_path / "run")
+    before = (copy / "checkpoint.npz").read_bytes()
+    settings = ("steps_per_epoch=1", "epochs=2", "autoencoder_epochs=1", "segment_samples=1152")
     words = [word for setting in settings for word in ("--set", setting)]
-    failed = run(100_000, "train", "mu_gan_tiny", "--run", tmp_path / "run", *words)
+    failed = run(100_000, "train", "mu_gan_tiny", "--run", copy, "--resume", *words)
     assert failed.returncode == 1
+    assert "Resuming" in failed.stdout
     assert "error: Cannot write" in failed.stderr and "Traceback" not in failed.stderr
-    assert not [path for path in (tmp_path / "run").iterdir() if path.name.startswith(".")]
-    assert not (tmp_path / "run" / "checkpoint.npz").exists()
+    assert not [path for path in copy.iterdir() if path.name.startswith(".")]
+    assert (copy / "checkpoint.npz").read_bytes() == before

@@ -69,7 +69,7 @@ def test_chunks_join_to_the_whole(name, ratio, chunk_samples):
 
 
 def test_too_little_context_would_show():
-    """The receptive field is used to its end: half of it is not enough for 1e-5."""
+    """The receptive field is used: a quarter of the context is not enough for 1e-5."""
     model = tiny("mu_gan", 4)
     low = noise(1501)
     whole = np.asarray(model(low))
@@ -97,10 +97,10 @@ def test_theoretical_receptive_field(preset, field):
     assert tonezoo.create_model("mu_gan", preset=preset).receptive_field_samples == field
 
 
-@pytest.mark.parametrize(("name", "options"), [("mu_gan", {}), ("audio_unet", {})])
-def test_receptive_field_is_what_gradients_reach(name, options):
+@pytest.mark.parametrize("name", ["mu_gan", "audio_unet"])
+def test_one_sample_reaches_no_further_than_the_context(name):
     """What one low-rate sample changes lies within the theoretical field."""
-    model = tiny(name, 2, **options)
+    model = tiny(name, 2)
     size = 4 * model.receptive_field_samples // 2
     low = np.zeros((1, size, 1), "float32")
     base = np.asarray(model(low))
