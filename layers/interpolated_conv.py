@@ -12,16 +12,9 @@ from tonezoo.layers.padding import hold_ends
 
 FORMS = ("plain", "polyphase")
 
-# The form measured cheaper (benchmarks/upsamplers.py). The windowed sinc has 16 taps, so that its
-# combined low-rate kernel is about twice the work of interpolating first.
-DEFAULT_FORMS = {
-    "nearest": "polyphase",
-    "linear": "polyphase",
-    "cubic": "polyphase",
-    "sinc": "plain",
-    "stretch": "polyphase",
-    "learned": "polyphase",
-}
+# Measured: up to about this many low-rate taps per tap of the kernel the polyphase form is the
+# cheaper one, backward pass included. Only the sinc, and kernels of one to three taps, have more.
+POLYPHASE_TAPS_PER_KERNEL_TAP = 1.5
 
 
 @keras.saving.register_keras_serializable(package="tonezoo")
@@ -42,7 +35,8 @@ class InterpolatedConv1D(keras.layers.Layer):
         factor: integer >= 1, high-rate samples per low-rate sample.
         method: as in Interpolate1D.
         grid: as in Interpolate1D.
-        form: "plain", "polyphase", or None for the one measured cheaper with this method.
+        form: "plain", "polyphase", or None for the one measured cheaper: polyphase, except where
+            its kernel has more than 1.5 times the taps (the sinc, unless `kernel_size` is long).
         use_bias: whether to add a bias per filter.
         kernel_initializer: initializer of the kernel (kernel_size, input channels, filters).
         bias_initializer: initializer of the bias (filters,).
@@ -83,13 +77,16 @@ class InterpolatedConv1D(keras.layers.Layer):
             factor, method, grid, dtype=self.dtype_policy, name="interpolate"
         )
         self.factor = self.interpolate.factor
-        self.form = one_of("form", DEFAULT_FORMS[method] if form is None else form, FORMS)
         self.use_bias = use_bias
         self.kernel_initializer = initializers.get(kernel_initializer)
         self.bias_initializer = initializers.get(bias_initializer)
         self._indices, self._first = polyphase_indices(
             self.interpolate.taps, self.interpolate.offset, self.kernel_size
         )
+        if form is None:
+            polyphase = len(self._indices) <= POLYPHASE_TAPS_PER_KERNEL_TAP * self.kernel_size
+            form = "polyphase" if polyphase else "plain"
+        self.form = one_of("form", form, FORMS)
         self.input_spec = keras.layers.InputSpec(ndim=3)
 
     @property

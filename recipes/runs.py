@@ -90,11 +90,11 @@ class RunFolder:
         if is_run(self.path):
             self._check_continues(description)
         remove_leftovers(self.path)
+        with atomic_path(self.path / CONFIG_NAME) as temporary:
+            temporary.write_text(json.dumps(description, indent=2) + "\n")
         # Scores of an earlier checkpoint must not be taken for those of the model to come.
         for name in ("evaluation.json", "evaluation.md"):
             (self.path / name).unlink(missing_ok=True)
-        with atomic_path(self.path / CONFIG_NAME) as temporary:
-            temporary.write_text(json.dumps(description, indent=2) + "\n")
 
     def _check_continues(self, description: dict) -> None:
         saved = self.config

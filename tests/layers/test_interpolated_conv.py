@@ -125,8 +125,19 @@ def test_the_default_form_holds_nothing_but_the_output_at_the_high_rate(method):
     assert long <= {"Reshape", "Identity"}
 
 
-def test_the_sinc_is_interpolated_first():
-    assert InterpolatedConv1D(8, 9, 4, "sinc").form == "plain"
+@pytest.mark.parametrize(
+    "method, kernel_size, factor, form",
+    [
+        ("sinc", 9, 4, "plain"),  # 18 low-rate taps for 9
+        ("sinc", 31, 2, "polyphase"),  # 31 for 31
+        ("cubic", 9, 4, "polyphase"),
+        ("linear", 3, 2, "polyphase"),
+        ("linear", 1, 2, "plain"),  # 3 for 1
+        ("nearest", 1, 2, "polyphase"),
+    ],
+)
+def test_the_default_form_is_the_cheaper_one(method, kernel_size, factor, form):
+    assert InterpolatedConv1D(8, kernel_size, factor, method).form == form
 
 
 def test_without_bias_silence_stays_silence():
