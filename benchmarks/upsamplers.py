@@ -83,7 +83,7 @@ def layers_and_references(size):
             layers[f"{name}, {form}"] = layer
             references[f"{name}, {form}"] = {"plain": f"{name}, plain"}
             taps = sum(layer.context) + 1
-            if form == "polyphase" and method != "cubic" and taps <= 5:
+            if form == "polyphase" and method not in ("cubic", "sinc"):
                 subpixel = f"subpixel, {taps} taps"
                 layers[subpixel] = SubpixelConv1D(size.filters, taps, size.factor)
                 references[f"{name}, {form}"]["subpixel"] = subpixel
