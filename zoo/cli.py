@@ -142,7 +142,8 @@ def train(
         say,
     )
     if outcome.interrupted:
-        say(f"Interrupted; {run} is saved. Go on with the same command and --resume.")
+        message = f"Interrupted; {run} is saved. Go on with the same command and --resume."
+        typer.echo(message, err=True)
         raise typer.Exit(130)
     say(f"Trained: {run}. Next: tonezoo evaluate {run}, tonezoo export {run} --to savedmodels/NAME")
 

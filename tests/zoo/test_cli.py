@@ -73,7 +73,7 @@ def test_wrong_input_gets_one_message_and_leaves_nothing(cli, paths, words, mess
 
 
 def test_wrong_options_are_explained_by_the_parser(cli, tmp_path):
-    for words in (["trian"], ["train"], ["train", "mu_gan_tiny"], ["train", "x", "--ratio", "two"]):
+    for words in (["trian"], ["train"], ["enhance", "a.wav"], ["train", "x", "--ratio", "two"]):
         code, _, err = cli(*words)
         assert code == 2 and "Traceback" not in err
 
