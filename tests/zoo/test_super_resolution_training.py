@@ -56,7 +56,8 @@ def histories(model, steps=10):
     return model.fit(dataset, steps_per_epoch=1, epochs=steps, verbose=0, shuffle=False).history
 
 
-@pytest.mark.parametrize("optimizer", [adam, pytest.param(sgd, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("optimizer", [adam, sgd])
 def test_two_replicas_take_the_steps_of_one_device(two_replicas, optimizer):
     """Both networks learn, dropout 0, synchronized batch norm, the same global batch of 8."""
     # A larger spectral weight makes the steps chaotic: its gradient flips where power vanishes.
@@ -93,6 +94,7 @@ def test_ablations_log_what_is_on_and_nothing_else(weights, logged):
     assert set(history) == logged | {"loss", "generator_gradient_norm"}
 
 
+@pytest.mark.slow
 def test_loss_is_the_weighted_sum_and_only_the_generator_and_discriminator_learn():
     model = trainer(PAPER)
     before = [np.array(v) for v in model.autoencoder.weights]
