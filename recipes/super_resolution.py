@@ -7,12 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
+from tonezoo.loss_terms import LOSS_TERMS, SHORTEST_SPECTRAL_PATCH
 from tonezoo.recipes.experiment import Experiment, Phase
 
 DISCRIMINATOR_HALVINGS = 7
-# Half a window of the spectral loss, and one sample.
-SHORTEST_SPECTRAL_PATCH = 1025
-LOSS_WEIGHTS = ("l2", "patch_rms", "feature", "classifier", "adversarial", "spectral")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +77,7 @@ class Config:
             (("batch_size", "epochs", "autoencoder_epochs", "checkpoint_steps"), 1),
             (("steps_per_epoch", "segment_samples", "sample_rate_hz"), 1),
             (("ratio",), 2),
-            (("seed", "dropout", *LOSS_WEIGHTS), 0),
+            (("seed", "dropout", *LOSS_TERMS), 0),
         ):
             for name in names:
                 value = getattr(self, name)
@@ -93,7 +91,7 @@ class Config:
 
     @property
     def loss_weights(self) -> dict[str, float]:
-        return {term: getattr(self, term) for term in LOSS_WEIGHTS}
+        return {term: getattr(self, term) for term in LOSS_TERMS}
 
 
 def dataset(cfg: Config, clips, report=print):

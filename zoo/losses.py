@@ -4,7 +4,8 @@ import math
 
 from keras import ops
 
-SPECTRAL_RESOLUTIONS = (512, 1024, 2048)
+from tonezoo.loss_terms import SHORTEST_SPECTRAL_PATCH, SPECTRAL_RESOLUTIONS
+
 SPECTRAL_FLOOR = 1e-7
 
 
@@ -52,11 +53,10 @@ def log_spectral(target, estimate):
     >>> round(float(log_spectral(target, 0.1 * target)), 3)
     2.0
     """
-    shortest = max(SPECTRAL_RESOLUTIONS) // 2 + 1
-    if target.shape[1] is not None and target.shape[1] < shortest:
+    if target.shape[1] is not None and target.shape[1] < SHORTEST_SPECTRAL_PATCH:
         raise ValueError(
-            f"The spectral loss needs patches of at least {shortest} samples, but got "
-            f"{target.shape[1]}. Lengthen segment_samples."
+            f"The spectral loss needs patches of at least {SHORTEST_SPECTRAL_PATCH} samples, but "
+            f"got {target.shape[1]}. Lengthen segment_samples."
         )
     differences = [
         ops.mean(ops.abs(log_power(target, size) - log_power(estimate, size)))

@@ -7,8 +7,7 @@ import tensorflow as tf
 from keras import ops
 
 from tonezoo import losses
-
-LOSS_TERMS = ("l2", "patch_rms", "feature", "classifier", "adversarial", "spectral")
+from tonezoo.loss_terms import LOSS_TERMS
 
 
 class SuperResolutionTrainer(keras.Model):
