@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tonezoo.recipes.augmentation import MARGIN_SAMPLES, NONE, Augmentation
 from tonezoo.recipes.clip_cache import cached_clips
 from tonezoo.recipes.decoding import decode_clips, high_and_low
 
@@ -64,7 +65,13 @@ class PatchSource:
         return int(np.sum(-(-self.lengths // self._low_samples(segment_samples))))
 
     def batches(
-        self, *, segment_samples: int, batch_size: int, seed: int, start_step: int = 0
+        self,
+        *,
+        segment_samples: int,
+        batch_size: int,
+        seed: int,
+        start_step: int = 0,
+        augmentation: Augmentation = NONE,
     ) -> "tf.data.Dataset":
         """Returns an endless dataset of batches, of which batch k depends on `seed` and k alone.
 
@@ -76,6 +83,7 @@ class PatchSource:
             batch_size: patches in a batch, over all replicas.
             seed: 0 or more.
             start_step: the number of the first batch.
+            augmentation: random changes of the patches, whose low rate is then made anew.
 
         Returns:
             a dataset of (low, high), float32 (batch, segment / ratio, 1) and (batch, segment, 1).
@@ -94,7 +102,10 @@ class PatchSource:
             rng = np.random.default_rng((seed, int(step)))
             chosen = rng.integers(ends[-1], size=batch_size)
             clips = np.searchsorted(ends, chosen, side="right")
-            return self._patches(clips, chosen - (ends - positions)[clips], low_samples)
+            starts = chosen - (ends - positions)[clips]
+            if augmentation:
+                return self._augmented(clips, starts, segment_samples, augmentation, rng)
+            return self._patches(clips, starts, low_samples)
 
         def load(step):
             # Stateless, or deterministic mode would draw one batch at a time.
@@ -128,6 +139,27 @@ class PatchSource:
             begin, count = begin * self.ratio, count * self.ratio
             high[row, :count, 0] = self.high[begin : begin + count]
         return low, high
+
+    def _augmented(
+        self, clips, starts, segment_samples, augmentation, rng
+    ) -> tuple[np.ndarray, np.ndarray]:
+        samples = augmentation.source_samples(segment_samples)
+        pairs = []
+        for clip, start in zip(clips, starts, strict=True):
+            # What lies before and after the clip is silence, not its neighbour.
+            begin = start * self.ratio - MARGIN_SAMPLES
+            end = min(begin + samples, self.lengths[clip] * self.ratio)
+            offset = self.offsets[clip] * self.ratio
+            source = self.high[offset + max(begin, 0) : offset + end]
+            before = max(-begin, 0)
+            source = np.pad(source, (before, samples - before - len(source)))
+            pairs.append(
+                augmentation.pair(
+                    source, segment_samples=segment_samples, ratio=self.ratio, rng=rng
+                )
+            )
+        low, high = zip(*pairs, strict=True)
+        return np.stack(low)[:, :, None], np.stack(high)[:, :, None]
 
 
 def prepare(

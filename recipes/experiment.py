@@ -1,10 +1,7 @@
 """A training run as data: networks, optimizers, phases, and the checkpoint of their state."""
 
-import contextlib
 import json
 import os
-import zipfile
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from tonezoo.files import atomic_path
+from tonezoo.files import ArrayFile, atomic_path
+
+REMEDY = "Restore the file from a copy, or start a new run."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,7 +102,7 @@ class CheckpointFile:
             os.fsync(file.fileno())
 
     def exists(self) -> bool:
-        return self.path.exists()
+        return self.path.is_file()
 
     def header(self) -> dict:
         """Returns the phase's index and name and the steps done in it.
@@ -112,7 +111,12 @@ class CheckpointFile:
             ValueError: the file is damaged.
         """
         with self._open() as saved:
-            return json.loads(str(saved["header"]))
+            return _parse_header(saved["header"], self.path)
+
+    def networks(self) -> set[str]:
+        """Returns the names of the networks and optimizers whose variables the file holds."""
+        with self._open() as saved:
+            return {name.split("/")[0] for name in saved.names}
 
     def restore(self, variables: dict[str, Any]) -> Position:
         """Assigns the saved values to variables by name; returns the saved position.
@@ -121,31 +125,36 @@ class CheckpointFile:
             ValueError: the file is damaged, or not a checkpoint of these variables.
         """
         with self._open() as saved:
-            header = json.loads(str(saved["header"]))
+            header = _parse_header(saved["header"], self.path)
             assign_state(variables, saved, self.path)
         return Position(phase=header["phase"], step=header["step"])
 
-    @contextlib.contextmanager
     def _open(self):
-        try:
-            with np.load(self.path) as saved:
-                yield saved
-        except (zipfile.BadZipFile, zlib.error, EOFError, KeyError, OSError) as error:
-            raise ValueError(
-                f"{self.path} cannot be read as a checkpoint ({error}). Restore the file from a "
-                "copy, or start a new run."
-            ) from error
+        return ArrayFile(self.path, REMEDY)
+
+
+def _parse_header(text: np.ndarray, path: Path) -> dict:
+    """Returns the phase's index and name and its step from a checkpoint's header."""
+    kinds = {"phase": int, "name": str, "step": int}
+    try:
+        header = json.loads(str(text))
+        if all(isinstance(header[key], kind) for key, kind in kinds.items()):
+            return header
+    except (ValueError, TypeError, KeyError):
+        pass
+    raise ValueError(f"{path} has no header of a checkpoint. {REMEDY}")
 
 
 def assign_state(variables: dict[str, Any], saved, path: Path) -> None:
     """Assigns arrays of a checkpoint to variables of the same names.
 
     Raises:
-        ValueError: a variable is missing in the checkpoint, or has another shape there.
+        ValueError: a variable is missing in the checkpoint, or has another shape or type there.
     """
     for name, variable in variables.items():
         value = saved.get(name)
-        if value is None or value.shape != tuple(variable.shape):
+        fits = value is not None and value.shape == tuple(variable.shape)
+        if not fits or not np.can_cast(value.dtype, str(variable.dtype), "same_kind"):
             raise ValueError(
                 f"{path} does not fit the networks of this configuration (at {name}). "
                 "Use the recipe and settings it was trained with."

@@ -9,6 +9,7 @@ from pathlib import Path
 import tonezoo
 from tonezoo.files import TEMPORARY_PREFIX, atomic_path, remove_leftovers
 from tonezoo.recipes import load_recipe
+from tonezoo.recipes.config import from_options
 from tonezoo.recipes.experiment import CheckpointFile, Position
 
 CONFIG_NAME = "config.json"
@@ -46,9 +47,12 @@ class RunFolder:
             raise ValueError(
                 f"{self.path} is not a run: it has no {CONFIG_NAME}. `tonezoo train` makes one."
             ) from None
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ValueError(f"{path} cannot be read as JSON: {error}.") from None
-        if not isinstance(config, dict) or not {"recipe", "options", "data"} <= config.keys():
+        kinds = {"recipe": str, "options": dict, "data": dict}
+        if not isinstance(config, dict) or not all(
+            isinstance(config.get(key), kind) for key, kind in kinds.items()
+        ):
             raise ValueError(f"{path} is not the configuration of a tonezoo run.")
         return config
 
@@ -166,13 +170,22 @@ class RunFolder:
         return self._writer
 
     def configuration(self):
-        """Returns the run's recipe module and its configuration object."""
+        """Returns the run's recipe module and its configuration object.
+
+        Raises:
+            ValueError: no run, an unknown recipe, or options that are not the recipe's.
+        """
         saved = self.config
         recipe = load_recipe(saved["recipe"])
-        return recipe, type(recipe.CONFIG)(**saved["options"])
+        try:
+            return recipe, from_options(type(recipe.CONFIG), saved["options"])
+        except ValueError as error:
+            raise ValueError(f"{self.path / CONFIG_NAME}: {error}") from error
 
     def generator(self):
         """Returns the trained generator, a Keras model, from the last checkpoint.
+
+        Its weights are their moving average where the run keeps one.
 
         Raises:
             ValueError: no run, or no trained generator in it yet.
@@ -181,7 +194,8 @@ class RunFolder:
         if not self.trained_steps():
             raise ValueError(f"{self.path} has no trained generator yet. Go on with --resume.")
         model = recipe.generator(cfg)
-        self.checkpoint.restore({f"generator/{i}": v for i, v in enumerate(model.variables)})
+        kept = "average" if "average" in self.checkpoint.networks() else "generator"
+        self.checkpoint.restore({f"{kept}/{i}": v for i, v in enumerate(model.variables)})
         return model
 
     def trained_steps(self) -> int:
@@ -194,7 +208,7 @@ class RunFolder:
 
 def is_run(path: str | os.PathLike) -> bool:
     """Tells whether a folder is a training run."""
-    return (Path(path) / CONFIG_NAME).exists()
+    return (Path(path) / CONFIG_NAME).is_file()
 
 
 def is_temporary(path: Path) -> bool:

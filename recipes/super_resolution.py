@@ -8,9 +8,11 @@ from pathlib import Path
 import numpy as np
 
 from tonezoo.loss_terms import LOSS_TERMS, SHORTEST_SPECTRAL_PATCH
+from tonezoo.recipes.augmentation import Augmentation
 from tonezoo.recipes.experiment import Experiment, Phase
 
 DISCRIMINATOR_HALVINGS = 7
+DTYPES = ("float32", "mixed_bfloat16")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,8 +34,16 @@ class Config:
         steps_per_epoch: steps of an epoch in place of those that tile the data; None for these.
         autoencoder_share: largest part of `--max-minutes` that the autoencoder may take.
         learning_rate, beta_1, beta_2: of Adam, in every phase.
+        halving_steps: steps of the generator in which its learning rate and its discriminator's
+            halve, again and again; None for a constant one.
+        average: momentum of the moving average of the generator's weights, which evaluation,
+            previews and export then use; 0 for the weights themselves.
+        dtype: Keras dtype policy of the networks, "float32" or "mixed_bfloat16" (a third faster or
+            more on processors and GPUs that have it). Evaluation and export use float32.
+        gain_db, speed, equaliser_db, filters: see `tonezoo.recipes.augmentation.Augmentation`.
         dropout: dropout rate of all networks; None for the presets' own.
-        l2, patch_rms, feature, classifier, adversarial, spectral: weights of the loss terms.
+        l2, patch_rms, feature, classifier, adversarial, spectral, loudness, tonal: weights of the
+            loss terms.
         classifier_checkpoint: path of the authors' TF1 checkpoint, for the classifier term.
         seed: of initial weights, dropout and batches.
         deterministic: True for bit-identical repetition on one machine, somewhat slower.
@@ -59,6 +69,13 @@ class Config:
     learning_rate: float = 1e-4
     beta_1: float = 0.9
     beta_2: float = 0.999
+    halving_steps: int | None = None
+    average: float = 0.0
+    dtype: str = "float32"
+    gain_db: float = 0.0
+    speed: float = 0.0
+    equaliser_db: float = 0.0
+    filters: float = 0.0
     dropout: float | None = None
     l2: float = 1.0
     patch_rms: float = 0.0
@@ -66,6 +83,8 @@ class Config:
     classifier: float = 0.0
     adversarial: float = 1e-3
     spectral: float = 0.0
+    loudness: float = 0.0
+    tonal: float = 0.0
     classifier_checkpoint: str | None = None
     seed: int = 0
     deterministic: bool = False
@@ -75,7 +94,7 @@ class Config:
     def __post_init__(self):
         for names, least in (
             (("batch_size", "epochs", "autoencoder_epochs", "checkpoint_steps"), 1),
-            (("steps_per_epoch", "segment_samples", "sample_rate_hz"), 1),
+            (("steps_per_epoch", "segment_samples", "sample_rate_hz", "halving_steps"), 1),
             (("ratio",), 2),
             (("seed", "dropout", *LOSS_TERMS), 0),
         ):
@@ -88,10 +107,24 @@ class Config:
                 "learning_rate must be above 0 and autoencoder_share between 0 and 1, but they are "
                 f"{self.learning_rate} and {self.autoencoder_share}."
             )
+        if not 0 <= self.average < 1:
+            raise ValueError(f"average must be at least 0 and below 1, but is {self.average}.")
+        if self.dtype not in DTYPES:
+            raise ValueError(f"dtype must be one of {DTYPES}, but is {self.dtype!r}.")
+        self.augmentation  # noqa: B018 - raises where its numbers are out of range
 
     @property
     def loss_weights(self) -> dict[str, float]:
         return {term: getattr(self, term) for term in LOSS_TERMS}
+
+    @property
+    def augmentation(self) -> Augmentation:
+        return Augmentation(
+            gain_db=self.gain_db,
+            speed=self.speed,
+            equaliser_db=self.equaliser_db,
+            filters=self.filters,
+        )
 
 
 def dataset(cfg: Config, clips, report=print):
@@ -115,7 +148,7 @@ def dataset(cfg: Config, clips, report=print):
     )
 
 
-def generator(cfg: Config):
+def generator(cfg: Config, dtype: str = "float32"):
     """Returns the generator of a configuration, built."""
     from tonezoo.registry import create_model
 
@@ -124,6 +157,7 @@ def generator(cfg: Config):
         preset=cfg.preset,
         ratio=cfg.ratio,
         sample_rate_hz=cfg.sample_rate_hz,
+        dtype=dtype,
         **dropout_option(cfg),
     )
     model.build((None, None, 1))
@@ -134,12 +168,19 @@ def build(cfg: Config, source, replicas: int) -> Experiment:
     """Returns the networks, optimizers and phases of a run; call it inside the strategy's scope."""
     import keras
 
-    from tonezoo.super_resolution_training import BalanceClassifier, SuperResolutionTrainer
+    from tonezoo.super_resolution_training import (
+        AverageWeights,
+        BalanceClassifier,
+        SuperResolutionTrainer,
+    )
 
-    def adam():
-        return keras.optimizers.Adam(cfg.learning_rate, beta_1=cfg.beta_1, beta_2=cfg.beta_2)
+    def adam(halving_steps: int | None = None):
+        rate = cfg.learning_rate
+        if halving_steps is not None:
+            rate = keras.optimizers.schedules.ExponentialDecay(rate, halving_steps, 0.5)
+        return keras.optimizers.Adam(rate, beta_1=cfg.beta_1, beta_2=cfg.beta_2)
 
-    network = generator(cfg)
+    network = generator(cfg, cfg.dtype)
     segment_samples = patch_samples(cfg, network.levels)
     helpers = helper_networks(cfg, segment_samples)
     batch_size = cfg.batch_size * replicas
@@ -152,6 +193,7 @@ def build(cfg: Config, source, replicas: int) -> Experiment:
             batch_size=batch_size,
             seed=seed,
             start_step=start_step,
+            augmentation=cfg.augmentation,
         )
 
     phases = []
@@ -170,8 +212,16 @@ def build(cfg: Config, source, replicas: int) -> Experiment:
                 dataset=lambda start_step: high_rate(start_step).map(lambda _, high: (high, high)),
             )
         )
+    callbacks = [BalanceClassifier()] if cfg.classifier else []
+    if cfg.average:
+        helpers["average"] = generator(cfg)
+        helpers["average"].set_weights(network.get_weights())
+        callbacks.append(AverageWeights(cfg.average))
     trainer = SuperResolutionTrainer(network, loss_weights=cfg.loss_weights, **helpers)
-    trainer.compile(adam(), adam() if "discriminator" in helpers else None)
+    trainer.compile(
+        adam(cfg.halving_steps),
+        adam(cfg.halving_steps) if "discriminator" in helpers else None,
+    )
     phases.append(
         Phase(
             name="generator",
@@ -179,7 +229,7 @@ def build(cfg: Config, source, replicas: int) -> Experiment:
             steps_per_epoch=steps,
             epochs=cfg.epochs,
             time_share=1.0,
-            callbacks=(BalanceClassifier(),) if cfg.classifier else (),
+            callbacks=tuple(callbacks),
             dataset=batches(cfg.seed),
         )
     )
@@ -255,7 +305,7 @@ def helper_networks(cfg: Config, segment_samples: int) -> dict:
     helpers = {}
     if cfg.feature:
         helpers["autoencoder"] = create_model(
-            "mu_gan_autoencoder", preset=cfg.networks, **dropout_option(cfg)
+            "mu_gan_autoencoder", preset=cfg.networks, dtype=cfg.dtype, **dropout_option(cfg)
         )
         helpers["autoencoder"].build((None, None, 1))
     if cfg.adversarial:
@@ -263,6 +313,7 @@ def helper_networks(cfg: Config, segment_samples: int) -> dict:
             "mu_gan_discriminator",
             preset=cfg.networks,
             segment_samples=segment_samples,
+            dtype=cfg.dtype,
             **dropout_option(cfg),
         )
         helpers["discriminator"].build((None, segment_samples, 1))

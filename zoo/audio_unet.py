@@ -106,8 +106,8 @@ class AudioUnet(SuperResolutionModel):
             shape = (*shape[:2], layer.filters // 2 + stacked.pop())
         self.final_conv.build(shape)
 
-    def residual(self, spline, valid, training):
-        x, spacing, stacked = spline, 1, []
+    def residual(self, x, valid, training):
+        spacing, stacked = 1, []
         dropouts = iter(self.dropouts)
         for layer in self.down_convs:
             x = ops.leaky_relu(layer(valid.apply(x, spacing=spacing)), 0.2)

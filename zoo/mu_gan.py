@@ -31,15 +31,20 @@ class DownBlock(layers.Layer):
         filters: filters of the multiscale convolution, a multiple of 8.
         downsampling: "superpixel", or "strided" for the variant of the paper's Table 5: one
             multiscale convolution of stride 2 with twice the filters in place of both.
+        use_bias: whether the convolution has biases.
     """
 
-    def __init__(self, filters: int, downsampling: str = "superpixel", **kwargs):
+    def __init__(
+        self, filters: int, downsampling: str = "superpixel", use_bias: bool = True, **kwargs
+    ):
         super().__init__(**kwargs)
         self.filters = filters
         self.downsampling = downsampling
+        self.use_bias = use_bias
         strided = downsampling == "strided"
         dtype = self.dtype_policy
-        self.conv = multiscale(2 * filters, dtype, 2) if strided else multiscale(filters, dtype)
+        widths = (2 * filters, 2) if strided else (filters, 1)
+        self.conv = multiscale(*widths, use_bias=use_bias, dtype=dtype)
         self.activation = prelu(dtype)
         self.superpixel = None if strided else Superpixel1D(2, dtype=dtype)
 
@@ -61,6 +66,7 @@ class DownBlock(layers.Layer):
             **super().get_config(),
             "filters": self.filters,
             "downsampling": self.downsampling,
+            "use_bias": self.use_bias,
         }
 
 
@@ -71,14 +77,16 @@ class UpBlock(layers.Layer):
     Args:
         filters: filters of the multiscale convolution, a multiple of 8.
         dropout: dropout rate, 0 to 1.
+        use_bias: whether the convolution has biases.
     """
 
-    def __init__(self, filters: int, dropout: float = 0.2, **kwargs):
+    def __init__(self, filters: int, dropout: float = 0.2, use_bias: bool = True, **kwargs):
         super().__init__(**kwargs)
         self.filters = filters
         self.dropout_rate = dropout
+        self.use_bias = use_bias
         dtype = self.dtype_policy
-        self.conv = multiscale(filters, dtype)
+        self.conv = multiscale(filters, use_bias=use_bias, dtype=dtype)
         self.dropout = layers.Dropout(dropout, dtype=dtype)
         self.activation = prelu(dtype)
         self.subpixel = Subpixel1D(2, dtype=dtype)
@@ -97,7 +105,12 @@ class UpBlock(layers.Layer):
         return (batch, None if time is None else 2 * time, self.filters // 2)
 
     def get_config(self):
-        return {**super().get_config(), "filters": self.filters, "dropout": self.dropout_rate}
+        return {
+            **super().get_config(),
+            "filters": self.filters,
+            "dropout": self.dropout_rate,
+            "use_bias": self.use_bias,
+        }
 
 
 @keras.saving.register_keras_serializable(package="tonezoo")
@@ -114,7 +127,9 @@ class MuGanGenerator(SuperResolutionModel):
         ratio: upsampling ratio R, 2 or more.
         dropout: dropout rate of the U-blocks.
         downsampling: "superpixel" or "strided" (see `DownBlock`).
-        sample_rate_hz: rate of the output.
+        use_bias: False for convolutions without biases (ours): the output is then proportional to
+            the input, whatever its level, and silence stays silence.
+        sample_rate_hz, interpolation, keep_below: see `SuperResolutionModel`.
 
     Inputs: `waveform` (batch, time, 1), low rate, any time of at least 1; optional `lengths`
     (batch,). Output: (batch, ratio * time, 1).
@@ -140,11 +155,19 @@ class MuGanGenerator(SuperResolutionModel):
         ratio: int = 4,
         dropout: float = 0.2,
         downsampling: str = "superpixel",
+        use_bias: bool = True,
         sample_rate_hz: int = 16_000,
+        interpolation: str = "cubic",
+        keep_below: float = 0.0,
         **kwargs,
     ):
         super().__init__(
-            ratio=ratio, levels=len(down_filters), sample_rate_hz=sample_rate_hz, **kwargs
+            ratio=ratio,
+            levels=len(down_filters),
+            sample_rate_hz=sample_rate_hz,
+            interpolation=interpolation,
+            keep_below=keep_below,
+            **kwargs,
         )
         check_widths(down_filters, up_filters)
         if downsampling not in DOWNSAMPLING:
@@ -155,10 +178,11 @@ class MuGanGenerator(SuperResolutionModel):
         self.up_filters = tuple(up_filters)
         self.dropout = dropout
         self.downsampling = downsampling
-        dtype = self.dtype_policy
-        self.down_blocks = [DownBlock(n, downsampling, dtype=dtype) for n in down_filters]
-        self.up_blocks = [UpBlock(n, dropout, dtype=dtype) for n in up_filters]
-        self.final_conv = final_conv(dtype)
+        self.use_bias = use_bias
+        options = {"use_bias": use_bias, "dtype": self.dtype_policy}
+        self.down_blocks = [DownBlock(n, downsampling, **options) for n in down_filters]
+        self.up_blocks = [UpBlock(n, dropout, **options) for n in up_filters]
+        self.final_conv = final_conv(**options)
 
     @property
     def span_samples(self) -> int:
@@ -180,8 +204,8 @@ class MuGanGenerator(SuperResolutionModel):
                 shape = (*shape[:2], shape[2] + stacked.pop())
         self.final_conv.build(shape)
 
-    def residual(self, spline, valid, training):
-        x, spacing, stacked = spline, 1, []
+    def residual(self, x, valid, training):
+        spacing, stacked = 1, []
         for block in self.down_blocks:
             x = block(valid.apply(x, spacing=spacing))
             spacing *= 2
@@ -201,6 +225,7 @@ class MuGanGenerator(SuperResolutionModel):
             "up_filters": self.up_filters,
             "dropout": self.dropout,
             "downsampling": self.downsampling,
+            "use_bias": self.use_bias,
         }
 
 
@@ -245,7 +270,7 @@ class MuGanAutoencoder(keras.Model):
         dtype = self.dtype_policy
         self.down_blocks = [DownBlock(n, dtype=dtype) for n in down_filters]
         self.up_blocks = [UpBlock(n, dropout, dtype=dtype) for n in up_filters]
-        self.final_conv = final_conv(dtype)
+        self.final_conv = final_conv(dtype=dtype)
 
     def build(self, input_shape):
         shape = (input_shape[0], None, 1)
@@ -342,7 +367,7 @@ class MuGanDiscriminator(keras.Model):
         self.synchronized = synchronized
         dtype = self.dtype_policy
         self.stem = keras.Sequential(
-            [multiscale(stem_filters, dtype), layers.LeakyReLU(0.2, dtype=dtype)]
+            [multiscale(stem_filters, dtype=dtype), layers.LeakyReLU(0.2, dtype=dtype)]
         )
         self.blocks = [self._block(filters, dtype) for filters in block_filters]
         self.head = keras.Sequential(
@@ -359,7 +384,7 @@ class MuGanDiscriminator(keras.Model):
         synchronized = self.synchronized and keras.backend.backend() == "tensorflow"
         return keras.Sequential(
             [
-                multiscale(filters, dtype),
+                multiscale(filters, dtype=dtype),
                 layers.BatchNormalization(synchronized=synchronized, dtype=dtype),
                 layers.Dropout(self.dropout, dtype=dtype),
                 layers.LeakyReLU(0.2, dtype=dtype),
@@ -401,13 +426,13 @@ class MuGanDiscriminator(keras.Model):
         }
 
 
-def multiscale(filters: int, dtype, strides: int = 1) -> MultiscaleConv1D:
+def multiscale(filters: int, strides: int = 1, **options) -> MultiscaleConv1D:
     return MultiscaleConv1D(
         filters,
         KERNEL_SIZES,
         strides=strides,
         kernel_initializer=keras.initializers.Orthogonal(),
-        dtype=dtype,
+        **options,
     )
 
 
@@ -416,12 +441,12 @@ def prelu(dtype) -> layers.PReLU:
     return layers.PReLU(alpha_initializer=initializer, shared_axes=[1], dtype=dtype)
 
 
-def final_conv(dtype) -> FoldedConv1D:
+def final_conv(**options) -> FoldedConv1D:
     return FoldedConv1D(
         1,
         FINAL_KERNEL_SIZE,
         kernel_initializer=keras.initializers.RandomNormal(stddev=1e-3),
-        dtype=dtype,
+        **options,
     )
 
 
@@ -435,6 +460,9 @@ def check_widths(down_filters, up_filters):
 
 L8 = {"down_filters": (64, 128) + 6 * (256,), "up_filters": 6 * (512,) + (256, 128)}
 L4 = {"down_filters": (64, 128, 256, 256), "up_filters": (512, 512, 256, 128)}
+# Ours, for recordings whose low-pass and level are not known: a sharper interpolation, the band
+# that the input has is left alone, silence stays silent.
+GUARDED = {"interpolation": "sinc", "keep_below": 0.8, "use_bias": False}
 TINY = {"down_filters": (8, 8, 16), "up_filters": (32, 16, 16)}
 DISCRIMINATOR = {
     "stem_filters": 64,
@@ -452,6 +480,7 @@ PRESETS = {
         "l4_half": scaled(2, **L4),
         "l4_quarter": scaled(4, **L4),
         "l4_strided": {**L4, "downsampling": "strided"},
+        "l4_quarter_guarded": {**scaled(4, **L4), **GUARDED},
         "tiny": TINY,
     },
     "mu_gan_autoencoder": {

@@ -1,21 +1,24 @@
-"""What super-resolution models share: the spline in the graph, padding, lengths, cropping."""
+"""What super-resolution models share: interpolation in the graph, padding, lengths, cropping."""
 
 import math
 
 import keras
+import numpy as np
 from keras import ops
 
 from tonezoo.layers import Interpolate1D
 
+INTERPOLATIONS = ("cubic", "sinc")
+
 
 class SuperResolutionModel(keras.Model):
-    """Base of models that correct a cubic spline: output = spline(input) + residual(spline(input)).
+    """Base of models that correct an interpolation: output = x + residual(x), x = spline(input).
 
-    A subclass implements `residual(spline, valid, training)` on signals whose length is a multiple
-    of 2 ** `levels`, and names its layers' total span in `span_samples`.
+    A subclass implements `residual(x, valid, training)` on signals whose length is a multiple of
+    2 ** `levels`, and names its layers' total span in `span_samples`.
 
-    Any length of at least one sample is accepted: the spline is padded with zeros at its end to the
-    next multiple of 2 ** `levels`, and the output is cropped to exactly `ratio` times the input.
+    Any length of at least one sample is accepted: x is padded with zeros at its end to the next
+    multiple of 2 ** `levels`, and the output is cropped to exactly `ratio` times the input.
     With `lengths`, signals of different lengths share a zero-padded batch and each gives what it
     gives alone: the padding is zeroed again before every convolution, at every resolution.
 
@@ -24,32 +27,54 @@ class SuperResolutionModel(keras.Model):
         levels: number of halvings of the resolution inside the network.
         sample_rate_hz: rate of the output; the input's is sample_rate_hz / ratio. The network's
             numbers do not depend on it; inference and export do.
+        interpolation: "cubic", the papers' spline, or "sinc" (ours): see `Interpolate1D`.
+        keep_below: 0 to 1, share of the input's band that the residual leaves alone (ours): a fixed
+            linear-phase high-pass takes from the residual what lies below; 0 for none.
 
     Inputs: `waveform` (batch, time, 1), low rate; `lengths` (batch,), valid low-rate samples of
     each signal, or None. Output: (batch, ratio * time, 1), in float32 also under mixed precision.
 
     Raises:
-        ValueError: a ratio below 2, or an input that is not (batch, time >= 1, 1).
+        ValueError: a ratio below 2, an interpolation or keep_below that is not offered, or an input
+            that is not (batch, time >= 1, 1).
     """
 
-    def __init__(self, *, ratio: int, levels: int, sample_rate_hz: int, **kwargs):
-        # The audio path stays in the variables' precision: float16 would put the spline's own
-        # rounding noise at -66 dB. Only the layers of the residual compute in reduced precision.
+    def __init__(
+        self,
+        *,
+        ratio: int,
+        levels: int,
+        sample_rate_hz: int,
+        interpolation: str = "cubic",
+        keep_below: float = 0.0,
+        **kwargs,
+    ):
+        # The audio path stays in the variables' precision: float16 would put the interpolation's
+        # own rounding noise at -66 dB. Only the residual's layers compute in reduced precision.
         super().__init__(autocast=False, **kwargs)
         if not isinstance(ratio, int) or ratio < 2:
             raise ValueError(f"ratio must be an integer of at least 2, but is {ratio!r}.")
+        if interpolation not in INTERPOLATIONS:
+            raise ValueError(
+                f"interpolation must be one of {INTERPOLATIONS}, but is {interpolation!r}."
+            )
+        if not 0 <= keep_below < 1:
+            raise ValueError(f"keep_below must be at least 0 and below 1, but is {keep_below!r}.")
         self.ratio = ratio
         self.levels = levels
         self.sample_rate_hz = sample_rate_hz
-        self.spline = Interpolate1D(ratio, "cubic", dtype=self.variable_dtype, name="spline")
+        self.interpolation = interpolation
+        self.keep_below = keep_below
+        self.interpolate = Interpolate1D(ratio, interpolation, dtype=self.variable_dtype)
+        self.high_pass = high_pass_taps(keep_below / ratio, ratio) if keep_below else np.ones(1)
 
     @property
     def span_samples(self) -> int:
         """Sum over the convolutions of (length - 1) * sample spacing, in high-rate samples."""
         raise NotImplementedError
 
-    def residual(self, spline, valid, training):
-        """Returns the correction of `spline` (batch, time, 1); see `MaskPyramid` for `valid`."""
+    def residual(self, x, valid, training):
+        """Returns the correction of x (batch, time, 1); see `MaskPyramid` for `valid`."""
         raise NotImplementedError
 
     @property
@@ -59,8 +84,8 @@ class SuperResolutionModel(keras.Model):
 
     @property
     def receptive_field_samples(self) -> int:
-        """High-rate spline samples on which the outputs of one grid position can depend."""
-        return 1 + self.span_samples + 2**self.levels - 1
+        """Interpolated samples on which the outputs of one grid position can depend."""
+        return len(self.high_pass) + self.span_samples + 2**self.levels - 1
 
     @property
     def context_samples(self) -> int:
@@ -68,11 +93,11 @@ class SuperResolutionModel(keras.Model):
         return (
             self.receptive_field_samples // 2
             + 2**self.levels
-            + max(self.spline.context) * self.ratio
+            + max(self.interpolate.context) * self.ratio
         )
 
     def build(self, input_shape):
-        self.spline.build((input_shape[0], None, 1))
+        self.interpolate.build((input_shape[0], None, 1))
         self.build_residual((input_shape[0], None, 1))
         self.built = True
 
@@ -83,12 +108,16 @@ class SuperResolutionModel(keras.Model):
         if lengths is not None:
             lengths = ops.cast(lengths, "int32")
             waveform = hold_last_sample(waveform, lengths)
-        spline = self.spline(waveform)
-        padded = pad_to_multiple(spline, 2**self.levels)
+        x = self.interpolate(waveform)
+        padded = pad_to_multiple(x, 2**self.levels)
         samples = None if lengths is None else lengths * self.ratio
         valid = MaskPyramid(samples, self.levels)
         residual = self.residual(valid.apply(padded, exact=True), valid, training)
-        output = spline + ops.cast(residual[:, : time * self.ratio], spline.dtype)
+        residual = ops.cast(residual, x.dtype)
+        if self.keep_below:
+            kernel = ops.convert_to_tensor(self.high_pass[:, None, None], x.dtype)
+            residual = ops.conv(valid.apply(residual), kernel, padding="same")
+        output = x + residual[:, : time * self.ratio]
         return valid.apply(output, exact=True)
 
     def compute_output_shape(self, input_shape):
@@ -100,6 +129,8 @@ class SuperResolutionModel(keras.Model):
             **super().get_config(),
             "ratio": self.ratio,
             "sample_rate_hz": self.sample_rate_hz,
+            "interpolation": self.interpolation,
+            "keep_below": self.keep_below,
         }
 
 
@@ -132,6 +163,18 @@ class MaskPyramid:
         frames = ops.arange(ops.shape(x)[1], dtype="int32")
         keep = frames[None, :] < (lengths // spacing)[:, None]
         return ops.where(keep[:, :, None], x, ops.zeros_like(x))
+
+
+def high_pass_taps(cutoff: float, ratio: int) -> np.ndarray:
+    """Returns a symmetric high-pass, (taps,): 1 minus a Kaiser-windowed sinc, 50 dB down at 0 Hz.
+
+    Args:
+        cutoff: its -6 dB point, relative to the Nyquist frequency.
+        ratio: 40 * ratio + 1 taps: the transition is 0.15 of the low rate's band wide.
+    """
+    n = np.arange(-20 * ratio, 20 * ratio + 1)
+    low_pass = np.sinc(cutoff * n) * np.kaiser(len(n), 5.0)
+    return (n == 0) - low_pass / low_pass.sum()
 
 
 def hold_last_sample(x, lengths):

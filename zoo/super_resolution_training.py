@@ -1,5 +1,6 @@
 """Training step of super-resolution models, with every loss of the paper's ablations."""
 
+import functools
 from collections.abc import Mapping
 
 import keras
@@ -8,6 +9,7 @@ from keras import ops
 
 from tonezoo import losses
 from tonezoo.loss_terms import LOSS_TERMS
+from tonezoo.loudness import loudness_disturbance
 
 
 class SuperResolutionTrainer(keras.Model):
@@ -25,6 +27,8 @@ class SuperResolutionTrainer(keras.Model):
     | classifier | `ClassifierFeatureLoss` in place of the feature loss |
     | adversarial | -log D(estimate); D learns beside the generator |
     | spectral | `losses.log_spectral`, ours |
+    | loudness | `loudness.loudness_disturbance`, ours |
+    | tonal | `losses.tonal`, ours |
 
     Logged, as means over an epoch: loss, each term, phi_variance (a collapsed phi makes the feature
     loss 0), discriminator_loss, discriminator_accuracy and the gradient norms of both networks (of
@@ -36,6 +40,8 @@ class SuperResolutionTrainer(keras.Model):
         discriminator: needed by the adversarial term.
         autoencoder: needed by the feature term; used as it is, not trained.
         classifier: needed by the classifier term; used as it is, not trained.
+        average: network of the generator's kind, which `AverageWeights` fills and calls outside
+            training then use; or None.
 
     Raises:
         ValueError: unknown terms, no term at all, or a term without the network it needs.
@@ -62,6 +68,7 @@ class SuperResolutionTrainer(keras.Model):
         discriminator=None,
         autoencoder=None,
         classifier=None,
+        average=None,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -69,6 +76,7 @@ class SuperResolutionTrainer(keras.Model):
         self.discriminator = discriminator
         self.autoencoder = autoencoder
         self.classifier = classifier
+        self.average = average
         self.active_weights = check_weights(loss_weights)
         for term, network in (
             ("adversarial", discriminator),
@@ -121,7 +129,8 @@ class SuperResolutionTrainer(keras.Model):
             discriminator_optimizer.build(self.discriminator.trainable_variables)
 
     def call(self, waveform, training=False):
-        return self.generator(waveform, training=training)
+        averaged = self.average is not None and not training
+        return (self.average if averaged else self.generator)(waveform, training=training)
 
     @property
     def metrics(self):
@@ -162,10 +171,13 @@ class SuperResolutionTrainer(keras.Model):
 
     def _reconstruction_terms(self, high, estimate, logs) -> dict:
         terms = {}
+        rate_hz = self.generator.sample_rate_hz
         for term, function in (
             ("l2", losses.mean_square),
             ("patch_rms", losses.patch_rms_error),
             ("spectral", losses.log_spectral),
+            ("loudness", functools.partial(loudness_disturbance, sample_rate_hz=rate_hz)),
+            ("tonal", losses.tonal),
         ):
             if term in self.active_weights:
                 terms[term] = function(high, estimate)
@@ -185,6 +197,28 @@ class SuperResolutionTrainer(keras.Model):
         gradients = tape.gradient(loss, [variable.value for variable in variables])
         optimizer.apply(gradients, variables)
         return tf.linalg.global_norm(gradients)
+
+
+class AverageWeights(keras.callbacks.Callback):
+    """Keeps an exponential moving average of the generator's weights in the trainer's `average`.
+
+    The momentum of step k is min(momentum, (1 + k) / (10 + k)), so that a short run's average is
+    not that of its first steps.
+
+    Args:
+        momentum: weight of the average so far, 0 to 1.
+    """
+
+    def __init__(self, momentum: float):
+        super().__init__()
+        self.momentum = momentum
+
+    def on_train_batch_end(self, batch, logs=None):
+        step = int(ops.convert_to_numpy(self.model.optimizer.iterations))
+        momentum = min(self.momentum, (1 + step) / (10 + step))
+        variables = self.model.generator.trainable_variables
+        for mean, variable in zip(self.model.average.trainable_variables, variables, strict=True):
+            mean.assign(momentum * mean + (1 - momentum) * variable)
 
 
 class BalanceClassifier(keras.callbacks.Callback):

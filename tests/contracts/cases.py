@@ -145,6 +145,14 @@ MODELS = [
         for downsampling in mu_gan.DOWNSAMPLING
     ),
     Case(
+        name="MuGanGenerator-guarded",
+        make=lambda: mu_gan.MuGanGenerator(
+            down_filters=(8, 8), up_filters=(16, 8), ratio=3, **mu_gan.GUARDED
+        ),
+        channels=1,
+        output_length=times(3),
+    ),
+    Case(
         name="MuGanAutoencoder",
         make=lambda: mu_gan.MuGanAutoencoder(down_filters=(8, 8), up_filters=(16, 8)),
         channels=1,

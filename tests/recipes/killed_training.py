@@ -23,6 +23,11 @@ SETTINGS = (
     "epochs=2",
     "autoencoder_epochs=1",
     "dropout=0.2",
+    "halving_steps=4",
+    "average=0.9",
+    "gain_db=3",
+    "speed=0.1",
+    "filters=0.5",
 )
 
 

@@ -63,3 +63,16 @@ def test_adversarial_terms_stay_finite_for_a_certain_discriminator():
     certain = np.array([[300.0]], "float32")
     assert np.isfinite(float(losses.generator_adversarial(-certain)))
     assert np.isfinite(float(losses.discriminator_cross_entropy(-certain, certain)))
+
+
+def test_tonal_is_the_share_of_the_error_that_repeats_every_16_samples():
+    random = np.random.default_rng(0)
+    target = random.standard_normal((3, 4096, 1))
+    pattern = random.standard_normal(16)
+    error = np.tile(pattern, 256).reshape(1, -1, 1)
+    assert float(losses.tonal(target, target + error)) == pytest.approx(1, rel=1e-4)
+    # Turned round half-way, it cancels in the mean.
+    shifted = np.concatenate([error[:, :2048], -error[:, 2048:]], axis=1)
+    assert float(losses.tonal(target, target + shifted)) < 1e-6
+    noise = random.standard_normal((200, 4096, 1))
+    assert float(losses.tonal(0 * noise, noise)) == pytest.approx(16 / 4096, rel=0.1)

@@ -6,6 +6,8 @@ from scipy.interpolate import CubicSpline
 
 import tonezoo
 from tonezoo.inference import SuperResolver
+from tonezoo.mu_gan import GUARDED
+from tonezoo.super_resolution import high_pass_taps
 
 MODELS = [("mu_gan", 2), ("mu_gan", 4), ("mu_gan", 6), ("audio_unet", 4), ("audio_unet", 6)]
 
@@ -107,7 +109,7 @@ def test_one_sample_reaches_no_further_than_the_context(name):
     low[0, size // 2, 0] = 1.0
     reached = np.flatnonzero(np.abs(np.asarray(model(low)) - base)[0, :, 0] > 1e-12)
     extent = reached.max() - reached.min() + 1
-    spline_reach = 2 * max(model.spline.context) * 2
+    spline_reach = 2 * max(model.interpolate.context) * 2
     assert extent <= model.receptive_field_samples + spline_reach + 2**model.levels
     assert reached.max() <= size + model.context_samples
     assert reached.min() >= size - model.context_samples
@@ -133,3 +135,44 @@ def test_wrong_shapes_are_explained(shape):
 def test_ratio_must_be_an_integer_of_at_least_two(ratio):
     with pytest.raises(ValueError, match="ratio must be an integer of at least 2"):
         tonezoo.create_model("mu_gan", preset="tiny", ratio=ratio)
+
+
+def test_guarded_generator_leaves_the_low_band_to_the_interpolation():
+    model = tiny("mu_gan", 4, **GUARDED)
+    low = noise(4096)
+    residual = np.asarray(model(low) - model.interpolate(low))[0, :, 0]
+    power = np.abs(np.fft.rfft(residual * np.hanning(len(residual)))) ** 2
+    frequency = np.linspace(0, 4, len(power))  # 1 is the input's Nyquist frequency
+    passed = power[(frequency > 0.9)].mean()
+    assert 10 * np.log10(power[frequency < 0.7].mean() / passed) < -45
+    plain = np.abs(np.fft.rfft(np.asarray(model.interpolate(low))[0, :, 0])) ** 2
+    assert passed > 0.01 * plain[frequency < 0.7].mean()
+
+
+def test_guarded_generator_is_proportional_to_its_input():
+    model = tiny("mu_gan", 4, **GUARDED)
+    low = noise(300)
+    np.testing.assert_allclose(model(1e-3 * low), 1e-3 * np.asarray(model(low)), rtol=0, atol=1e-8)
+    assert not np.any(model(0 * low))
+
+
+def test_high_pass_taps_pass_what_lies_above_and_stop_what_lies_below():
+    taps = high_pass_taps(0.2, 4)
+    assert len(taps) == 161
+    frequency = np.linspace(0, 1, 1001)
+    gain = np.abs([np.sum(taps * np.cos(np.pi * f * np.arange(-80, 81))) for f in frequency])
+    assert gain[frequency < 0.18].max() < 0.004
+    assert np.abs(gain[frequency > 0.22] - 1).max() < 0.004
+    assert gain[200] == pytest.approx(0.5, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"interpolation": "linear"}, r"must be one of .*'cubic', 'sinc'.* but is 'linear'"),
+        ({"keep_below": 1.0}, "keep_below must be at least 0 and below 1, but is 1.0"),
+    ],
+)
+def test_unknown_guards_are_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        tiny("mu_gan", 4, **options)

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from tonezoo.mu_gan import MuGanAutoencoder, MuGanDiscriminator, MuGanGenerator
-from tonezoo.super_resolution_training import SuperResolutionTrainer
+from tonezoo.super_resolution_training import AverageWeights, SuperResolutionTrainer
 
 PAPER = {"l2": 1.0, "feature": 1.0, "adversarial": 1e-3}
 SEGMENT = 1040
@@ -80,6 +80,10 @@ def test_two_replicas_take_the_steps_of_one_device(two_replicas, optimizer):
         ({"l2": 1.0}, {"l2"}),
         ({"l2": 1.0, "feature": 1.0, "spectral": 0.0}, {"l2", "feature", "phi_variance"}),
         (
+            {"l2": 1.0, "loudness": 1e-4, "tonal": 1e-2},
+            {"l2", "loudness", "tonal"},
+        ),
+        (
             PAPER,
             {
                 *("l2", "feature", "phi_variance", "adversarial", "discriminator_loss"),
@@ -87,7 +91,7 @@ def test_two_replicas_take_the_steps_of_one_device(two_replicas, optimizer):
             },
         ),
     ],
-    ids=["l2", "l2+feature", "all"],
+    ids=["l2", "l2+feature", "ours", "all"],
 )
 def test_ablations_log_what_is_on_and_nothing_else(weights, logged):
     history = histories(trainer(weights), steps=1)
@@ -109,6 +113,30 @@ def test_loss_is_the_weighted_sum_and_only_the_generator_and_discriminator_learn
             not np.array_equal(a, v) for a, v in zip(old, network.trainable_variables, strict=True)
         ]
         assert np.mean(moved) > 0.9
+
+
+def test_averaged_weights_are_the_moving_average_and_answer_outside_training():
+    model = trainer({"l2": 1.0}, sgd)
+    model.average = MuGanGenerator.from_config(model.generator.get_config())
+    model.average.build((None, None, 1))
+    expected = np.array(model.average.final_conv.kernel)
+    seen = []
+
+    class Record(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            seen.append(np.array(self.model.generator.final_conv.kernel))
+
+    low, high = patches()
+    data = tf.data.Dataset.from_tensors((low, 10 * high)).repeat()
+    callbacks = [Record(), AverageWeights(0.4)]
+    model.fit(data, steps_per_epoch=8, callbacks=callbacks, verbose=0, shuffle=False)
+    momenta = [2 / 11, 3 / 12, 4 / 13, 5 / 14, 0.4, 0.4, 0.4, 0.4]
+    for momentum, weights in zip(momenta, seen, strict=True):
+        expected = momentum * expected + (1 - momentum) * weights
+    np.testing.assert_allclose(model.average.final_conv.kernel, expected, rtol=1e-4, atol=1e-7)
+    assert np.abs(seen[0] - seen[-1]).max() > 1e-4
+    np.testing.assert_array_equal(model(low), model.average(low))
+    assert not np.array_equal(model(low), model.generator(low))
 
 
 def test_feature_loss_is_zero_between_equals_and_phi_is_the_code():

@@ -1,0 +1,121 @@
+"""Augmentation of training patches: speed, equaliser, gain, and the low-pass before decimation."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.signal
+
+from tonezoo.resampling import resample
+
+# A patch is cut out of this much more on each side, in which the filters' borders stay.
+MARGIN_SAMPLES = 1024
+EQUALISER_KNOTS = 7
+
+
+@dataclass(frozen=True, kw_only=True)
+class Augmentation:
+    """Random changes of a high-rate patch, and of the way in which its low rate is made from it.
+
+    Attributes:
+        gain_db: the level changes by up to this much, up or down.
+        speed: the patch is played up to this much faster, 0.1 being 10 %. Never slower, which would
+            leave the top of the band empty.
+        equaliser_db: standard deviation of the gain at each of 7 frequencies, spread evenly over
+            the band and joined by straight lines.
+        filters: share of the patches whose low-pass is a random one (Butterworth, Chebyshev,
+            windowed sinc, brick wall) in place of that of `tonezoo.resampling.decimate`.
+
+    Raises:
+        ValueError: a negative number, or a share above 1.
+
+    Example:
+
+    >>> rng = np.random.default_rng(0)
+    >>> augmentation = Augmentation(gain_db=6.0, speed=0.1)
+    >>> noise = rng.standard_normal(augmentation.source_samples(4096))
+    >>> low, high = augmentation.pair(noise, segment_samples=4096, ratio=4, rng=rng)
+    >>> low.shape, high.shape
+    ((1024,), (4096,))
+    """
+
+    gain_db: float = 0.0
+    speed: float = 0.0
+    equaliser_db: float = 0.0
+    filters: float = 0.0
+
+    def __post_init__(self):
+        for name, value in vars(self).items():
+            if not value >= 0:
+                raise ValueError(f"augmentation: {name} must be at least 0, but is {value}.")
+        if self.filters > 1:
+            raise ValueError(f"augmentation: filters is a share, at most 1, but is {self.filters}.")
+
+    def __bool__(self) -> bool:
+        """False if nothing is changed."""
+        return any(vars(self).values())
+
+    def source_samples(self, segment_samples: int) -> int:
+        """Returns how many samples `pair` needs for a patch of `segment_samples`."""
+        return math.ceil((segment_samples + 2 * MARGIN_SAMPLES) * (1 + self.speed))
+
+    def pair(
+        self, samples: np.ndarray, *, segment_samples: int, ratio: int, rng: np.random.Generator
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Returns aligned patches (segment_samples / ratio,) and (segment_samples,), float32.
+
+        Args:
+            samples: `source_samples(segment_samples)` samples at the high rate.
+            segment_samples: an even multiple of the ratio.
+            ratio: high rate over low rate.
+            rng: what is random.
+        """
+        if self.speed:
+            samples = resample(samples, 1 + rng.uniform(0, self.speed), 1)
+        length = segment_samples + 2 * MARGIN_SAMPLES
+        spectrum = np.fft.rfft(samples[:length])
+        frequencies = np.linspace(0, 1, len(spectrum))  # 1 is the high rate's Nyquist frequency
+        spectrum *= 10 ** (self._gain_db(frequencies, rng) / 20)
+        low_pass = random_low_pass if rng.random() < self.filters else usual_low_pass
+        inside = slice(MARGIN_SAMPLES, -MARGIN_SAMPLES)
+        high = np.fft.irfft(spectrum, length)[inside]
+        low = np.fft.irfft(spectrum * low_pass(frequencies, ratio, rng), length)[inside]
+        return low[::ratio].astype("float32"), high.astype("float32")
+
+    def _gain_db(self, frequencies, rng):
+        knots = rng.normal(0, self.equaliser_db, EQUALISER_KNOTS)
+        equaliser_db = np.interp(frequencies, np.linspace(0, 1, EQUALISER_KNOTS), knots)
+        return rng.uniform(-self.gain_db, self.gain_db) + equaliser_db
+
+
+NONE = Augmentation()
+
+
+def usual_low_pass(frequencies, ratio, rng):
+    """Returns the response of `tonezoo.resampling.decimate`, which filters forth and back."""
+    return chebyshev(frequencies, 8, 0.05, 0.8 / ratio) ** 2
+
+
+def random_low_pass(frequencies, ratio, rng):
+    """Returns the response of a filter such as recordings at a low rate have been through.
+
+    One of four kinds, equally likely: Butterworth of order 3 to 8, once or forth and back;
+    Chebyshev-I of order 6 to 12; a raised-cosine edge below the low rate's Nyquist frequency, as
+    windowed sincs have (resamplers); a brick wall.
+    """
+    kind = rng.integers(4)
+    if kind == 0:
+        order, passes = rng.integers(3, 9), rng.integers(1, 3)
+        cutoff = rng.uniform(0.75, 1.0) / ratio
+        return (1 + (frequencies / cutoff) ** (2 * order)) ** (-passes / 2)
+    if kind == 1:
+        order, ripple_db = rng.integers(6, 13), rng.uniform(0.05, 0.5)
+        return chebyshev(frequencies, order, ripple_db, rng.uniform(0.8, 0.97) / ratio)
+    edge = rng.uniform(0.8, 0.98) if kind == 2 else 0.998
+    fall = np.clip((frequencies * ratio - edge) / (1 - edge), 0, 1)
+    return 0.5 + 0.5 * np.cos(np.pi * fall)
+
+
+def chebyshev(frequencies, order, ripple_db, cutoff):
+    sections = scipy.signal.cheby1(order, ripple_db, cutoff, output="sos")
+    return np.abs(scipy.signal.sosfreqz(sections, np.pi * frequencies)[1])
