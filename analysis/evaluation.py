@@ -14,12 +14,14 @@ from tonezoo.analysis.evaluation_table import markdown_table, rich_table
 from tonezoo.analysis.metrics import (
     METRICS,
     import_pesq,
+    low_band_error_db,
     lsd,
     lsd_hop512,
     lsd_kuleshov,
     mos_lqo,
     snr_db,
 )
+from tonezoo.analysis.probes import Probes, probe
 from tonezoo.analysis.published import published_scores
 from tonezoo.files import atomic_path
 from tonezoo.resampling import decimate, upsample_spline
@@ -35,6 +37,7 @@ def evaluate(
     ratio: int,
     sample_rate_hz: int,
     model_name: str,
+    low_pass: str = "chebyshev",
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> "Evaluation":
@@ -51,6 +54,7 @@ def evaluate(
         ratio: high rate / low rate, 2 or more.
         sample_rate_hz: the high rate.
         model_name: name of the model's row.
+        low_pass: filter before the decimation, see `tonezoo.resampling.decimate`.
         seed: seed of noise and bootstrap; a clip's noise depends on its name, not on its place.
         progress: called after each clip with the number of finished and of all clips.
 
@@ -72,7 +76,7 @@ def evaluate(
     >>> evaluation.row_names[:3]
     ('repeated samples', 'spline', 'spline + noise at -48 dBFS')
     >>> evaluation.scores.shape  # (row, clip, metric)
-    (8, 1, 6)
+    (8, 1, 7)
     """
     if not clips:
         raise ValueError("There is no clip to evaluate on: `clips` is empty.")
@@ -87,10 +91,10 @@ def evaluate(
     for name, samples in clips.items():
         rng = np.random.default_rng([seed, *name.encode()])
         try:
-            reference, estimates = _estimates(enhance, samples, ratio, rng)
+            reference, estimates = _estimates(enhance, samples, ratio, low_pass, rng)
             scores.append(
                 [
-                    _measure(reference, estimate, sample_rate_hz, with_pesq=not remarks)
+                    _measure(reference, estimate, sample_rate_hz, ratio, with_pesq=not remarks)
                     for estimate in estimates
                 ]
             )
@@ -102,10 +106,12 @@ def evaluate(
         model_name=model_name,
         ratio=ratio,
         sample_rate_hz=sample_rate_hz,
+        low_pass=low_pass,
         seed=seed,
         clip_names=tuple(clips),
         # (clip, row, metric) -> (row, clip, metric)
         scores=np.array(scores).swapaxes(0, 1),
+        probes=probe(enhance, ratio=ratio, sample_rate_hz=sample_rate_hz),
         remarks=remarks,
     )
 
@@ -117,15 +123,18 @@ class Evaluation:
     Attributes:
         scores: (row, clip, metric), rows as in `row_names`, metrics as in `METRICS`; nan where a
             metric has no value.
+        probes: what the model makes of silence and of noise.
         remarks: what is missing and how to get it.
     """
 
     model_name: str
     ratio: int
     sample_rate_hz: int
+    low_pass: str
     seed: int
     clip_names: tuple[str, ...]
     scores: np.ndarray
+    probes: Probes
     remarks: tuple[str, ...] = ()
 
     @property
@@ -196,22 +205,38 @@ class Evaluation:
         )
 
     @property
-    def notes(self) -> list[str]:
-        """What a reader of the table has to know, one note an item."""
+    def low_band(self) -> str:
+        """One sentence: how well is what the input holds kept?"""
+        model, spline = self.summary[:2, list(METRICS).index("low_band_error_db"), 0]
+        return (
+            f"Below 0.75 of the input's Nyquist frequency the model's error is {model:.1f} dB, the "
+            f"spline's {spline:.1f} dB, of the target's energy there."
+        )
+
+    @property
+    def gaps(self) -> list[str]:
+        """Which metrics lack a value on some of the clips, one sentence an item."""
         clips = len(self.clip_names)
-        partial = [
+        return [
             f"{metric.title}: {valid.sum()} of {clips} clips, the others lack a finite value."
             for metric, valid in zip(METRICS.values(), self.valid_clips.T, strict=True)
             if 0 < valid.sum() < clips
         ]
+
+    @property
+    def notes(self) -> list[str]:
+        """What a reader of the table has to know, one note an item."""
         return [
-            f"x{self.ratio} to {self.sample_rate_hz} Hz, float output; means over {clips} clips "
-            f"and 95 % bootstrap intervals ({BOOTSTRAP_RESAMPLES} resamples of the clips).",
+            self.low_band,
+            *self.probes.sentences,
+            f"x{self.ratio} to {self.sample_rate_hz} Hz, low-pass {self.low_pass}, float output; "
+            f"means over {len(self.clip_names)} clips and 95 % bootstrap intervals "
+            f"({BOOTSTRAP_RESAMPLES} resamples of the clips).",
             "White noise is Gaussian; dBFS is its RMS re amplitude 1.0.",
             *(f"{metric.title}: {metric.definition}." for metric in METRICS.values()),
             "Rows named paper are published on the paper's own test sets: not comparable clip by "
             "clip.",
-            *partial,
+            *self.gaps,
             *self.remarks,
         ]
 
@@ -232,12 +257,14 @@ class Evaluation:
             "ratio": self.ratio,
             "sample_rate_hz": self.sample_rate_hz,
             "low_rate_hz": self.sample_rate_hz / self.ratio,
+            "low_pass": self.low_pass,
             "seed": self.seed,
             "metrics": {key: metric._asdict() for key, metric in METRICS.items()},
             "clips": list(self.clip_names),
             "rows": rows,
             "paper": published_scores(self.ratio),
             "verdict": self.verdict,
+            "probes": dataclasses.asdict(self.probes),
             "notes": self.notes,
             "versions": _versions(),
         }
@@ -263,7 +290,7 @@ class Evaluation:
                 path.write_text(text + "\n", encoding="utf-8")
 
 
-def _estimates(enhance, samples, ratio, rng) -> tuple[np.ndarray, list[np.ndarray]]:
+def _estimates(enhance, samples, ratio, low_pass, rng) -> tuple[np.ndarray, list[np.ndarray]]:
     """Returns the cropped reference and the signal of each row."""
     samples = np.asarray(samples, "float32")
     if samples.ndim != 1 or not np.isfinite(samples).all():
@@ -272,16 +299,17 @@ def _estimates(enhance, samples, ratio, rng) -> tuple[np.ndarray, list[np.ndarra
             f"{np.count_nonzero(~np.isfinite(samples))} NaN or infinite samples."
         )
     reference = samples[: len(samples) // ratio * ratio]
-    low = decimate(reference, ratio)
+    low = decimate(reference, ratio, low_pass)
     spline = upsample_spline(low, ratio)
     noise = rng.standard_normal(len(reference))
     noisy = [spline + 10 ** (level / 20) * noise for level in NOISE_LEVELS_DBFS]
     return reference, [enhance(low), spline, *noisy]
 
 
-def _measure(reference, estimate, sample_rate_hz, *, with_pesq: bool) -> list[float]:
+def _measure(reference, estimate, sample_rate_hz, ratio, *, with_pesq: bool) -> list[float]:
     """Returns the metrics in the order of METRICS."""
     scores = [score(reference, estimate) for score in (snr_db, lsd, lsd_hop512, lsd_kuleshov)]
+    scores.append(low_band_error_db(reference, estimate, ratio))
     for band in ("nb", "wb"):
         pesq = mos_lqo(reference, estimate, sample_rate_hz, band) if with_pesq else np.nan
         scores.append(pesq)

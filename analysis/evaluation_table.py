@@ -13,11 +13,13 @@ if TYPE_CHECKING:
     from tonezoo.analysis.evaluation import Evaluation
 
 NO_VALUE = "-"
+# A seventh column would not fit into 80; the evaluation tells the low-band error in words.
+COLUMNS = {key: metric for key, metric in METRICS.items() if key != "low_band_error_db"}
 
 
 def markdown_table(evaluation: Evaluation) -> str:
     """Returns the evaluation as Markdown: heading, table, verdict, notes."""
-    titles = [metric.title for metric in METRICS.values()]
+    titles = [metric.title for metric in COLUMNS.values()]
     lines = [
         f"# {evaluation.model_name}, x{evaluation.ratio} to {evaluation.sample_rate_hz} Hz",
         "",
@@ -40,7 +42,7 @@ def rich_table(evaluation: Evaluation):
     # Narrow enough for a terminal of 80 columns, names over two lines.
     table = Table(box=SIMPLE_HEAD, padding=0)
     table.add_column("", max_width=14)
-    for metric in METRICS.values():
+    for metric in COLUMNS.values():
         table.add_column(metric.title.replace(", ", ",\n"), justify="right", no_wrap=True)
     for name, cells in table_rows(evaluation):
         texts = [_cell(cell, "{}\n{}–{}") for cell in cells]
@@ -56,11 +58,12 @@ def table_rows(evaluation: Evaluation) -> list[tuple[str, list[tuple[float, ...]
 
     A measured cell is (mean, low, high), a published one (value,); () where there is no value.
     """
+    shown = [index for index, key in enumerate(METRICS) if key in COLUMNS]
     rows = []
-    for name, summary in zip(evaluation.row_names, evaluation.summary, strict=True):
+    for name, summary in zip(evaluation.row_names, evaluation.summary[:, shown], strict=True):
         rows.append((name, [tuple(cell) if np.isfinite(cell[0]) else () for cell in summary]))
     for name, scores in published_scores(evaluation.ratio).items():
-        cells = [(scores[key],) if key in scores else () for key in METRICS]
+        cells = [(scores[key],) if key in scores else () for key in COLUMNS]
         rows.append((f"paper {name}", cells))
     return rows
 

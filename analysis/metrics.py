@@ -41,6 +41,11 @@ METRICS = {
         "ln(power + 1e-8) of a centred 2048-point Hann STFT with hop 512; RMS of the difference "
         "over frames, mean over frequency: another scale",
     ),
+    "low_band_error_db": Metric(
+        "low-band error (dB)",
+        "10 log10 of error over reference energy below 0.75 of the input's Nyquist frequency, "
+        "over the whole clip",
+    ),
     "mos_lqo_nb": Metric("PESQ nb", "MOS-LQO of P.862.1, narrowband, at most 4.549"),
     "mos_lqo_wb": Metric("PESQ wb", "MOS-LQO of P.862.2, wideband, at most 4.644"),
 }
@@ -69,6 +74,42 @@ def snr_db(reference: np.ndarray, estimate: np.ndarray) -> float:
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = np.sum(reference**2) / np.sum((estimate - reference) ** 2)
         return float(10 * np.log10(ratio))
+
+
+def low_band_error_db(reference: np.ndarray, estimate: np.ndarray, ratio: int) -> float:
+    """Returns the error in the band that the low-rate input holds, relative to the reference there.
+
+    10 log10(E(est - ref) / E(ref)), E the energy below 0.75 of the input's Nyquist frequency (of
+    the whole signal's Fourier transform): what a model does to what it need not touch.
+
+    Args:
+        reference: true signal, (time,).
+        estimate: signal to be judged, (time,).
+        ratio: its rate over the input's.
+
+    Returns:
+        dB; -inf for a perfect copy, nan if the reference is silent in the band.
+
+    Raises:
+        ValueError: the shapes differ, or a signal is empty, not mono, or not finite.
+
+    Example: a tenth of the amplitude, added where it is not looked for and where it is.
+
+    >>> import numpy as np
+    >>> low, high = (np.cos(np.pi * k / 32 * np.arange(640)) for k in (2, 16))
+    >>> round(low_band_error_db(low, low + 0.1 * high, 4)) < -200
+    True
+    >>> round(low_band_error_db(low, 1.1 * low, 4), 3)
+    -20.0
+    """
+    reference, estimate = _checked(reference, estimate)
+    bins = np.linspace(0, ratio, len(reference) // 2 + 1) < 0.75
+    kept, wrong = (
+        np.sum(np.abs(np.fft.rfft(signal)[bins]) ** 2)
+        for signal in (reference, estimate - reference)
+    )
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return float(10 * np.log10(wrong / kept)) if kept else np.nan
 
 
 def lsd(reference: np.ndarray, estimate: np.ndarray) -> float:

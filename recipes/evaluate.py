@@ -1,10 +1,10 @@
 """Evaluates a run or an exported model on the clips of a folder that it was not trained on."""
 
-import json
 import os
 from collections.abc import Callable
 from pathlib import Path
 
+from tonezoo.files import check_writable
 from tonezoo.recipes.layouts import find_clips, matches
 
 # Of the procedural clips: far from the small numbers that people give as training seeds.
@@ -16,6 +16,7 @@ def evaluate_model(
     *,
     data: str | os.PathLike | None = None,
     ratio: int | None = None,
+    low_pass: str = "chebyshev",
     out: str | os.PathLike | None = None,
     report: Callable[[str], None] = print,
     progress: Callable[[int, int], None] | None = None,
@@ -27,6 +28,7 @@ def evaluate_model(
         data: folder of audio: its test split where the model's layout names one, else the clips
             that were held out, else all. None for procedural clips.
         ratio: checked against the model's, where given.
+        low_pass: filter before the decimation, see `tonezoo.resampling.decimate`.
         out: folder for evaluation.json and evaluation.md; None for the run's folder, or
             evaluations/NAME-VERSION for an exported model.
         report: receives one-line messages.
@@ -36,7 +38,7 @@ def evaluate_model(
         A `tonezoo.analysis.evaluation.Evaluation`.
 
     Raises:
-        ValueError: no model there, no usable clips, or another ratio.
+        ValueError: no model there, no usable clips, another ratio, or an unknown low-pass.
     """
     from tonezoo.analysis.evaluation import evaluate
     from tonezoo.export import load
@@ -46,6 +48,8 @@ def evaluate_model(
         raise ValueError(
             f"{path} has ratio {model.ratio}, not {ratio}. Leave --ratio out or give {model.ratio}."
         )
+    out = output_folder(path, model.name) if out is None else out
+    check_writable(out)
     provenance = training_data(path)
     clips = evaluation_clips(data, provenance, model, report)
     evaluation = evaluate(
@@ -54,20 +58,35 @@ def evaluate_model(
         ratio=model.ratio,
         sample_rate_hz=model.sample_rate_hz,
         model_name=model.name,
+        low_pass=low_pass,
         progress=progress,
     )
-    evaluation.write(output_folder(path, model.name) if out is None else out)
+    evaluation.write(out)
     return evaluation
 
 
 def training_data(path: str | os.PathLike) -> dict:
-    """Returns what a run or a manifest tells of the training data."""
-    from tonezoo.export import MANIFEST_NAME, resolve_version
+    """Returns what a run or a manifest tells of the training data.
+
+    Raises:
+        ValueError: it does not tell what `tonezoo train` writes down.
+    """
+    from tonezoo.manifest import read_manifest, resolve_version
     from tonezoo.recipes.runs import RunFolder, is_run
 
-    if is_run(path):
-        return RunFolder(path).config["data"]
-    return json.loads((resolve_version(path) / MANIFEST_NAME).read_text())["data"]
+    source = RunFolder(path).config if is_run(path) else read_manifest(resolve_version(path))
+    data = source.get("data")
+    is_told = isinstance(data, dict) and isinstance(data.get("name"), str)
+    if not is_told or not all(is_list_of_names(data.get(key)) for key in ("train", "hold_out")):
+        raise ValueError(
+            f"{path} does not say what it was trained on (`data`: name, train, hold_out), so it "
+            "cannot be told which clips are new to it. Restore its files, or train again."
+        )
+    return data
+
+
+def is_list_of_names(value) -> bool:
+    return isinstance(value, list) and all(isinstance(entry, str) for entry in value)
 
 
 def output_folder(path: str | os.PathLike, model_name: str) -> Path:
@@ -85,9 +104,7 @@ def evaluation_clips(data, provenance: dict, model, report) -> dict:
         report("No --data: evaluating on procedural clips that were not trained on.")
         return procedural_corpus(seed=EVALUATION_SEED, clips=8, sample_rate_hz=model.sample_rate_hz)
     paths, root = choose_files(Path(data), provenance, report)
-    trained = (
-        set(provenance.get("train") or ()) if root.resolve().name == provenance["name"] else set()
-    )
+    trained = set(provenance["train"]) if root.resolve().name == provenance["name"] else set()
     seen = sum(path.relative_to(root).as_posix() in trained for path in paths)
     if seen:
         report(

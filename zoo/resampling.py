@@ -17,18 +17,25 @@ def resample(samples: np.ndarray, from_hz: float, to_hz: float) -> np.ndarray:
     return samples if from_hz == to_hz else soxr.resample(samples, from_hz, to_hz)
 
 
-def decimate(samples: np.ndarray, ratio: int) -> np.ndarray:
+LOW_PASSES = ("chebyshev", "butterworth", "fft", "soxr")
+
+
+def decimate(samples: np.ndarray, ratio: int, low_pass: str = "chebyshev") -> np.ndarray:
     """Returns the low-rate signal from which the super-resolution models learn.
 
-    An order-8 Chebyshev-I low-pass (0.05 dB, zero phase), then every `ratio`-th sample: low-rate
-    sample n sits on high-rate sample n * ratio. The result has ceil(time / ratio) samples.
+    A low-pass without delay, then every `ratio`-th sample: low-rate sample n sits on high-rate
+    sample n * ratio. The result has ceil(time / ratio) samples.
 
     Args:
         samples: high-rate signal, (time,) or (time, channels), at least 28 samples.
         ratio: decimation factor, 2 or more.
+        low_pass: "chebyshev", the paper's: order 8, 0.05 dB, forth and back, from 0.8 of the low
+            rate's Nyquist frequency. Others are for the question how a model takes recordings that
+            were made otherwise: "butterworth", of order 4, forth and back, from the same frequency;
+            "fft", a brick wall at the Nyquist frequency; "soxr", the HQ resampler.
 
     Raises:
-        ValueError: the signal is too short for the filter to be run in both directions.
+        ValueError: an unknown low-pass, or a signal too short to be filtered in both directions.
 
     Source: "Adversarial Audio Super-Resolution with Unsupervised Feature Losses", section 4.
 
@@ -40,13 +47,28 @@ def decimate(samples: np.ndarray, ratio: int) -> np.ndarray:
     """
     from scipy import signal
 
+    if low_pass not in LOW_PASSES:
+        raise ValueError(f"low_pass must be one of {', '.join(LOW_PASSES)}, but is {low_pass!r}.")
     shortest = 28
     if len(samples) < shortest:
         raise ValueError(
             f"A signal of {len(samples)} samples is too short to be decimated: "
             f"at least {shortest} are needed."
         )
-    return signal.decimate(samples.astype("float64"), ratio, axis=0).astype("float32")
+    samples = samples.astype("float64")
+    if low_pass == "chebyshev":
+        low = signal.decimate(samples, ratio, axis=0)
+    elif low_pass == "butterworth":
+        sections = signal.butter(4, 0.8 / ratio, output="sos")
+        low = signal.sosfiltfilt(sections, samples, axis=0)[::ratio]
+    elif low_pass == "fft":
+        spectrum = np.fft.rfft(samples, axis=0)
+        spectrum[np.linspace(0, ratio, len(spectrum)) >= 1] = 0
+        low = np.fft.irfft(spectrum, len(samples), axis=0)[::ratio]
+    else:
+        rest = [(0, -len(samples) % ratio)] + [(0, 0)] * (samples.ndim - 1)
+        low = resample(np.pad(samples, rest), ratio, 1)
+    return low.astype("float32")
 
 
 def upsample_spline(samples: np.ndarray, ratio: int) -> np.ndarray:

@@ -7,6 +7,7 @@ import pytest
 
 from tonezoo.analysis.evaluation import NOISE_LEVELS_DBFS, Evaluation, evaluate
 from tonezoo.analysis.metrics import METRICS, lsd, snr_db
+from tonezoo.analysis.probes import Probes
 from tonezoo.resampling import decimate
 
 COLUMN = {key: index for index, key in enumerate(METRICS)}
@@ -38,9 +39,11 @@ def evaluation_of(scores, remarks=()):
         model_name="model",
         ratio=4,
         sample_rate_hz=16_000,
+        low_pass="chebyshev",
         seed=0,
         clip_names=tuple(f"clip {i}" for i in range(scores.shape[1])),
         scores=scores,
+        probes=Probes(-200.0, {8000.0: 0.5, 4000.0: 1.5}),
         remarks=remarks,
     )
 
