@@ -6,8 +6,6 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.signal
 
-from tonezoo.resampling import resample
-
 # A patch is cut out of this much more on each side, in which the filters' borders stay.
 MARGIN_SAMPLES = 1024
 EQUALISER_KNOTS = 7
@@ -70,10 +68,11 @@ class Augmentation:
             ratio: high rate over low rate.
             rng: what is random.
         """
-        if self.speed:
-            samples = resample(samples, 1 + rng.uniform(0, self.speed), 1)
         length = segment_samples + 2 * MARGIN_SAMPLES
-        spectrum = np.fft.rfft(samples[:length])
+        played = 2 * round(length * (1 + rng.uniform(0, self.speed)) / 2)
+        # What is played faster is cut off at the Nyquist frequency exactly: the gentle edge of a
+        # resampler would teach the model to leave the top of the band empty.
+        spectrum = np.fft.rfft(faded(samples[:played]))[: length // 2 + 1] * (length / played)
         frequencies = np.linspace(0, 1, len(spectrum))  # 1 is the high rate's Nyquist frequency
         spectrum *= 10 ** (self._gain_db(frequencies, rng) / 20)
         low_pass = random_low_pass if rng.random() < self.filters else usual_low_pass
@@ -89,6 +88,15 @@ class Augmentation:
 
 
 NONE = Augmentation()
+
+
+def faded(samples):
+    """Returns samples that rise from 0 and fall to 0: a Fourier transform joins the two ends."""
+    ramp = 0.5 - 0.5 * np.cos(np.pi * np.arange(MARGIN_SAMPLES // 2) / (MARGIN_SAMPLES // 2))
+    window = np.ones(len(samples))
+    window[: len(ramp)] = ramp
+    window[-len(ramp) :] = ramp[::-1]
+    return samples * window
 
 
 def usual_low_pass(frequencies, ratio, rng):

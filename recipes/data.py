@@ -172,7 +172,7 @@ def prepare(
 ) -> PatchSource:
     """Decodes audio files into a source of patches, in memory or in files that later runs reuse.
 
-    Each file is decoded, mixed to mono, resampled to `sample_rate_hz` (soxr), and low-passed and
+    Each file is decoded, mixed to mono, resampled sharply to `sample_rate_hz`, and low-passed and
     decimated by `ratio` as a whole; see `tonezoo.recipes.decoding` for the decoders.
 
     Args:

@@ -80,10 +80,10 @@ def high_and_low(
     >>> high.shape, low.shape
     ((160,), (40,))
     """
-    from tonezoo.resampling import decimate, resample
+    from tonezoo.resampling import decimate, resample_sharply
 
     mono = samples.mean(axis=1) if samples.ndim == 2 else samples
-    high = resample(np.asarray(mono, "float32"), from_hz, sample_rate_hz)
+    high = resample_sharply(np.asarray(mono, "float32"), from_hz, sample_rate_hz)
     length = len(high) // ratio
     return high[: ratio * length], decimate(high, ratio)[:length]
 

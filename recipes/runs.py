@@ -16,6 +16,7 @@ CONFIG_NAME = "config.json"
 CHECKPOINT_NAME = "checkpoint.npz"
 LOG_NAME = "log.jsonl"
 TENSORBOARD_NAME = "tensorboard"
+EVALUATION_NAMES = ("evaluation.json", "evaluation.md")
 
 # A resumed run may be longer than it was to be; all else would make it another run.
 CHANGEABLE = {"epochs", "autoencoder_epochs", "checkpoint_steps", "cache_dir"}
@@ -88,6 +89,7 @@ class RunFolder:
             "data": describe_data(request, clips),
             "data_fingerprint": experiment.data_fingerprint,
             "global_batch": experiment.global_batch,
+            "started_from": experiment.started_from,
             "tonezoo": tonezoo.__version__,
             "commit": current_commit(),
         }
@@ -97,7 +99,7 @@ class RunFolder:
         with atomic_path(self.path / CONFIG_NAME) as temporary:
             temporary.write_text(json.dumps(description, indent=2) + "\n")
         # Scores of an earlier checkpoint must not be taken for those of the model to come.
-        for name in ("evaluation.json", "evaluation.md"):
+        for name in EVALUATION_NAMES:
             (self.path / name).unlink(missing_ok=True)
 
     def _check_continues(self, description: dict) -> None:
@@ -150,6 +152,12 @@ class RunFolder:
             except ValueError:
                 break  # A killed process may leave half a line at the end.
         return lines
+
+    @property
+    def records(self) -> list[Path]:
+        """The files that tell how the run went and what came out: its log and its evaluation."""
+        paths = [self.path / name for name in (LOG_NAME, *EVALUATION_NAMES)]
+        return [path for path in paths if path.exists()]
 
     def truncate_log(self, position: Position) -> None:
         """Drops the epochs that a resumed run will do again."""

@@ -44,6 +44,8 @@ class Config:
         dropout: dropout rate of all networks; None for the presets' own.
         l2, patch_rms, feature, classifier, adversarial, spectral, loudness, tonal: weights of the
             loss terms.
+        start_from: run, exported model or name of a shipped one whose generator's weights training
+            starts from; None for random ones.
         classifier_checkpoint: path of the authors' TF1 checkpoint, for the classifier term.
         seed: of initial weights, dropout and batches.
         deterministic: True for bit-identical repetition on one machine, somewhat slower.
@@ -85,6 +87,7 @@ class Config:
     spectral: float = 0.0
     loudness: float = 0.0
     tonal: float = 0.0
+    start_from: str | None = None
     classifier_checkpoint: str | None = None
     seed: int = 0
     deterministic: bool = False
@@ -168,6 +171,7 @@ def build(cfg: Config, source, replicas: int) -> Experiment:
     """Returns the networks, optimizers and phases of a run; call it inside the strategy's scope."""
     import keras
 
+    from tonezoo.recipes.trained import start_from
     from tonezoo.super_resolution_training import (
         AverageWeights,
         BalanceClassifier,
@@ -181,6 +185,7 @@ def build(cfg: Config, source, replicas: int) -> Experiment:
         return keras.optimizers.Adam(rate, beta_1=cfg.beta_1, beta_2=cfg.beta_2)
 
     network = generator(cfg, cfg.dtype)
+    started_from = None if cfg.start_from is None else start_from(network, cfg.start_from)
     segment_samples = patch_samples(cfg, network.levels)
     helpers = helper_networks(cfg, segment_samples)
     batch_size = cfg.batch_size * replicas
@@ -242,6 +247,7 @@ def build(cfg: Config, source, replicas: int) -> Experiment:
         optimizers=optimizers,
         global_batch=batch_size,
         data_fingerprint=fingerprint(source),
+        started_from=started_from,
     )
 
 

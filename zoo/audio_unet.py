@@ -159,6 +159,8 @@ PRESETS = {
         "l4": L4,
         "l4_half": narrowed(2, L4),
         "l4_quarter": narrowed(4, L4),
+        # As many parameters as MU-GAN's l4_quarter.
+        "l4_seventh": narrowed(7, L4),
         "tiny": {"filters": (4, 8, 8), "kernel_sizes": (17, 9, 9)},
     },
 }

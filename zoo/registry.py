@@ -94,6 +94,7 @@ MODELS = {
                 "l4": 56_411_394,
                 "l4_half": 14_107_266,
                 "l4_quarter": 3_529_026,
+                "l4_seventh": 1_138_145,
                 "tiny": 7_354,
             },
             sample_rate_hz=16_000,

@@ -182,8 +182,11 @@ class SuperResolutionTrainer(keras.Model):
             if term in self.active_weights:
                 terms[term] = function(high, estimate)
         if "feature" in self.active_weights:
-            phi = self.autoencoder.features(high)
-            terms["feature"] = losses.mean_square(phi, self.autoencoder.features(estimate))
+            # Out of reduced precision, in which a mean over so many would be lost.
+            phi, estimated = (
+                ops.cast(self.autoencoder.features(x), "float32") for x in (high, estimate)
+            )
+            terms["feature"] = losses.mean_square(phi, estimated)
             logs["phi_variance"] = ops.mean(ops.var(phi, axis=(0, 1)))
         if "classifier" in self.active_weights:
             raw = self.classifier.raw_losses(high, estimate)

@@ -150,6 +150,21 @@ def test_feature_loss_is_zero_between_equals_and_phi_is_the_code():
     assert float(logs["phi_variance"]) == pytest.approx(phi.var(axis=(0, 1)).mean(), rel=1e-4)
 
 
+@pytest.mark.slow
+def test_every_term_trains_in_bfloat16():
+    weights = {**PAPER, "patch_rms": 0.1, "spectral": 1e-3, "loudness": 1e-4, "tonal": 1e-2}
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        reduced = trainer(weights)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    assert reduced.generator.compute_dtype == "bfloat16"
+    figures, exact = (histories(model, steps=1) for model in (reduced, trainer(weights)))
+    assert set(figures) == set(exact)
+    for term in weights:
+        assert figures[term][0] == pytest.approx(exact[term][0], rel=0.05), term
+
+
 def test_wrong_terms_are_explained():
     generator = MuGanGenerator(down_filters=(8,), up_filters=(8,))
     with pytest.raises(ValueError, match=r"'l3'.*Available terms: l2,"):

@@ -1,0 +1,85 @@
+"""What each part of the training is worth: the paper's ablations and ours on an equal time budget.
+
+    python benchmarks/ablation.py --data speech --hold-out p228 --test speech/p228 --minutes 12
+
+Trains every variant of `mu_gan_small` below from scratch for the same time, one after the other, on
+the same patches, evaluates it on the test folder and prints a Markdown table. A variant whose run
+has an evaluation is not trained again, so that an interrupted table can be finished.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from tonezoo.analysis.metrics import METRICS
+from tonezoo.recipes.runs import RunFolder
+
+RECIPE = "mu_gan_small"
+PAPER = ("preset=l4_quarter", "spectral=0", "loudness=0", "tonal=0")
+VARIANTS = {
+    "audio U-net of equal size, its own loss": (
+        *("model=audio_unet", "preset=l4_seventh", "l2=0", "patch_rms=1"),
+        *("spectral=0", "loudness=0", "tonal=0"),
+    ),
+    "MU-GAN, L2 (paper)": PAPER,
+    "MU-GAN, L2 + L_f (paper)": (*PAPER, "feature=1"),
+    "MU-GAN, L2 + L_f + L_adv (paper)": (*PAPER, "feature=1", "adversarial=1e-3"),
+    "MU-GAN, L2 + spectral": ("preset=l4_quarter", "loudness=0", "tonal=0"),
+    "guarded, L2 + spectral": ("loudness=0", "tonal=0"),
+    "guarded, L2 + spectral + loudness + tonal (mu_gan_small)": (),
+}
+COLUMNS = ("snr_db", "lsd", "mos_lqo_nb", "mos_lqo_wb", "low_band_error_db")
+
+
+def tonezoo(*words: str | Path) -> None:
+    """Runs the command line in a process of its own: memory starts afresh."""
+    subprocess.run([sys.executable, "-m", "tonezoo", *map(str, words)], check=True)
+
+
+def evaluation_of(name: str, settings: tuple[str, ...], options) -> tuple[dict, int]:
+    """Returns the evaluation of a variant and its training steps, training it if need be."""
+    run = options.runs / "".join(c if c.isalnum() else "-" for c in name)
+    done = run / "evaluation.json"
+    if not done.exists():
+        words = [word for pattern in options.hold_out for word in ("--hold-out", pattern)]
+        words += [word for setting in settings for word in ("--set", setting)]
+        if (run / "config.json").exists():
+            words.append("--resume")
+        minutes, ratio = str(options.minutes), str(options.ratio)
+        words += ["--data", options.data, "--ratio", ratio, "--max-minutes", minutes]
+        tonezoo("train", RECIPE, "--run", run, *words)
+        tonezoo("evaluate", run, "--data", options.test)
+    return json.loads(done.read_text()), RunFolder(run).trained_steps()
+
+
+def table_row(name: str, steps: str, row: dict) -> str:
+    cells = [f"{row['metrics'][key]['mean']:.2f}" for key in COLUMNS]
+    return "| " + " | ".join([name, steps, *cells]) + " |"
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--data", type=Path, required=True, help="folder of audio")
+    parser.add_argument("--hold-out", action="append", default=[], help="as of tonezoo train")
+    parser.add_argument("--test", type=Path, required=True, help="folder to evaluate on")
+    parser.add_argument("--ratio", type=int, default=4)
+    parser.add_argument("--minutes", type=float, default=12.0)
+    parser.add_argument("--runs", type=Path, default=Path("runs/ablation"))
+    options = parser.parse_args()
+    lines = [
+        "| variant | steps | " + " | ".join(METRICS[key].title for key in COLUMNS) + " |",
+        "|---|---|" + "---|" * len(COLUMNS),
+    ]
+    spline = None
+    for name, settings in VARIANTS.items():
+        evaluation, steps = evaluation_of(name, settings, options)
+        lines.append(table_row(name, str(steps), evaluation["rows"][0]))
+        spline = table_row("cubic spline", "", evaluation["rows"][1])
+    print(f"x{options.ratio}, {options.minutes:g} minutes each\n")
+    print("\n".join([*lines, spline]))
+
+
+if __name__ == "__main__":
+    main()

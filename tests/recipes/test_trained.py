@@ -1,0 +1,67 @@
+"""Training further from the weights of a run or of an exported model."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+import tonezoo
+from tonezoo.recipes.runs import RunFolder
+from tonezoo.recipes.trained import provenance, start_from, trained_generator
+
+pytestmark = pytest.mark.slow
+
+
+def tiny(**options):
+    model = tonezoo.create_model("mu_gan", preset="tiny", **options)
+    model.build((None, None, 1))
+    return model
+
+
+def weights(model):
+    return [np.array(variable) for variable in model.trainable_variables]
+
+
+def assert_same(left, right):
+    for a, b in zip(weights(left), weights(right), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_exported_model_and_run_give_the_same_keras_model(tiny_run, tiny_model):
+    assert_same(trained_generator(tiny_model), RunFolder(tiny_run).generator())
+    assert_same(trained_generator(tiny_run), RunFolder(tiny_run).generator())
+
+
+def test_a_network_takes_the_weights_whatever_its_dropout(tiny_run, tiny_model):
+    for path in (tiny_run, tiny_model):
+        network = tiny(dropout=0.0)
+        origin = start_from(network, path)
+        assert_same(network, RunFolder(tiny_run).generator())
+        assert origin["recipe"] == "mu_gan_tiny" and origin["training_steps"] == 1
+    assert provenance(tiny_run)["options"] == provenance(tiny_model)["options"]
+
+
+def test_other_widths_are_refused(tiny_run):
+    network = tonezoo.create_model("mu_gan", down_filters=(8, 8, 8), up_filters=(32, 16, 16))
+    network.build((None, None, 1))
+    before = weights(network)
+    with pytest.raises(ValueError, match=r"other layers than .*42025 parameters, not "):
+        start_from(network, tiny_run)
+    for a, b in zip(before, weights(network), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_a_run_that_starts_from_a_model_learns_from_there_and_says_so(tiny_model, tmp_path, cli):
+    shutil.copytree(tiny_model, tmp_path / "model")
+    options = ["feature=0", "adversarial=0", "learning_rate=1e-9", "segment_samples=1152"]
+    options += ["steps_per_epoch=1", "epochs=1", f"start_from={tmp_path / 'model'}"]
+    words = [word for option in options for word in ("--set", option)]
+    code, _, stderr = cli("train", "mu_gan_tiny", "--run", tmp_path / "run", *words)
+    assert code == 0, stderr
+    old = trained_generator(tiny_model)
+    new = RunFolder(tmp_path / "run").generator()
+    for a, b in zip(weights(old), weights(new), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-7)
+    config = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert config["started_from"]["training_steps"] == 1
