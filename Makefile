@@ -12,7 +12,7 @@ $(STAMP): setup.cfg pyproject.toml
 	touch $@
 
 demo: $(STAMP)
-	$(BIN)/python -m tonezoo.recipes.demo demo
+	$(BIN)/python -m tonezoo.recipes.demo demo $(if $(INPUT),--input="$$INPUT")
 
 test: $(STAMP)
 	$(BIN)/python -m pytest

@@ -90,15 +90,8 @@ def save_spectrograms(
     """
     if not signals:
         raise ValueError("There is no signal to draw: `signals` is empty.")
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise ImportError(
-            'Spectrogram pictures need matplotlib: pip install "tonezoo[eval]".'
-        ) from error
-    figure = Figure(figsize=(4 * len(signals) + 1, 3.6), layout="constrained")
-    FigureCanvasAgg(figure)
+    matplotlib = import_matplotlib()
+    figure = matplotlib.figure.Figure(figsize=(4 * len(signals) + 1, 3.6), layout="constrained")
     panels = figure.subplots(1, len(signals), sharey=True, squeeze=False)[0]
     for panel, (title, samples) in zip(panels, signals.items(), strict=True):
         image = panel.imshow(
@@ -116,6 +109,19 @@ def save_spectrograms(
     figure.colorbar(image, ax=panels, pad=0.02, label="level (dB re full-scale sine)")
     with atomic_path(path) as temporary:
         figure.savefig(temporary, format="png", dpi=110)
+
+
+def import_matplotlib():
+    """Returns the module matplotlib, with matplotlib.figure.
+
+    Raises:
+        ImportError: it is missing, with the extra to install.
+    """
+    try:
+        import matplotlib.figure
+    except ImportError as error:
+        raise ImportError('Pictures need matplotlib: pip install "tonezoo[eval]".') from error
+    return matplotlib
 
 
 def _hann(length: int) -> np.ndarray:

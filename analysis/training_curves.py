@@ -3,6 +3,7 @@
 import os
 from collections.abc import Mapping, Sequence
 
+from tonezoo.analysis.spectrogram import import_matplotlib
 from tonezoo.files import atomic_path
 
 COLUMNS = 3
@@ -21,6 +22,7 @@ def save_training_curves(path: str | os.PathLike, log: Sequence[Mapping]) -> Non
     """
     if not log:
         raise ValueError("The training log is empty: no epoch was finished. Train longer.")
+    import_matplotlib()
     from matplotlib.figure import Figure
 
     names = [name for name in log[0] if name not in ("phase", "name", "step")]

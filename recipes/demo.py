@@ -1,65 +1,206 @@
-"""`make demo`: train the tiny model for a minute, evaluate, export and use it, on procedural audio.
+"""`make demo`: the shipped model on a clip, a tiny model from training to export, and one page.
 
-    python -m tonezoo.recipes.demo demo
+    python -m tonezoo.recipes.demo demo [--input recording.wav]
 
-Leaves in the folder: run/ (the training run), model/ (the exported model), input.wav, spline.wav,
-output.wav and target.wav of a clip that was not trained on, spectrograms.png, and the evaluation's
-table.
+Leaves in the folder: index.html, which holds all there is to see and hear; audio/ with the signals
+as WAV files; runs/ and savedmodels/ with the tiny model's training run and export.
 """
 
+import argparse
+import contextlib
+import os
 import shutil
 import sys
+import time
+from collections.abc import Iterator
 from pathlib import Path
+
+from tonezoo.files import atomic_path, remove_leftovers
 
 TRAINING_MINUTES = 1.0
 RECIPE = "mu_gan_tiny"
+# Short epochs: the loss curves have a point for each.
+SETTINGS = ("steps_per_epoch=25", "epochs=1000", "autoencoder_epochs=10")
+PAGE_NAME = "index.html"
+FOLDERS = ("audio", "runs", "savedmodels")
 
 
-def main(folder: str | Path, minutes: float = TRAINING_MINUTES) -> None:
-    """Runs the demo into a folder; what an earlier demo left there is replaced."""
-    from tonezoo.cli import import_tensorflow
+def make_demo(
+    folder: str | os.PathLike,
+    *,
+    recording_path: str | os.PathLike | None = None,
+    minutes: float = TRAINING_MINUTES,
+    settings: tuple[str, ...] = SETTINGS,
+) -> Path:
+    """Makes the demo in a folder, in place of an earlier one, which stays until all is done.
+
+    Args:
+        folder: where it goes.
+        recording_path: audio file for the shipped model; None for a procedural clip.
+        minutes: time for the training of the tiny model.
+        settings: overrides of its recipe.
+
+    Returns:
+        The path of the page.
+
+    Raises:
+        ValueError: the recording cannot be used, or the folder holds other files under the demo's
+            names; nothing has been done then.
+        ImportError: matplotlib is missing.
+    """
+    from tonezoo.analysis.spectrogram import import_matplotlib
+    from tonezoo.recipes.demo_clip import clip_of_recording, procedural_clip, read_recording
 
     folder = Path(folder)
-    for part in ("run", "model"):
-        shutil.rmtree(folder / part, ignore_errors=True)
-    import_tensorflow()
+    recording = None if recording_path is None else read_recording(recording_path)
+    import_matplotlib()
+    check_folder(folder)
+    with step("Loading TensorFlow and the shipped model"):
+        from tonezoo.cli import import_tensorflow
+
+        import_tensorflow()
+        from tonezoo.export import load
+        from tonezoo.manifest import read_manifest, resolve_version
+        from tonezoo.pretrained import DEFAULT_MODEL, shipped_models
+
+        path = resolve_version(shipped_models()[DEFAULT_MODEL])
+        manifest, model = read_manifest(path), load(path)
+        procedural = procedural_clip(model)
+        clip = procedural if recording is None else clip_of_recording(recording, model)
+    remove_leftovers(folder)
+    with atomic_path(folder / PAGE_NAME) as page:
+        # Everything is made in the temporary folder of the page, and moved when it is complete.
+        work = page.parent
+        with step(f"Enhancing {clip.name} with {model.name}"):
+            shipped = show(model, manifest, clip, work / "audio" / "shipped")
+        text = train_and_describe(work, shipped, procedural, minutes, settings)
+        page.write_text(text, encoding="utf-8")
+        for name in FOLDERS:
+            shutil.rmtree(folder / name, ignore_errors=True)
+            os.replace(work / name, folder / name)
+    return folder / PAGE_NAME
+
+
+def train_and_describe(work: Path, shipped, clip, minutes: float, settings) -> str:
+    """Takes the tiny model from training to export in a folder; returns the page."""
     from tonezoo.export import export, load, verify
+    from tonezoo.recipes.demo_page import Training, page
     from tonezoo.recipes.evaluate import evaluate_model
     from tonezoo.recipes.runner import TrainingRequest, train
+    from tonezoo.recipes.runs import RunFolder
 
-    print(f"Training {RECIPE} for {minutes:g} min on the procedural corpus ...", flush=True)
-    train(TrainingRequest(recipe=RECIPE, run=folder / "run", max_minutes=minutes))
-    print("Evaluating ...", flush=True)
-    evaluation = evaluate_model(folder / "run", out=folder)
-    evaluation.print()
-    export(folder / "run", folder / "model", data_licence="procedural, made by tonezoo")
-    verify(folder / "model")
-    write_example(folder, load(folder / "model"))
-    print(f"Listen to {folder}/input.wav and {folder}/output.wav; see {folder}/spectrograms.png.")
+    run, exported = work / "runs" / RECIPE, work / "savedmodels" / RECIPE
+    with step(f"Training {RECIPE} for {minutes:g} min on the procedural corpus"):
+        request = TrainingRequest(recipe=RECIPE, run=run, settings=settings, max_minutes=minutes)
+        if train(request, quiet).interrupted:
+            raise KeyboardInterrupt
+    with step("Evaluating it beside the spline, on clips that it was not trained on"):
+        evaluation = evaluate_model(run, report=quiet)
+    with step("Exporting it, and verifying the export"):
+        export(run, exported, data_licence="made up by tonezoo", report=quiet)
+        manifest = verify(exported)
+    with step("Writing the page"):
+        tiny = show(load(exported), manifest, clip, work / "audio" / "tiny", evaluation)
+        _, cfg = RunFolder(run).configuration()
+        training = Training(
+            recipe=RECIPE,
+            minutes=minutes,
+            log=RunFolder(run).read_log(),
+            loss_weights=cfg.loss_weights,
+        )
+        return page(shipped, tiny, training)
 
 
-def write_example(folder: Path, model) -> None:
-    """Writes audio and spectrograms of one procedural clip that was not trained on."""
-    from tonezoo.analysis.spectrogram import save_spectrograms
+def show(model, manifest, clip, folder: Path, evaluation=None):
+    """Enhances a clip, writes the signals to a folder, and returns what the page shows of it.
+
+    Args:
+        model: a `tonezoo.inference.SuperResolver`.
+        manifest: of the exported model.
+        clip: a `tonezoo.recipes.demo_clip.Clip`.
+        folder: where the WAV files go.
+        evaluation: of the model; None to evaluate it on this clip, if that has a target.
+    """
+    from tonezoo.analysis.evaluation import evaluate
     from tonezoo.audio_writer import AudioWriter
-    from tonezoo.recipes.corpus import procedural_corpus
-    from tonezoo.resampling import decimate, upsample_spline
+    from tonezoo.recipes.demo_page import Example, Shown
+    from tonezoo.resampling import upsample_spline
 
-    (target,) = procedural_corpus(seed=1, clips=1).values()
-    low = decimate(target, model.ratio)
-    spline = upsample_spline(low, model.ratio)
-    output = model.enhance(low, model.low_rate_hz)
-    for name, signal, rate_hz in (
-        ("input", low, round(model.low_rate_hz)),
-        ("spline", spline, model.sample_rate_hz),
-        ("output", output, model.sample_rate_hz),
-        ("target", target, model.sample_rate_hz),
-    ):
-        with AudioWriter(folder / f"{name}.wav", rate_hz, channels=1, bit_depth="16") as file:
-            file.write(signal[:, None])
-    panels = {"spline": spline, "output": output, "target": target}
-    save_spectrograms(folder / "spectrograms.png", panels, model.sample_rate_hz)
+    def enhance(low):
+        return model.enhance(low, model.low_rate_hz)
+
+    example = Example(
+        clip=clip,
+        spline=upsample_spline(clip.low, model.ratio),
+        output=enhance(clip.low),
+        sample_rate_hz=model.sample_rate_hz,
+        ratio=model.ratio,
+    )
+    for name, (samples, rate_hz) in example.signals.items():
+        with AudioWriter(folder / f"{name}.wav", round(rate_hz), 1, bit_depth="16") as file:
+            file.write(samples[:, None])
+    if evaluation is None and clip.target is not None:
+        evaluation = evaluate(
+            enhance,
+            {clip.name: clip.target},
+            ratio=model.ratio,
+            sample_rate_hz=model.sample_rate_hz,
+            model_name=model.name,
+        )
+    return Shown(example=example, evaluation=evaluation, manifest=manifest)
+
+
+def check_folder(folder: Path) -> None:
+    """Checks that nothing but an earlier demo would be replaced.
+
+    Raises:
+        ValueError: there are files of these names, and no page of ours.
+    """
+    from tonezoo.recipes.demo_page import GENERATOR
+
+    page = folder / PAGE_NAME
+    in_the_way = [name for name in (PAGE_NAME, *FOLDERS) if (folder / name).exists()]
+    is_demo = page.is_file() and GENERATOR in page.read_text(encoding="utf-8", errors="replace")
+    if in_the_way and not is_demo:
+        raise ValueError(
+            f"{folder} holds {', '.join(in_the_way)}, not written by a demo. Choose an empty or "
+            "new folder."
+        )
+
+
+@contextlib.contextmanager
+def step(title: str) -> Iterator[None]:
+    """Says what is being done, and how long it took."""
+    started = time.monotonic()
+    print(f"{title} ...", flush=True)
+    yield
+    print(f"    {time.monotonic() - started:.1f} s", flush=True)
+
+
+def quiet(line: str) -> None:
+    """Takes the messages of commands whose outcome is on the page."""
+
+
+def main() -> None:
+    """The command: bad input becomes one message and exit code 1."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path, help="where the demo goes, in place of an earlier one")
+    parser.add_argument(
+        "--input", type=Path, help="WAV, FLAC, OGG or MP3 [default: a made-up clip]"
+    )
+    arguments = parser.parse_args()
+    started = time.monotonic()
+    try:
+        page = make_demo(arguments.folder, recording_path=arguments.input)
+    except (ValueError, ImportError, OSError, MemoryError) as error:
+        from tonezoo.cli import fail
+
+        fail(str(error) or type(error).__name__)
+    except KeyboardInterrupt:
+        print(f"\nInterrupted; {arguments.folder} is as it was.", file=sys.stderr)
+        sys.exit(130)
+    print(f"Done in {time.monotonic() - started:.0f} s. Open {page} in a browser.")
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main()

@@ -18,6 +18,7 @@ SLOW_TO_IMPORT = {
     "soundfile",
     "soxr",
 }
+PACKAGES = {"zoo", "layers", "recipes", "analysis", "savedmodels"}
 
 
 @pytest.fixture
@@ -33,7 +34,7 @@ def test_the_packages_listed_are_the_folders_of_the_tree(setup, source_tree):
     )
     assert setup["options"]["packages"].split() == list(folders)
     in_tree = {path.parent.name for path in source_tree.glob("*/__init__.py")}
-    assert set(folders.values()) == in_tree == {"zoo", "layers", "recipes", "analysis"}
+    assert set(folders.values()) == in_tree == PACKAGES
     # A module in a folder further down would be left out of the wheel without a word.
     assert not [path for folder in in_tree for path in (source_tree / folder).glob("*/**/*.py")]
 

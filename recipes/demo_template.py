@@ -1,0 +1,130 @@
+"""The HTML and CSS of the demo's page: nothing is loaded from elsewhere."""
+
+from string import Template
+
+PANEL = Template(
+    '<figure><h3>$name</h3><div role="img" aria-label="$label">$picture</div>'
+    '<audio controls preload="metadata" src="$audio" aria-label="Play the $name"></audio>'
+    "<figcaption>$caption</figcaption></figure>"
+)
+
+CURVES = Template(
+    '<figure><h3>$title</h3><div role="img" aria-label="$label">$picture</div>'
+    "<figcaption>$text</figcaption></figure>"
+)
+
+TABLE = Template("""
+<p>$about</p>
+<div class="table" role="region" aria-label="$label" tabindex="0">
+<table><thead><tr><td></td>$head</tr></thead><tbody>$rows</tbody></table>
+</div>
+<ul>$remarks</ul>
+""")
+
+PAGE = Template("""<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="generator" content="$generator">
+<title>tonezoo: $low to $high</title>
+<style>
+:root { color-scheme: light dark; --ink: #1c1c22; --dim: #5a5a66; --paper: #fbfbf9;
+  --card: #ffffff; --line: #d9d9d4; --mark: #fff3d6; }
+@media (prefers-color-scheme: dark) {
+  :root { --ink: #e6e6ea; --dim: #a5a5b0; --paper: #16161a; --card: #1e1e24; --line: #3a3a44;
+    --mark: #3a3220; }
+}
+* { box-sizing: border-box; }
+body { margin: 0; background: var(--paper); color: var(--ink);
+  font: 16px/1.5 system-ui, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif; }
+main { max-width: 76rem; margin: 0 auto; padding: 1.5rem 1rem 3rem; }
+h1 { font-size: 1.7rem; line-height: 1.2; margin: 0 0 .75rem; }
+h2 { font-size: 1.3rem; line-height: 1.25; margin: 2.5rem 0 .5rem; padding-top: 1.25rem;
+  border-top: 1px solid var(--line); overflow-wrap: anywhere; }
+h3 { font-size: 1rem; margin: 0 0 .4rem; text-transform: capitalize; }
+ul { padding-left: 1.2rem; }
+p, dl, ul { max-width: 46rem; margin: .5rem 0; overflow-wrap: anywhere; }
+.panels { display: grid; grid-template-columns: repeat(var(--panels), minmax(0, 1fr)); gap: 1rem;
+  margin: 1rem 0; }
+@media (max-width: 60rem) { .panels { grid-template-columns: repeat(2, minmax(0, 1fr)); } }
+@media (max-width: 36rem) {
+  .panels { grid-template-columns: minmax(0, 1fr); }
+  .table { font-size: .875rem; }
+}
+figure { margin: 0; padding: .75rem; background: var(--card); border: 1px solid var(--line);
+  border-radius: .5rem; }
+figure svg, .scale svg { display: block; width: 100%; height: auto; }
+.scale { max-width: 24rem; margin: 0 0 1rem; }
+audio { display: block; width: 100%; margin: .5rem 0; }
+figcaption, small, .dim { color: var(--dim); }
+figcaption { font-size: .875rem; line-height: 1.4; }
+.table { overflow-x: auto; margin: .75rem 0; border: 1px solid var(--line); border-radius: .5rem;
+  background: var(--card); }
+table { border-collapse: separate; border-spacing: 0; width: 100%;
+  font-variant-numeric: tabular-nums; }
+th, td { padding: .35rem .7rem; text-align: right; vertical-align: top;
+  border-bottom: 1px solid var(--line); }
+td { white-space: nowrap; }
+tbody tr:last-child > * { border-bottom: 0; }
+tr > :first-child { position: sticky; left: 0; min-width: 8.5rem; background: var(--card); }
+thead th { vertical-align: bottom; }
+tbody th { text-align: left; font-weight: normal; }
+@media (min-width: 60rem) { tbody th { white-space: nowrap; } }
+tr.model > * { background: var(--mark); font-weight: 600; }
+td small { display: block; font-weight: normal; font-size: .75rem; }
+dt { font-weight: 600; margin-top: .5rem; }
+dd { margin: 0; }
+pre { overflow-x: auto; padding: .75rem; background: var(--card); border: 1px solid var(--line);
+  border-radius: .5rem; font-size: .875rem; }
+</style>
+</head>
+<body>
+<main>
+<h1>$low in, $high out</h1>
+<p>A recording of $low holds nothing above $low_top. The models on this page turn it into one of
+$high and make up what lies between $low_top and $high_top. Whether they do it well can be seen,
+heard and measured below, always beside a plain spline, which makes up nothing.</p>
+<p>In the spectrograms time runs to the right and frequency upwards; the colour is the level, on one
+scale for all of them. The players leave the level as it is.</p>
+<div class="scale" role="img" aria-label="Colours from black, -100 dB, to light yellow, 0 dB.">
+$scale</div>
+
+<h2>The shipped model: $shipped_name</h2>
+<p>$shipped_facts</p>
+$shipped_clip
+<p>$shipped_guide</p>
+$shipped_panels
+$shipped_figures
+
+<h2>A tiny model, trained on this machine for $tiny_minutes min</h2>
+<p>$tiny_facts</p>
+<p><strong>This is not a good model.</strong> A minute on a CPU is enough to see that every part of
+the training works, and that the losses fall; it is not enough for an output that one would like to
+listen to. Expect hiss and roughness.</p>
+$tiny_clip
+$tiny_panels
+$tiny_figures
+<p>Each point of the curves is the mean over an epoch; steps count from the start of a network's
+training. The vertical axes of losses are logarithmic, but for the discriminator's.</p>
+$curves
+<p>The run lies in <code>runs/$recipe</code> beside this page, the model exported from it in
+<code>savedmodels/$recipe</code>. It was verified: the SHA-256 of its $files files, and its
+output, loaded from the disk again, against the output that the trained model gave.</p>
+
+<h2>How the numbers are defined</h2>
+<p>All compare a signal with the target, without rounding or clipping. ↑ marks numbers of which
+more is better, ↓ those of which less is better. No single one is to be trusted: white Gaussian
+noise alone, added to the spline, lowers the log-spectral distances (LSD), which is why the tables
+have the rows with noise; its level is its RMS in dB re amplitude 1.0. A model stands if no such row
+equals it in both LSD, paper Eq. 8, and PESQ wb. A dash means that a metric has no value there.</p>
+<dl>$definitions</dl>
+
+<h2>Go on</h2>
+<pre>make demo INPUT=recording.wav      # your own recording on this page
+tonezoo enhance low.wav --out enhanced
+tonezoo train mu_gan_small --data FOLDER --max-minutes 15</pre>
+</main>
+</body>
+</html>
+""")

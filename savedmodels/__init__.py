@@ -1,0 +1,1 @@
+"""The models that come with tonezoo, as data; `tonezoo.pretrained` names them."""

@@ -1,0 +1,318 @@
+"""Code blocks of Markdown pages, run or checked as far as they can be without running.
+
+- The python blocks of a page run in order, in one namespace and one scratch folder. A comment
+  behind a print statement is what it prints.
+- Every line of an sh block has a command of `COMMANDS`: its check reads it, its run, if it has one,
+  runs it. Training runs for real, at the size of `TINY_TRAINING`.
+- A text block is the output of the block before it; "..." in it stands for anything.
+- There are no other blocks: an unknown language, an indented block or an unknown command fails.
+
+What a block names and does not make itself, such as `speech` or `low.wav`, is in `INPUTS`: it is
+made of the procedural corpus when the block is reached.
+"""
+
+import ast
+import configparser
+import contextlib
+import doctest
+import importlib.metadata
+import importlib.util
+import io
+import json
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tokenize
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+import typer
+from markdown_it import MarkdownIt
+from tiny_run import SETTINGS
+
+from tonezoo.cli import app
+from tonezoo.export import versions
+from tonezoo.recipes import load_recipe
+from tonezoo.recipes.config import override
+from tonezoo.recipes.corpus import procedural_corpus, write_corpus
+from tonezoo.resampling import decimate
+
+ROOT = Path(__file__).parents[1]
+# What is put behind every `tonezoo train` line; of an option given twice the last one counts.
+TINY_TRAINING = (*SETTINGS, "preset=tiny", "networks=tiny", "batch_size=2")
+FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+
+
+@dataclass(frozen=True)
+class Block:
+    """A code block: where it is, its language ("" if it is indented) and its text."""
+
+    page: str
+    line: int
+    language: str
+    text: str
+
+    @contextlib.contextmanager
+    def blamed(self):
+        """Puts page and line in front of what goes wrong."""
+        try:
+            yield
+        except (Exception, SystemExit) as error:
+            where = f"{self.page}, line {self.line}"
+            raise AssertionError(
+                f"{where}: {type(error).__name__}: {error}\n{self.text}"
+            ) from error
+
+
+@dataclass(frozen=True)
+class Scratch:
+    """Where a page runs: its folder, the command line in this process, a trained run."""
+
+    folder: Path
+    cli: Callable
+    tiny_run: Callable[[], Path]
+
+
+def tokens(text: str) -> list:
+    return MarkdownIt("commonmark").enable("table").parse(text)
+
+
+def blocks(text: str, page: str = "page") -> list[Block]:
+    return [
+        Block(page, token.map[0] + 1, token.info, token.content)
+        for token in tokens(text)
+        if token.type in ("fence", "code_block")
+    ]
+
+
+def command_lines(text: str) -> Iterator[list[str]]:
+    """Yields the words of each command, which may go over lines by backslash or quotes."""
+    pending = ""
+    for line in text.replace("\\\n", " ").splitlines():
+        pending += line + "\n"
+        with contextlib.suppress(ValueError):  # a quotation that is still open
+            words = shlex.split(pending, comments=True)
+            pending = ""
+            if words:
+                yield words
+    assert not pending, f"the quotation is not closed in {pending!r}"
+
+
+def check_block(block: Block, before: Block | None) -> None:
+    """Checks what can be checked without running anything."""
+    with block.blamed():
+        assert block.language in ("python", "sh", "text"), (
+            f"blocks are fenced and of python, sh or text, not {block.language or 'indented'!r}"
+        )
+        if block.language == "python":
+            compile(block.text, "block", "exec")
+        elif block.language == "sh":
+            for words in command_lines(block.text):
+                assert words[0] in COMMANDS, f"it is not known how to check {words[0]!r}"
+                COMMANDS[words[0]].check(words[1:])
+        else:
+            assert before and before.language != "text", "there is no block that printed this"
+
+
+def run_page(found: list[Block], scratch: Scratch) -> None:
+    namespace = {"__name__": "docs"}
+    output = ""
+    for block in found:
+        with block.blamed():
+            if block.language == "text":
+                compare(block.text, output)
+                continue
+            make_inputs(block.text, scratch)
+            if block.language == "python":
+                output = run_python(block, namespace)
+            else:
+                output = "".join(run_command(words, scratch) for words in command_lines(block.text))
+
+
+def compare(expected: str, printed: str) -> None:
+    same = doctest.OutputChecker().check_output(expected, printed, FLAGS)
+    assert same, f"the page says\n{expected}\nbut printed was\n{printed}"
+
+
+def run_python(block: Block, namespace: dict) -> str:
+    """Runs a block statement by statement; returns what it printed."""
+    lines = tokenize.generate_tokens(io.StringIO(block.text).readline)
+    comments = {t.start[0]: t.string[1:].strip() for t in lines if t.type == tokenize.COMMENT}
+    output = ""
+    for statement in ast.parse(block.text).body:
+        code = compile(ast.Module([statement], []), f"{block.page}:{block.line}", "exec")
+        with contextlib.redirect_stdout(io.StringIO()) as printed:
+            exec(code, namespace)
+        output += printed.getvalue()
+        if ast.unparse(statement).startswith("print(") and statement.end_lineno in comments:
+            compare(comments[statement.end_lineno] + "\n", printed.getvalue())
+    return output
+
+
+def make_inputs(text: str, scratch: Scratch) -> None:
+    for name, make in INPUTS.items():
+        named = re.search(rf"(?<![\w/.-]){re.escape(name)}(?![\w.-])", text)
+        if named and not (scratch.folder / name).exists():
+            make(scratch.folder / name, scratch)
+
+
+def make_low(path: Path, scratch: Scratch) -> None:
+    import soundfile
+
+    (clip,) = procedural_corpus(clips=1, segment_s=1.0).values()
+    soundfile.write(path, decimate(clip, 4), 4000)
+
+
+def make_speech(folder: Path, scratch: Scratch) -> None:
+    for seed, speaker in enumerate(("p225", "p228")):
+        write_corpus(folder / speaker, seed=seed, clips=2, segment_s=1.0)
+
+
+def make_vctk(folder: Path, scratch: Scratch) -> None:
+    write_corpus(folder / "wav48" / "p225", clips=10, segment_s=0.5)
+
+
+def make_run(folder: Path, scratch: Scratch) -> None:
+    shutil.copytree(scratch.tiny_run(), folder)
+
+
+INPUTS = {
+    "low.wav": make_low,
+    "speech": make_speech,
+    "VCTK-Corpus": make_vctk,
+    "runs/mu_gan_small_x4": make_run,
+}
+
+
+def run_command(words: list[str], scratch: Scratch) -> str:
+    run = COMMANDS[words[0]].run
+    return run(words[1:], scratch) if run else ""
+
+
+def check_tonezoo(words: list[str]) -> None:
+    """The options are known to the parser; of training, the recipe and its settings too."""
+    name, *arguments = words
+    parsed = typer.main.get_command(app).commands[name].make_context(name, list(arguments)).params
+    if name == "train":
+        override(load_recipe(parsed["recipe"]).CONFIG, parsed["settings"] or ())
+
+
+def run_tonezoo(words: list[str], scratch: Scratch) -> str:
+    if words[0] == "train":
+        settings = list(TINY_TRAINING)
+        if any(word.startswith("start_from=") for word in words):
+            settings.append(f"start_from={scratch.tiny_run()}")  # of the tiny preset as well
+        tiny = [word for setting in settings for word in ("--set", setting)]
+        # A process of its own: there may be one distribution strategy in each.
+        command = [sys.executable, "-m", "tonezoo", *words, *tiny]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=1800)
+        assert done.returncode == 0, done.stderr[-2000:]
+        return done.stdout
+    code, out, err = scratch.cli(*words)
+    assert code == 0, err
+    return out
+
+
+def check_pip(words: list[str]) -> None:
+    install, what = words
+    extras = re.fullmatch(r"(?:\.|tonezoo)(?:\[([\w,]+)\])?", what)
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    assert install == "install" and extras, f"pip {shlex.join(words)}"
+    assert {*(extras[1] or "eval").split(",")} <= {*setup["options.extras_require"]}
+
+
+def check_make(words: list[str]) -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    for word in words:
+        variable = word.partition("=")[0] if "=" in word else None
+        pattern = rf"\$\({variable}\)" if variable else rf"^{re.escape(word)}:"
+        assert re.search(pattern, makefile, re.MULTILINE), f"the Makefile has no {word!r}"
+
+
+def check_python(words: list[str]) -> None:
+    """The module or script is there and knows the options; its own tests run it."""
+    if words[0] == "-m":
+        spec = importlib.util.find_spec(words[1])
+        assert spec, f"there is no module {words[1]}"
+        source, arguments = Path(spec.origin), words[2:]
+    else:
+        source, arguments = ROOT / words[0], words[1:]
+    text = source.read_text(encoding="utf-8")
+    for option in (word.partition("=")[0] for word in arguments if word.startswith("-")):
+        assert f'"{option}"' in text, f"{source.name} has no {option}"
+
+
+def check_tensorboard(words: list[str]) -> None:
+    assert words[0] == "--logdir" and len(words) == 2
+    scripts = importlib.metadata.distribution("tensorboard").entry_points
+    assert "tensorboard" in scripts.select(group="console_scripts").names
+
+
+def run_tensorboard(words: list[str], scratch: Scratch) -> str:
+    """Starts no server; the folder has to hold what it would show."""
+    assert [*(scratch.folder / words[1]).rglob("events.out.tfevents.*")]
+    return ""
+
+
+def check_docker(words: list[str]) -> None:
+    """One folder, one name for it inside and for the server."""
+    assert words[0] == "run" and words[-1] == "tensorflow/serving"
+    source, target = words[words.index("-v") + 1].split(":")
+    name = words[words.index("-e") + 1].removeprefix("MODEL_NAME=")
+    assert target == f"/models/{name}" and source.startswith("$PWD/")
+
+
+def run_docker(words: list[str], scratch: Scratch) -> str:
+    """Starts no server; the folder has to hold what it would serve."""
+    source = words[words.index("-v") + 1].partition(":")[0].removeprefix("$PWD/")
+    assert versions(scratch.folder / source)
+    return ""
+
+
+def check_curl(words: list[str]) -> None:
+    url, option, body = words
+    assert re.fullmatch(r"http://localhost:8501/v1/models/\w+:predict", url) and option == "-d"
+    assert json.loads(body)["instances"]
+
+
+def run_curl(words: list[str], scratch: Scratch) -> str:
+    """Gives the request to the signature as the server would: a row a signal, by input name."""
+    name = re.search(r"(\w+):predict", words[0])[1]
+    request = json.loads(words[2])
+    folder = scratch.folder / "savedmodels" / name
+    model = tf.saved_model.load(str(folder / str(versions(folder)[-1])))
+    signature = model.signatures[request.get("signature_name", "serving_default")]
+    specs = signature.structured_input_signature[1]
+    rows = request["instances"]
+    if not isinstance(rows[0], dict):
+        (only,) = specs
+        rows = [{only: row} for row in rows]
+    inputs = {
+        key: tf.constant([row[key] for row in rows], spec.dtype) for key, spec in specs.items()
+    }
+    (output,) = signature(**inputs).values()
+    assert np.isfinite(output).all()
+    return json.dumps({"predictions": output.numpy().tolist()})
+
+
+class Command(NamedTuple):
+    check: Callable[[list[str]], None]
+    run: Callable[[list[str], Scratch], str] | None = None
+
+
+COMMANDS = {
+    "tonezoo": Command(check_tonezoo, run_tonezoo),
+    "pip": Command(check_pip),
+    "make": Command(check_make),
+    "python": Command(check_python),
+    "tensorboard": Command(check_tensorboard, run_tensorboard),
+    "docker": Command(check_docker, run_docker),
+    "curl": Command(check_curl, run_curl),
+}
