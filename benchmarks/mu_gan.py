@@ -10,12 +10,12 @@ in turn in one process; ratios are medians over rounds of the ratio within a rou
 import argparse
 import os
 import statistics
-import time
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import keras
 import numpy as np
+from timing import in_turn, median_ratio
 
 import tonezoo
 from tonezoo.layers import FoldedConv1D
@@ -42,17 +42,16 @@ def main() -> None:
             name: training_step(model, levels, options.batch)
             for name, model in variants(levels, options.width).items()
         }
-        times = measure(steps, options.rounds)
+        times = in_turn(steps, options.rounds)
         reference = times["superpixel, folded"]
         for name, values in times.items():
-            ratio = statistics.median(b / a for a, b in zip(reference, values, strict=True))
+            ratio = median_ratio(values, reference)
             milliseconds = 1000 * statistics.median(values)
             print(
                 f"| L={levels} | {SEGMENT_SAMPLES[levels]} | {name} | {milliseconds:.0f} "
                 f"| {ratio:.2f}x |"
             )
-        plain = times["superpixel, plain"]
-        change = statistics.median(a / b for a, b in zip(plain, times["strided"], strict=True))
+        change = median_ratio(times["superpixel, plain"], times["strided"])
         print(
             f"\nL={levels}: superpixel against strided, both plain: {100 * (change - 1):+.1f} % "
             f"(the paper, on its GPU: {PAPER_CHANGE[levels]} %)\n"
@@ -129,20 +128,6 @@ def jax_step(model, low, high):
     gradients = jax.jit(jax.grad(loss))
     low, high = jax.numpy.asarray(low), jax.numpy.asarray(high)
     return lambda: jax.block_until_ready(gradients(trainable, low, high))
-
-
-def measure(steps: dict, rounds: int) -> dict[str, list[float]]:
-    """Returns name -> seconds of each round; every round runs each step once, in turn."""
-    for step in steps.values():
-        step()
-        step()
-    times = {name: [] for name in steps}
-    for _ in range(rounds):
-        for name, step in steps.items():
-            started = time.perf_counter()
-            step()
-            times[name].append(time.perf_counter() - started)
-    return times
 
 
 def device() -> str:

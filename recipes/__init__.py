@@ -33,7 +33,7 @@ def load_recipe(name: str) -> ModuleType:
     Example:
 
     >>> load_recipe("mu_gan_small").CONFIG.preset
-    'l4_quarter'
+    'l4_quarter_guarded'
     """
     if name not in RECIPES:
         raise ValueError(f"Unknown recipe {name!r}. Available recipes: {', '.join(RECIPES)}.")

@@ -1,9 +1,9 @@
-"""Overriding the fields of a recipe's configuration from `--set key=value`."""
+"""The fields of a recipe's configuration, from `--set key=value` and from config.json."""
 
 import dataclasses
 import types
 import typing
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
 C = TypeVar("C")
@@ -35,12 +35,43 @@ def override(config: C, settings: Iterable[str]) -> C:
         key = key.strip()
         if not equals:
             raise ValueError(f"--set takes key=value, but got {setting!r}.")
-        if key not in field_types:
-            raise ValueError(
-                f"Unknown setting {key!r}. Available: {', '.join(sorted(field_types))}."
-            )
+        _check_key(key, field_types)
         changes[key] = _parse(key, text.strip(), field_types[key])
     return dataclasses.replace(config, **changes)
+
+
+def from_options(kind: type[C], options: Mapping[str, Any]) -> C:
+    """Returns a frozen dataclass from its fields' values as JSON gives them.
+
+    Fields that are not among the options take their defaults: a run may be older than an option.
+
+    Raises:
+        ValueError: an unknown key (the message lists the valid ones) or a value of another type.
+
+    Example:
+
+    >>> import dataclasses
+    >>> @dataclasses.dataclass(frozen=True, kw_only=True)
+    ... class Config:
+    ...     epochs: int = 400
+    ...     learning_rate: float = 1e-4
+    >>> from_options(Config, {"learning_rate": 1})
+    Config(epochs=400, learning_rate=1)
+    """
+    field_types = typing.get_type_hints(kind)
+    for key, value in options.items():
+        _check_key(key, field_types)
+        accepted = typing.get_args(field_types[key]) or (field_types[key],)
+        # JSON does not tell 1 from 1.0; True is an int to isinstance.
+        if not (type(value) in accepted or (type(value) is int and float in accepted)):
+            names = " or ".join("None" if o is types.NoneType else o.__name__ for o in accepted)
+            raise ValueError(f"{key} must be of type {names}, but is {value!r}.")
+    return kind(**options)
+
+
+def _check_key(key: str, field_types: Mapping[str, Any]) -> None:
+    if key not in field_types:
+        raise ValueError(f"Unknown setting {key!r}. Available: {', '.join(sorted(field_types))}.")
 
 
 def _parse(key: str, text: str, kind: Any) -> Any:

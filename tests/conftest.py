@@ -1,7 +1,6 @@
 """What all tests share: the CPU alone, TensorFlow as the backend, quiet logs, fixed seeds."""
 
 import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -13,6 +12,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import keras
 import pytest
 import tensorflow as tf
+from tiny_run import train_tiny
 
 # Logical devices have to be split before TensorFlow touches them, hence here and for every test.
 tf.config.set_logical_device_configuration(
@@ -57,11 +57,7 @@ def source_tree() -> Path:
 def tiny_run(tmp_path_factory) -> Path:
     """A finished run of one step a phase, trained in a process of its own."""
     run = tmp_path_factory.mktemp("runs") / "tiny"
-    settings = ("steps_per_epoch=1", "epochs=1", "autoencoder_epochs=1", "segment_samples=1152")
-    command = [sys.executable, "-m", "tonezoo", "train", "mu_gan_tiny", "--run", str(run)]
-    for setting in settings:
-        command += ["--set", setting]
-    subprocess.run(command, check=True, capture_output=True, timeout=300)
+    train_tiny(run)
     return run
 
 

@@ -8,16 +8,39 @@ from typing import BinaryIO
 # Written as the data size by programs that cannot seek back: ffmpeg, SoX, arecord and recorders
 # that were stopped before they closed the file.
 _UNKNOWN_SIZES = (0, 0x7FFFF000, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF)
+_WAV_MAGICS = (b"RIFF", b"RIFX", b"RF64")
 _LARGEST_OGG_PAGE = 27 + 255 + 255 * 255
 
 
 class PatchedFile(io.FileIO):
-    """A file opened for reading that shows other bytes than the stored ones at one place."""
+    """A file opened for reading that shows other bytes than the stored ones at one place.
+
+    An ID3 tag before a WAV or Ogg file is left out. With one, libsndfile loses the end of a WAV
+    file that it reads through callbacks, and refuses an Ogg file.
+    """
 
     def __init__(self, path: str | os.PathLike):
+        self._start = 0
         super().__init__(path)
         self.patch_position = 0
         self.patch = b""
+        start = _id3_size(self)
+        self.seek(start)
+        if self.read(4) in (*_WAV_MAGICS, b"OggS"):
+            self._start = start
+        self.seek(0)
+
+    @property
+    def size(self) -> int:
+        return os.fstat(self.fileno()).st_size - self._start
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        if whence == os.SEEK_SET:
+            offset += self._start
+        return super().seek(offset, whence) - self._start
+
+    def tell(self) -> int:
+        return super().tell() - self._start
 
     def readinto(self, buffer) -> int:
         start = self.tell()
@@ -35,9 +58,9 @@ def wav_missing_bytes(file: PatchedFile) -> int:
     A data size that was never filled in means "up to the end of the file". libsndfile takes 0
     literally, so that one is patched. Other formats give 0.
     """
-    size = os.fstat(file.fileno()).st_size
+    size = file.size
     magic, riff_size, kind = _unpack(file, 0, "<4sI4s")
-    if magic not in (b"RIFF", b"RIFX", b"RF64") or kind != b"WAVE":
+    if magic not in _WAV_MAGICS or kind != b"WAVE":
         return 0
     order = ">" if magic == b"RIFX" else "<"
     chunks = list(_chunks(file, 12, size, order))
@@ -53,10 +76,9 @@ def wav_missing_bytes(file: PatchedFile) -> int:
     return 0 if unknown else max(0, start + length - size)
 
 
-def ogg_is_cut(file: BinaryIO) -> bool:
+def ogg_is_cut(file: PatchedFile) -> bool:
     """Returns whether the last page of an Ogg file runs past the end of the file."""
-    size = os.fstat(file.fileno()).st_size
-    file.seek(max(0, size - _LARGEST_OGG_PAGE))
+    file.seek(max(0, file.size - _LARGEST_OGG_PAGE))
     tail = file.read()
     start = tail.rfind(b"OggS")
     if start < 0:
@@ -70,13 +92,18 @@ def ogg_is_cut(file: BinaryIO) -> bool:
 
 def mp3_first_frame(file: BinaryIO) -> bytes:
     """Returns the beginning of an MP3 file's first frame, where its length may be stated."""
-    file.seek(0)
-    head = file.read(10)
-    # An ID3v2 tag gives its own size in four bytes of seven bits.
-    size = sum(byte << 7 * (3 - i) for i, byte in enumerate(head[6:]))
-    file.seek(10 + size if head[:3] == b"ID3" else 0)
+    file.seek(_id3_size(file))
     start = file.read(4096)
     return start[max(0, start.find(b"\xff")) :][:200]
+
+
+def _id3_size(file: BinaryIO) -> int:
+    """Returns the size of the ID3v2 tag that a file begins with, 0 without one."""
+    file.seek(0)
+    head = file.read(10)
+    # The tag gives its size, without these ten bytes, in four bytes of seven bits.
+    size = sum(byte << 7 * (3 - i) for i, byte in enumerate(head[6:]))
+    return 10 + size if head[:3] == b"ID3" else 0
 
 
 def mp3_states_length(first_frame: bytes) -> bool:

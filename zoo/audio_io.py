@@ -11,6 +11,8 @@ import soundfile
 from tonezoo import audio_headers
 
 BLOCK_FRAMES = 65_536
+# A damaged header may state 1 Hz, at which a megabyte lasts for days.
+LOWEST_RATE_HZ = 100
 _UNKNOWN_FRAMES = 2**62
 # libsndfile's names for what this package calls WAV, FLAC, OGG and MP3.
 _READABLE = ("WAV", "WAVEX", "RF64", "FLAC", "OGG", "MP3")
@@ -27,8 +29,9 @@ class AudioReader:
         path: the file.
 
     Raises:
-        ValueError: the file is missing, a folder, empty, not audio, holds no samples or is
-            truncated; while blocks are read: truncated, damaged, or a sample is NaN or infinite.
+        ValueError: the file is missing, a folder, a pipe, empty, not audio, holds no samples, has a
+            sample rate below 100 Hz, or is truncated; while blocks are read: truncated, damaged, or
+            a sample is NaN or infinite.
 
     Example:
 
@@ -46,10 +49,15 @@ class AudioReader:
         self.path = Path(path)
         with contextlib.ExitStack() as stack:
             try:
+                # A pipe would wait for its other end for ever, a device may have no end.
+                if self.path.exists() and not (self.path.is_file() or self.path.is_dir()):
+                    raise ValueError(
+                        f"{self.path} is a pipe or a device. Write the audio to a file first."
+                    )
                 self._file = stack.enter_context(audio_headers.PatchedFile(self.path))
             except OSError as error:
                 raise ValueError(f"Cannot read {self.path}: {error.strerror}.") from error
-            if os.fstat(self._file.fileno()).st_size == 0:
+            if self._file.size == 0:
                 raise ValueError(f"{self.path} is empty (0 bytes).")
             missing = audio_headers.wav_missing_bytes(self._file)
             if missing:
@@ -104,6 +112,11 @@ class AudioReader:
     def _check_header(self):
         if self._decoder.frames == 0:
             raise ValueError(f"{self.path} has a header but holds no samples.")
+        if self._decoder.samplerate < LOWEST_RATE_HZ:
+            raise ValueError(
+                f"{self.path} states a sample rate of {self._decoder.samplerate} Hz, but audio has "
+                f"at least {LOWEST_RATE_HZ} Hz: its header is damaged, or it is no audio."
+            )
         position = self._file.tell()
         self._first_frame = audio_headers.mp3_first_frame(self._file)
         if self._decoder.format == "OGG" and audio_headers.ogg_is_cut(self._file):

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from tonezoo.pretrained import DEFAULT_MODEL
+
 app = typer.Typer(
     name="tonezoo",
     help="Neural audio models whose upsampling layers are understood and measured.",
@@ -22,7 +24,9 @@ def main() -> None:
     """Runs the command line; an error of the user's becomes one message and exit code 1."""
     try:
         app()
-    except (ValueError, ImportError, OSError, MemoryError) as error:
+    except OSError as error:
+        fail(f"{error.filename}: {error.strerror}." if error.filename else str(error))
+    except (ValueError, ImportError, MemoryError) as error:
         fail(str(error) or type(error).__name__)
 
 
@@ -150,11 +154,17 @@ def train(
 
 @app.command()
 def evaluate(
-    model: Annotated[Path, typer.Argument(help="Folder of a run or an exported model.")],
+    model: Annotated[
+        Path,
+        typer.Argument(help="Folder of a run or an exported model, or a shipped model's name."),
+    ],
     data: Annotated[
         Path | None, typer.Option(help="Folder of audio [default: procedural clips].")
     ] = None,
     ratio: Annotated[int | None, typer.Option(help="Checked against the model's.")] = None,
+    low_pass: Annotated[
+        str, typer.Option(help="Filter of the low rate: chebyshev, butterworth, fft or soxr.")
+    ] = "chebyshev",
     out: Annotated[Path | None, typer.Option(help="Folder for the JSON and Markdown.")] = None,
 ) -> None:
     """Score a model beside the spline and the spline plus white noise."""
@@ -169,6 +179,7 @@ def evaluate(
             model,
             data=data,
             ratio=ratio,
+            low_pass=low_pass,
             out=out,
             report=say,
             progress=lambda done, total: line.update(f"evaluating: {done} of {total} clips"),
@@ -180,7 +191,9 @@ def evaluate(
 def enhance(
     files: Annotated[list[Path], typer.Argument(metavar="FILES...", help="Audio files.")],
     out: Annotated[Path, typer.Option(help="Folder for the outputs.")],
-    model: Annotated[Path, typer.Option(help="Folder of an exported model or a run.")],
+    model: Annotated[
+        Path, typer.Option(help="Folder of an exported model or a run, or a shipped model's name.")
+    ] = Path(DEFAULT_MODEL),
     chunk_s: Annotated[float, typer.Option(help="Seconds computed at once.")] = 10.0,
     whole: Annotated[bool, typer.Option("--whole", help="Compute each file in one call.")] = False,
     downsample: Annotated[
@@ -230,7 +243,9 @@ def export(
 
 @app.command()
 def verify(
-    path: Annotated[Path, typer.Argument(help="Folder of an exported model.")],
+    path: Annotated[
+        Path, typer.Argument(help="Folder of an exported model, or a shipped model's name.")
+    ],
 ) -> None:
     """Check an exported model's files and its golden output."""
     from tonezoo.export import verify as verify_model

@@ -6,13 +6,13 @@ import functools
 import itertools
 import math
 import os
-import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tonezoo.audio_io import AudioReader
 from tonezoo.audio_writer import AudioWriter, output_subtype
+from tonezoo.files import check_writable
 from tonezoo.inference import SuperResolver
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def enhance_files(
         raise ValueError(f"The chunk is {chunk_s} s. Give a positive number, or None.")
     output_subtype(format, bit_depth)
     outputs = _plan_outputs(paths, out_dir, format)
-    _check_folder(out_dir)
+    check_writable(out_dir)
     chunk_samples = None if chunk_s is None else max(1, round(chunk_s * resolver.sample_rate_hz))
     results = []
     with _progress(paths, console) as advance_to:
@@ -158,24 +158,15 @@ def _plan_outputs(paths, out_dir, format):
                 f"enhance them into different folders."
             )
         sources[output] = path
-    inputs = {path.resolve(): path for path in paths}
+    # Not Path.resolve, which takes a loop of symbolic links for an error.
+    inputs = {os.path.realpath(path): path for path in paths}
     for output in sources:
-        if output.resolve() in inputs:
+        if replaced := inputs.get(os.path.realpath(output)):
             raise ValueError(
-                f"{inputs[output.resolve()]} would be overwritten by an output. Choose another "
-                f"output folder or format."
+                f"{replaced} would be overwritten by an output. Choose another output folder or "
+                f"format."
             )
     return list(sources)
-
-
-def _check_folder(folder):
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        reason = "it is a file" if folder.is_file() else error.strerror
-        raise ValueError(f"Cannot write to the folder {folder}: {reason}.") from error
 
 
 @contextlib.contextmanager
@@ -189,7 +180,7 @@ def _progress(paths, console):
     # starts[i]: seconds of audio in the files before file i.
     starts = list(itertools.accumulate(map(_duration_s, paths), initial=0.0))
     columns = [
-        progress.TextColumn("{task.description}"),
+        progress.TextColumn("{task.description}", markup=False),
         progress.BarColumn(),
         progress.TaskProgressColumn(),
         progress.TextColumn("{task.completed:.0f} s of audio"),

@@ -1,21 +1,21 @@
 """Exporting a trained model as a SavedModel with a manifest, verifying it, loading it again."""
 
-import hashlib
+import contextlib
 import json
 import math
 import os
 import platform
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
 import tonezoo
-from tonezoo.files import atomic_path
+from tonezoo.files import ArrayFile, atomic_path
+from tonezoo.manifest import read_manifest, resolve_version, versions, write_manifest
 
-MANIFEST_NAME = "manifest.json"
 GOLDEN_NAME = "golden.npz"
-FORMAT = "tonezoo SavedModel 1"
 GOLDEN_TOLERANCE = 1e-4
 
 
@@ -31,8 +31,9 @@ def export(
     The folder holds a SavedModel of stock TensorFlow operations with the signatures
     serving_default (`waveform` (batch, time, 1) -> `waveform` (batch, ratio * time, 1)),
     with_lengths (the same with `lengths` (batch,)) and wav_bytes (`audio_bytes` (batch,), WAV files
-    at the low rate -> `audio_bytes`, 16-bit WAV files); a manifest with a hash of every file; and a
-    golden input and output. It takes its name only when all of it is written and verified.
+    at the low rate -> `audio_bytes`, 16-bit WAV files); a golden input and output; the run's log,
+    its curves (with matplotlib) and its evaluation if there is one; and a manifest with a hash of
+    every file. It takes its name only when all of it is written and verified.
 
     Args:
         run: folder of a training run.
@@ -55,12 +56,13 @@ def export(
         **describe_model(model),
         **describe_run(folder),
         "data_licence": data_licence,
-        "name": to.name,
+        "name": to.resolve().name,
         "version": version,
     }
     with atomic_path(to / str(version), folder=True) as temporary:
         write_saved_model(model, temporary)
         write_golden(temporary, model)
+        write_records(temporary, folder)
         write_manifest(temporary, description)
         verify(temporary)
     report(f"Exported {run} to {to / str(version)}.")
@@ -99,6 +101,7 @@ def describe_run(folder) -> dict:
         "data": config["data"],
         "commit": config["commit"],
         "training_steps": folder.trained_steps(),
+        "started_from": config.get("started_from"),
         "metrics": mean_scores(evaluation) if evaluation.exists() else None,
     }
 
@@ -172,6 +175,19 @@ def write_saved_model(model, folder: Path) -> None:
     check_operations(folder)
 
 
+def write_records(folder: Path, run) -> None:
+    """Copies a run's log and evaluation into a folder, with the log's curves where it can."""
+    for path in run.records:
+        shutil.copyfile(path, folder / path.name)
+    log = [line for line in run.read_log() if line["name"] == "generator"]
+    # The picture is an extra, and so is matplotlib.
+    with contextlib.suppress(ImportError):
+        from tonezoo.analysis.training_curves import save_training_curves
+
+        if log:
+            save_training_curves(folder / "curves.png", log)
+
+
 def write_golden(folder: Path, model) -> None:
     """Writes a fixed noise input, two signals of odd length, and the Keras model's output."""
     samples = 1 + 1200 // model.ratio
@@ -180,110 +196,68 @@ def write_golden(folder: Path, model) -> None:
     np.savez(folder / GOLDEN_NAME, input=waveform, output=output)
 
 
-def write_manifest(folder: Path, description: dict) -> None:
-    """Writes manifest.json with a hash of every file in the folder, and one of itself."""
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    manifest = {
-        "format": FORMAT,
-        **description,
-        "files": {path.relative_to(folder).as_posix(): file_hash(path) for path in files},
-    }
-    manifest["manifest_sha256"] = text_hash(manifest_text(manifest))
-    (folder / MANIFEST_NAME).write_text(manifest_text(manifest))
-
-
-def manifest_text(manifest: dict) -> str:
-    return json.dumps(manifest, indent=2, sort_keys=True) + "\n"
-
-
-def text_hash(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def file_hash(path: Path) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def versions(path: Path) -> list[int]:
-    """Returns the integer versions in a model's folder, in ascending order."""
-    if not path.is_dir():
-        return []
-    return sorted(int(entry.name) for entry in path.iterdir() if entry.name.isdecimal())
-
-
-def resolve_version(path: str | os.PathLike) -> Path:
-    """Returns the folder of a SavedModel: `path` itself, or its newest version.
-
-    Raises:
-        ValueError: there is no such folder, or no SavedModel of ours in it.
-    """
-    path = Path(path)
-    if not path.exists():
-        raise ValueError(f"There is no model at {path}.")
-    if not path.is_dir():
-        raise ValueError(f"{path} is a file, but a model is a folder.")
-    if not (path / MANIFEST_NAME).exists() and (found := versions(path)):
-        path = path / str(found[-1])
-    if not (path / MANIFEST_NAME).exists():
-        what = "a SavedModel without" if (path / "saved_model.pb").exists() else "a folder without"
-        raise ValueError(
-            f"{path} is not a tonezoo model: it is {what} {MANIFEST_NAME}. Models come from "
-            "`tonezoo export`."
-        )
-    return path
-
-
-def read_manifest(folder: Path) -> dict:
-    """Returns a model's manifest after checking it and every file that it lists.
-
-    Raises:
-        ValueError: names the missing or changed file.
-    """
-    text = (folder / MANIFEST_NAME).read_text(errors="replace")
-    changed = (
-        f"{folder / MANIFEST_NAME} was changed since it was written. Export the model again, or "
-        "copy it again from where it came from."
-    )
-    try:
-        manifest = json.loads(text)
-        unsigned = {key: value for key, value in manifest.items() if key != "manifest_sha256"}
-        intact = manifest["manifest_sha256"] == text_hash(
-            manifest_text(unsigned)
-        ) and text == manifest_text(manifest)
-    except (ValueError, KeyError, AttributeError):
-        raise ValueError(changed) from None
-    if not intact:
-        raise ValueError(changed)
-    if manifest["format"] != FORMAT:
-        raise ValueError(
-            f"{folder} has the format {manifest['format']!r}; this tonezoo reads {FORMAT!r}. "
-            "Use the tonezoo that exported it, or export it again."
-        )
-    for name, expected in manifest["files"].items():
-        path = folder / name
-        if not path.is_file():
-            raise ValueError(f"{path} is missing. Copy the whole model folder again.")
-        if file_hash(path) != expected:
-            raise ValueError(
-                f"{path} was changed since the export: its SHA-256 differs from the manifest's. "
-                "Copy the whole model folder again."
-            )
-    return manifest
-
-
 def load_signatures(folder: Path):
-    """Returns the loaded SavedModel; keep it referenced while its signatures are used."""
+    """Returns the loaded SavedModel; keep it referenced while its signatures are used.
+
+    Raises:
+        ValueError: TensorFlow cannot load it.
+    """
     import tensorflow as tf
 
-    return tf.saved_model.load(str(folder))
+    try:
+        return tf.saved_model.load(str(folder))
+    # What TensorFlow raises for a file that it cannot read has no common base class.
+    except Exception as error:
+        raise ValueError(
+            f"{folder} cannot be loaded as a SavedModel, though its files are those of its "
+            f"manifest. Export the model again."
+        ) from error
+
+
+def serving_function(folder: Path) -> Callable[[np.ndarray], np.ndarray]:
+    """Returns the default signature of a SavedModel as a NumPy function.
+
+    Raises:
+        ValueError: it cannot be loaded, or has no such signature; when called: it fails on that
+            input, memory that ran out included.
+    """
+    loaded = load_signatures(folder)
+    if "serving_default" not in getattr(loaded, "signatures", {}):
+        raise ValueError(f"{folder} has no signature serving_default. Export the model again.")
+
+    def call(waveform: np.ndarray) -> np.ndarray:
+        return loaded.signatures["serving_default"](waveform=waveform)["waveform"].numpy()
+
+    return _with_explained_errors(call, folder)
+
+
+def _with_explained_errors(call, name):
+    """Returns `call` with the errors of TensorFlow's operations as ValueErrors."""
+    import tensorflow as tf
+
+    def explained(waveform: np.ndarray) -> np.ndarray:
+        try:
+            return call(waveform)
+        except tf.errors.ResourceExhaustedError as error:
+            raise ValueError(
+                f"{name} ran out of memory on an input of the shape {waveform.shape}. Compute less "
+                "at once, for example with a smaller --chunk-s."
+            ) from error
+        except tf.errors.OpError as error:
+            reason = error.message.partition("\n")[0]
+            raise ValueError(
+                f"{name} fails on an input of the shape {waveform.shape}: {reason}"
+            ) from error
+
+    return explained
 
 
 def verify(path: str | os.PathLike) -> dict:
     """Checks the hashes of an exported model, loads it and compares its golden output.
 
     Args:
-        path: a version's folder, or the model's folder for its newest version.
+        path: a version's folder, the model's folder for its newest version, or the name of a model
+            that comes with tonezoo.
 
     Returns:
         The manifest.
@@ -293,10 +267,8 @@ def verify(path: str | os.PathLike) -> dict:
     """
     folder = resolve_version(path)
     manifest = read_manifest(folder)
-    loaded = load_signatures(folder)
-    with np.load(folder / GOLDEN_NAME) as golden:
-        waveform, expected = golden["input"], golden["output"]
-    output = loaded.signatures["serving_default"](waveform=waveform)["waveform"].numpy()
+    waveform, expected = read_golden(folder / GOLDEN_NAME)
+    output = serving_function(folder)(waveform)
     difference = np.abs(output - expected).max() if output.shape == expected.shape else math.inf
     allowed = GOLDEN_TOLERANCE * np.abs(expected).max()
     if not difference <= allowed:
@@ -307,12 +279,30 @@ def verify(path: str | os.PathLike) -> dict:
     return manifest
 
 
+def read_golden(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the fixed input of an exported model and its output, both (batch, time, 1).
+
+    Raises:
+        ValueError: the file is damaged, or holds something else.
+    """
+    remedy = "Export the model again, or copy it again from where it came from."
+    with ArrayFile(path, remedy) as golden:
+        arrays = golden["input"], golden["output"]
+    for array in arrays:
+        if array.dtype != np.float32 or array.ndim != 3 or array.shape[2] != 1 or not array.size:
+            raise ValueError(
+                f"{path} holds {array.dtype} of the shape {array.shape} instead of float32 "
+                f"(batch, time, 1). {remedy}"
+            )
+    return arrays
+
+
 def load(path: str | os.PathLike):
     """Loads a model for inference: an exported one (its hashes checked first) or a training run.
 
     Args:
-        path: an exported model's folder (its newest version is taken), one of its versions, or a
-            run's folder.
+        path: an exported model's folder (its newest version is taken), one of its versions, a run's
+            folder, or the name of a model that comes with tonezoo.
 
     Returns:
         A `tonezoo.inference.SuperResolver`.
@@ -335,13 +325,8 @@ def load(path: str | os.PathLike):
         )
     folder = resolve_version(path)
     manifest = read_manifest(folder)
-    loaded = load_signatures(folder)
-
-    def call(waveform: np.ndarray) -> np.ndarray:
-        return loaded.signatures["serving_default"](waveform=waveform)["waveform"].numpy()
-
     return SuperResolver(
-        call,
+        serving_function(folder),
         ratio=manifest["ratio"],
         sample_rate_hz=manifest["sample_rate_hz"],
         grid_samples=manifest["grid_samples"],
@@ -360,4 +345,4 @@ def compiled_call(model) -> Callable[[np.ndarray], np.ndarray]:
     def function(samples):
         return model(samples, training=False)
 
-    return lambda samples: function(samples).numpy()
+    return _with_explained_errors(lambda samples: function(samples).numpy(), "The model")

@@ -8,6 +8,8 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
+
 TEMPORARY_PREFIX = ".tonezoo-"
 FULL_DISK = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
 
@@ -62,6 +64,78 @@ def atomic_path(target: str | os.PathLike, *, folder: bool = False) -> Iterator[
         raise ValueError(f"Cannot write {target}: {error.strerror}. Make room first.") from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def check_writable(folder: str | os.PathLike) -> None:
+    """Checks that files can be written to a folder, which need not exist yet; creates nothing.
+
+    Raises:
+        ValueError: they cannot, with the reason.
+    """
+    folder = Path(folder)
+    try:
+        for existing in (folder, *folder.parents):
+            with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+                os.stat(existing)
+                break
+        with tempfile.TemporaryFile(dir=existing):
+            pass
+    except OSError as error:
+        reason = "it is a file" if os.path.isfile(folder) else error.strerror
+        raise ValueError(f"Cannot write to the folder {folder}: {reason}.") from error
+
+
+class ArrayFile:
+    """An .npz file open for reading, whose damage becomes an error for people; a context manager.
+
+    Arrays are read when they are taken.
+
+    Args:
+        path: the file.
+        remedy: a sentence for the message: what to do if the file is damaged.
+
+    Raises:
+        ValueError: the file, or an array that is taken, is missing or damaged.
+
+    Example:
+
+    >>> import pathlib, tempfile
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "a.npz"
+    >>> np.savez(path, ones=np.ones(2))
+    >>> with ArrayFile(path, "Make it again.") as arrays:
+    ...     print(arrays.names, arrays["ones"], arrays.get("zeros"))
+    ['ones'] [1. 1.] None
+    """
+
+    def __init__(self, path: str | os.PathLike, remedy: str):
+        self._path, self._remedy = path, remedy
+        with self._explained():
+            self._arrays = np.load(path)
+            self.names: list[str] = self._arrays.files
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        self._arrays.close()
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        with self._explained():
+            return self._arrays[name]
+
+    def get(self, name: str) -> np.ndarray | None:
+        return self[name] if name in self.names else None
+
+    @contextlib.contextmanager
+    def _explained(self):
+        try:
+            yield
+        # What NumPy and zipfile raise for a damaged file has no common base class.
+        except Exception as error:
+            reason = str(error).partition("\n")[0]
+            raise ValueError(
+                f"{self._path} is damaged or not ours ({reason}). {self._remedy}"
+            ) from error
 
 
 def remove_leftovers(folder: Path) -> None:

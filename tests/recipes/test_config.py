@@ -1,10 +1,11 @@
 """--set key=value, typed as the fields."""
 
 import dataclasses
+import json
 
 import pytest
 
-from tonezoo.recipes.config import override
+from tonezoo.recipes.config import from_options, override
 from tonezoo.recipes.super_resolution import Config, patch_samples
 
 
@@ -40,6 +41,33 @@ def test_values_take_the_type_of_their_field():
 def test_wrong_settings_are_explained(setting, message):
     with pytest.raises(ValueError, match=message):
         override(Config(), [setting])
+
+
+def test_options_come_back_from_json():
+    cfg = Config(steps_per_epoch=7, dropout=0.1, learning_rate=2e-4)
+    options = json.loads(json.dumps(dataclasses.asdict(cfg)))
+    assert from_options(Config, options) == cfg
+    # Of an older run, and with a whole number for a real one.
+    del options["ratio"]
+    assert from_options(Config, {**options, "l2": 1}) == cfg
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "message"),
+    [
+        ("epoch", 3, "Unknown setting 'epoch'. Available: adversarial,"),
+        ("epochs", "3", "epochs must be of type int, but is '3'"),
+        ("epochs", None, "epochs must be of type int, but is None"),
+        ("epochs", True, "epochs must be of type int, but is True"),
+        ("epochs", 3.0, r"epochs must be of type int, but is 3\.0"),
+        ("dropout", [], r"dropout must be of type float or None, but is \[\]"),
+        ("deterministic", 1, "deterministic must be of type bool"),
+        ("ratio", 1, "ratio must be at least 2"),
+    ],
+)
+def test_options_that_no_run_has_are_refused(option, value, message):
+    with pytest.raises(ValueError, match=message):
+        from_options(Config, {**dataclasses.asdict(Config()), option: value})
 
 
 @pytest.mark.parametrize(

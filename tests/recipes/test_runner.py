@@ -162,12 +162,51 @@ def test_run_of_another_recipe_is_refused(resumable, cli):
     assert "is a run of recipe mu_gan_tiny, not mu_gan_small" in stderr
 
 
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", r"config.json cannot be read as JSON"),
+        ("[" * 100_000, r"config.json cannot be read as JSON"),
+        ("[]", "is not the configuration of a tonezoo run"),
+        ('{"recipe": 1, "options": {}, "data": {}}', "is not the configuration"),
+        ('{"recipe": "a", "options": {}, "data": {}}', "Unknown recipe 'a'"),
+        (
+            '{"recipe": "mu_gan_tiny", "options": {"epoch": 1}, "data": {}}',
+            "config.json: Unknown setting 'epoch'",
+        ),
+        (
+            '{"recipe": "mu_gan_tiny", "options": {"ratio": "4"}, "data": {}}',
+            "config.json: ratio must be of type int, but is '4'",
+        ),
+    ],
+)
+def test_damaged_configuration_is_explained(tmp_path, text, message):
+    (tmp_path / "config.json").write_text(text)
+    with pytest.raises(ValueError, match=message):
+        RunFolder(tmp_path).configuration()
+
+
+@pytest.mark.parametrize(
+    "header", [None, "", "[]", '{"phase": 1, "name": "generator"}', '{"a": 1}']
+)
+def test_damaged_checkpoint_is_explained(tmp_path, header):
+    folder = RunFolder(tmp_path)
+    arrays = {} if header is None else {"header": np.array(header)}
+    np.savez(tmp_path / "checkpoint.npz", **arrays, a=np.zeros(3))
+    with pytest.raises(ValueError, match=r"checkpoint.npz .*Restore the file from a copy"):
+        folder.trained_steps()
+    (tmp_path / "checkpoint.npz").write_text("text")
+    with pytest.raises(ValueError, match=r"checkpoint.npz is damaged"):
+        folder.checkpoint.restore({})
+
+
 def test_checkpoint_of_other_networks_is_refused(tmp_path):
     class Variable:
-        shape = (2, 3)
+        shape, dtype = (2, 3), "float32"
 
-    with pytest.raises(ValueError, match=r"does not fit the networks.*generator/0"):
-        assign_state({"generator/0": Variable()}, {"generator/0": np.zeros((3, 2))}, tmp_path)
+    for value in (np.zeros((3, 2)), np.full((2, 3), "text"), np.zeros((2, 3), "complex64")):
+        with pytest.raises(ValueError, match=r"does not fit the networks.*generator/0"):
+            assign_state({"generator/0": Variable()}, {"generator/0": value}, tmp_path)
     with pytest.raises(ValueError, match="does not fit"):
         assign_state({"generator/0": Variable()}, {}, tmp_path)
 

@@ -1,5 +1,6 @@
 """Reading and writing audio files: every format, every way in which a file can be bad."""
 
+import os
 import struct
 import subprocess
 import sys
@@ -88,6 +89,16 @@ def test_missing_folder_and_empty(tmp_path):
         is_bad(tmp_path / name, "empty", "0 bytes")
 
 
+def test_pipes_and_devices_are_refused_at_once(tmp_path):
+    os.mkfifo(tmp_path / "pipe.wav")
+    (tmp_path / "device.wav").symlink_to("/dev/zero")
+    for name in ("pipe.wav", "device.wav"):
+        is_bad(tmp_path / name, "is a pipe or a device", "to a file first")
+    (tmp_path / "loop.wav").symlink_to("loop.wav")
+    is_bad(tmp_path / "loop.wav", "Too many levels of symbolic links")
+    is_bad(tmp_path / f"{300 * 'x'}.wav", "File name too long")
+
+
 @pytest.mark.parametrize("name", ["a.wav", "a.flac", "a.mp3"])
 def test_text_under_an_audio_name(tmp_path, name):
     (tmp_path / name).write_text("This is not audio.\n" * 100)
@@ -109,6 +120,15 @@ def test_header_only(tmp_path):
     flac = write(tmp_path / "a.flac", noise(1000))
     flac.write_bytes(flac.read_bytes()[:60])
     is_bad(flac)
+
+
+def test_sample_rates_that_are_none(tmp_path):
+    path = tmp_path / "a.wav"
+    for rate_hz in (1, 99):
+        soundfile.write(path, noise(1000), rate_hz)
+        is_bad(path, f"a sample rate of {rate_hz} Hz", "at least 100 Hz")
+    soundfile.write(path, noise(1000), 100)
+    assert read_audio(path)[1] == 100
 
 
 @pytest.mark.parametrize("kept", [0.5, 0.99, -1])
@@ -152,6 +172,21 @@ def test_wav_whose_size_was_never_filled_in(tmp_path, size, subtype):
     np.testing.assert_array_equal(read_audio(path)[0], expected)
     path.write_bytes(data[:-1000])
     assert len(read_audio(path)[0]) == 70_000 - 1000 // (4 if subtype == "PCM_16" else 8)
+
+
+@pytest.mark.parametrize("name", ["a.wav", "a.flac", "a.ogg", "a.mp3"])
+@pytest.mark.parametrize("size", [20, 300, 20_000])
+def test_tag_before_the_audio(tmp_path, name, size):
+    path = write(tmp_path / name, noise(9000))
+    expected = read_audio(path)[0]
+    data = path.read_bytes()
+    tag = b"ID3\x03\0\0" + bytes(size >> shift & 127 for shift in (21, 14, 7, 0)) + bytes(size)
+    path.write_bytes(tag + data)
+    np.testing.assert_allclose(read_audio(path)[0], expected, rtol=0, atol=1e-6)
+    path.write_bytes(tag + data[:-100])
+    is_bad(path, "truncated")
+    path.write_bytes(tag)
+    is_bad(path)
 
 
 def test_flac_of_unknown_length(tmp_path):

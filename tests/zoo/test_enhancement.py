@@ -3,6 +3,7 @@
 import io
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -76,11 +77,13 @@ def test_one_bad_file_does_not_stop_the_others(tmp_path):
     (tmp_path / "cut.wav").write_bytes((tmp_path / "cut.wav").read_bytes()[:-500])
     (tmp_path / "empty.wav").touch()
     (tmp_path / "folder.wav").mkdir()
+    (tmp_path / "loop.wav").symlink_to("loop.wav")
     write(tmp_path / "good.wav", noise(1000))
     write(tmp_path / "high.wav", noise(1000), 8000)
-    names = ["nan.wav", "cut.wav", "empty.wav", "folder.wav", "high.wav", "missing.wav", "good.wav"]
+    names = ["nan", "cut", "empty", "folder", "high", "missing", "loop", "good"]
+    names = [f"{name}.wav" for name in names]
     results = enhance_files([tmp_path / name for name in names], tmp_path / "out", resolver())
-    assert [result.error is None for result in results] == 6 * [False] + [True]
+    assert [result.error is None for result in results] == 7 * [False] + [True]
     for result in results[:-1]:
         assert result.error.count(str(result.path)) == 1 and "\n" not in result.error
     assert "--downsample" in results[4].error
@@ -91,7 +94,7 @@ def test_one_bad_file_does_not_stop_the_others(tmp_path):
     assert lines[0] == f"failed: {results[0].error}"
     assert lines[-2:] == [
         f"{tmp_path / 'out' / 'good.wav'} (0.2 s)",
-        "1 of 7 files enhanced, 0.2 s of audio; 6 failed.",
+        "1 of 8 files enhanced, 0.2 s of audio; 7 failed.",
     ]
 
 
@@ -194,6 +197,14 @@ def test_progress_counts_seconds_of_all_files(tmp_path):
     enhance_files(paths, tmp_path / "out", resolver(), chunk_s=1.0, console=console)
     shown = console.file.getvalue()
     assert "done" in shown and "100%" in shown and "12 s of audio" in shown
+
+
+def test_progress_shows_the_names_of_files_as_they_are(tmp_path):
+    path = write(tmp_path / "[bold]x.wav", noise(100))
+    console = Console(file=io.StringIO(), force_terminal=True, width=100)
+    held = resolver(call=lambda low: time.sleep(0.3) or np.repeat(low, 4, axis=1))
+    (result,) = enhance_files([path], tmp_path / "out", held, console=console, chunk_s=0.01)
+    assert result.error is None and "[bold]x.wav" in console.file.getvalue()
 
 
 def test_summary_keeps_long_lines_whole_and_markup_literal():

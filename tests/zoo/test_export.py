@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import shutil
 
 import numpy as np
@@ -11,6 +12,8 @@ import tensorflow as tf
 
 import tonezoo
 from tonezoo import export
+from tonezoo.manifest import manifest_text, text_hash
+from tonezoo.recipes.evaluate import training_data
 from tonezoo.recipes.runs import RunFolder
 from tonezoo.serving_ops import ALLOWED_OPERATIONS, check_operations, used_operations
 
@@ -164,19 +167,108 @@ def test_missing_file_is_refused_by_file_name(copy, name):
         export.load(copy)
 
 
-def test_golden_output_is_compared(copy):
-    version = copy / "1"
+def sign(version, /, **changes):
+    """Makes the manifest agree with the files that are there, and states other facts."""
     manifest = json.loads((version / "manifest.json").read_text())
-    with np.load(version / "golden.npz") as golden:
-        arrays = dict(golden)
-    arrays["output"] = arrays["output"] + 0.01
-    np.savez(version / "golden.npz", **arrays)
     (version / "manifest.json").unlink()
     for key in ("files", "manifest_sha256", "format"):
         del manifest[key]
-    export.write_manifest(version, manifest)
+    facts = {key: value for key, value in (manifest | changes).items() if value is not ...}
+    export.write_manifest(version, facts)
+
+
+def change_golden(version, **changes):
+    with np.load(version / "golden.npz") as golden:
+        arrays = {**golden, **changes}
+    np.savez(version / "golden.npz", **{k: v for k, v in arrays.items() if v is not None})
+    sign(version)
+
+
+def test_golden_output_is_compared(copy):
+    with np.load(copy / "1" / "golden.npz") as golden:
+        change_golden(copy / "1", output=golden["output"] + np.float32(0.01))
     with pytest.raises(ValueError, match="differs from the golden one"):
         export.verify(copy)
+
+
+@pytest.mark.parametrize(
+    ("golden", "message"),
+    [
+        ({"input": None}, "golden.npz is damaged or not ours"),
+        ({"input": np.array("text")}, r"golden.npz holds <U4 of the shape \(\) instead of float32"),
+        ({"output": np.zeros((2, 0, 1), "float32")}, r"of the shape \(2, 0, 1\)"),
+        ({"output": np.full((2, 1204, 1), np.nan, "float32")}, "one by nan"),
+    ],
+)
+def test_golden_file_of_something_else(copy, golden, message):
+    change_golden(copy / "1", **golden)
+    with pytest.raises(ValueError, match=message):
+        export.verify(copy)
+
+
+@pytest.mark.parametrize("name", ["saved_model.pb", "variables/variables.data-00000-of-00001"])
+def test_files_that_tensorflow_cannot_load_although_they_are_signed(copy, name):
+    path = copy / "1" / name
+    path.write_bytes(path.read_bytes()[:1000])
+    sign(copy / "1")
+    for check in (export.verify, export.load):
+        with pytest.raises(ValueError, match=r"model/1 cannot be loaded as a SavedModel"):
+            check(copy)
+
+
+def test_errors_of_operations_name_the_model(tiny_model):
+    call = export.serving_function(tiny_model / "1")
+    with pytest.raises(ValueError, match=r"tiny/1 fails on an input of the shape \(1, 0, 1\): .*"):
+        call(np.zeros((1, 0, 1), "float32"))
+
+
+@pytest.mark.parametrize(
+    ("facts", "message"),
+    [
+        ({"ratio": "4"}, r"manifest.json states ratio as '4', but it must be a whole number"),
+        ({"ratio": 0}, "ratio as 0, but it must be a whole number from 1"),
+        ({"sample_rate_hz": ...}, "sample_rate_hz as None"),
+        ({"grid_samples": True}, "grid_samples as True"),
+        ({"context_samples": 2**31}, "context_samples as 2147483648, .* from 0 to 2147483647"),
+        ({"name": "../other"}, r"name as '../other', but it must be that of a folder"),
+        ({"name": ...}, "name as None"),
+        ({"version": None}, "version as None"),
+        ({"files": ["saved_model.pb"]}, "lists no files with their hashes"),
+        ({"format": "tonezoo SavedModel 0"}, "this tonezoo reads 'tonezoo SavedModel 1'"),
+    ],
+)
+def test_signed_manifest_without_usable_facts_is_refused(copy, facts, message):
+    version = copy / "1"
+    sign(version, **facts)
+    if "files" in facts:
+        manifest = json.loads((version / "manifest.json").read_text()) | facts
+        del manifest["manifest_sha256"]
+        manifest["manifest_sha256"] = text_hash(manifest_text(manifest))
+        (version / "manifest.json").write_text(manifest_text(manifest))
+    with pytest.raises(ValueError, match=message):
+        export.load(copy)
+
+
+def test_what_is_no_manifest_and_no_version(copy):
+    (copy / "007").mkdir()
+    (copy / "2").write_text("a file")
+    assert export.versions(copy) == [1]
+    path = copy / "1" / "manifest.json"
+    for content in ("[]", "7", "", "[" * 100_000, "\ufeff{}", '{"manifest_sha256": "0"}'):
+        path.write_text(content)
+        with pytest.raises(ValueError, match=r"manifest.json was changed since"):
+            export.load(copy)
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(ValueError, match=r"SavedModel without manifest.json"):
+        export.load(copy)
+
+
+@pytest.mark.parametrize("data", [..., {}, {"name": "x", "hold_out": [], "train": "a.wav"}])
+def test_evaluation_has_to_know_what_was_trained_on(copy, data):
+    sign(copy / "1", data=data)
+    with pytest.raises(ValueError, match="does not say what it was trained on"):
+        training_data(copy)
 
 
 def test_foreign_saved_model_and_missing_folder_are_explained(tmp_path):

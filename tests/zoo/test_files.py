@@ -3,9 +3,16 @@
 import errno
 import os
 
+import numpy as np
 import pytest
 
-from tonezoo.files import TEMPORARY_PREFIX, atomic_path, remove_leftovers
+from tonezoo.files import (
+    TEMPORARY_PREFIX,
+    ArrayFile,
+    atomic_path,
+    check_writable,
+    remove_leftovers,
+)
 
 
 def test_file_takes_its_name_at_the_end(tmp_path):
@@ -70,3 +77,39 @@ def test_leftovers_of_killed_processes_are_removed(tmp_path):
     (tmp_path / "kept").touch()
     remove_leftovers(tmp_path)
     assert os.listdir(tmp_path) == ["kept"]
+
+
+def test_folders_are_checked_without_making_them(tmp_path):
+    (tmp_path / "file").touch()
+    for folder in (tmp_path, tmp_path / "new" / "deep", "new", "."):
+        check_writable(folder)
+    for folder, reason in [
+        (tmp_path / "file", "it is a file"),
+        (tmp_path / "file" / "x", "Not a directory"),
+        ("/proc/none", "No such file"),
+        (tmp_path / ("x" * 300), "File name too long"),
+    ]:
+        with pytest.raises(ValueError, match=f"Cannot write to the folder {folder}: {reason}"):
+            check_writable(folder)
+    assert os.listdir(tmp_path) == ["file"] and not os.path.exists("new")
+
+
+def test_damaged_arrays_are_explained(tmp_path):
+    path = tmp_path / "a.npz"
+    np.savez(path, a=np.arange(1000), b=np.zeros(3), pickled=np.array([{}], dtype=object))
+    with ArrayFile(path, "Copy it again.") as arrays:
+        assert sorted(arrays.names) == ["a", "b", "pickled"]
+        assert arrays["a"][7] == 7 and arrays.get("b").shape == (3,) and arrays.get("c") is None
+        for name in ("pickled", "c"):
+            with pytest.raises(ValueError, match=r"a\.npz is damaged.*Copy it again"):
+                arrays[name]
+    whole = path.read_bytes()
+    single = tmp_path / "single.npy"
+    np.save(single, np.zeros(3))
+    flipped = bytearray(whole)
+    flipped[whole.index(b"a.npy") + 1000] ^= 1
+    for content in (b"", b"text", whole[:-30], whole[1:], flipped, single.read_bytes()):
+        path.write_bytes(content)
+        with pytest.raises(ValueError) as caught, ArrayFile(path, "Copy it again.") as arrays:
+            arrays["a"]
+        assert str(path) in str(caught.value) and "Copy it again." in str(caught.value)

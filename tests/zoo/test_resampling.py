@@ -29,6 +29,15 @@ def test_sharp_resampling_makes_nothing_up_above_the_old_band():
     assert gain_db(output, (0.52, 1)) < -75
 
 
+@pytest.mark.parametrize("from_hz", [44_101, 2**31 - 1])
+def test_odd_rates_take_no_filter_of_millions_of_taps(from_hz):
+    time = np.arange(5000) / from_hz
+    output = resample_sharply(np.sin(2 * np.pi * 440 * time), from_hz, 16_000)
+    assert len(output) == round(5000 * 16_000 / from_hz)
+    expected = np.sin(2 * np.pi * 440 * np.arange(len(output)) / 16_000)
+    np.testing.assert_allclose(output[100:-100], expected[100:-100], atol=1e-3)
+
+
 def test_sharp_resampling_keeps_time_and_level():
     time = np.arange(44_100) / 44_100
     output = resample_sharply(np.sin(2 * np.pi * 440 * time), 44_100, 16_000)
