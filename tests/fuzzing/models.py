@@ -30,7 +30,7 @@ def write_model(rng: random.Random, intact: Path, path: Path) -> str:
         mutate = rng.choice(RUN_MUTATIONS if is_run else MODEL_MUTATIONS)
         try:
             done.append(mutate(rng, folder))
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, ValueError, LookupError) as error:
             # What an earlier mutation has destroyed.
             done.append(f"{mutate.__name__} not possible: {type(error).__name__}")
     # A manifest that agrees with the damaged files: the damage is then found further on, if at all.

@@ -7,6 +7,7 @@ import functools
 import multiprocessing
 import os
 import resource
+import shutil
 import sys
 import tempfile
 import time
@@ -63,17 +64,17 @@ class Worker:
             self._start()
         self._left -= 1
         started = time.perf_counter()
-        self._pipe.send(case)
         try:
+            self._pipe.send(case)
             if self._pipe.poll(self._limit_s):
                 return self._pipe.recv()
             reason = f"hang: no end after {self._limit_s:.0f} s"
-        except EOFError:
+        except (EOFError, ConnectionError):
             self._process.join()
             reason = f"crash: the process ended with {self._process.exitcode}"
         seconds = time.perf_counter() - started
-        self._stop()
         output = "".join(_read(Path(self._folder, name)) for name in ("stdout", "stderr"))
+        self._stop()
         return Verdict(outcome="failed", problems=[reason], seconds=seconds, output=output)
 
     def _start(self):
@@ -95,6 +96,7 @@ class Worker:
             self._process.kill()
             self._process.join()
             self._pipe.close()
+            shutil.rmtree(self._folder)
         self._process, self._left = None, 0
 
 
