@@ -56,7 +56,7 @@ def problems(case: Case, finished: Finished, before: dict, after: dict) -> list[
     if finished.memory_mib > MEMORY_LIMIT_MIB:
         found.append(f"memory grew by {finished.memory_mib:.0f} MiB")
     changed = sorted(path for path in before | after if before.get(path) != after.get(path))
-    if "Usage:" in text:  # the parser refused the command line, or was asked for help
+    if is_usage(text):  # the parser refused the command line, or was asked for help
         return found + _nothing_changed(case, finished, changed, after, text)
     judge = {"enhance": _enhance_problems, "evaluate": _evaluate_problems}
     found += judge.get(case.words[0], _nothing_changed)(case, finished, changed, after, text)
@@ -86,10 +86,15 @@ def plain(text: str) -> str:
     return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b\]8;[^\x1b]*\x1b\\", "", text)
 
 
+def is_usage(text: str) -> bool:
+    """Tells whether the parser of the command line spoke: with its usage, or its error alone."""
+    return "Usage:" in text or "─ Error ─" in text
+
+
 def explanation(text: str) -> str:
     """Returns the error messages of a run, or what the parser of the command line said."""
     told = re.findall(r"^(?:error|failed): (.*)", text, re.MULTILINE)
-    return "\n".join(told) or (text if "Usage:" in text else "")
+    return "\n".join(told) or (text if is_usage(text) else "")
 
 
 def _without_names(case, text):
