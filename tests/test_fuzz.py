@@ -22,7 +22,7 @@ def fixtures(tiny_model, tiny_run):
 
 @pytest.mark.slow
 def test_short_campaign_finds_nothing(fixtures):
-    names = fuzz.case_names(files=48, command_lines=24, models=16)
+    names = fuzz.case_names(files=40, command_lines=24, models=12)
     assert {name.split(":")[0] for name in names} == set(KINDS)
     results = list(fuzz.run_cases(names, seed=SEED, fixtures=fixtures, limit_s=120))
     failed = {case.name: verdict for case, verdict in results if verdict.outcome == "failed"}
@@ -87,6 +87,9 @@ REFUSED = "failed: a.wav is empty (0 bytes).\n0 of 1 files enhanced, 0.0 s of au
         (finished(SUMMARY), {"a.wav": 400}, None),
         (finished(REFUSED, 1), {}, None),
         (finished("Usage: tonezoo ...\nError: No such option: --x", 2), {}, None),
+        (finished("╭─ Error ─╮\n│ Option '--x' requires an argument.", 2), {}, None),
+        (finished("Usage: tonezoo ...\nError: No such option: --x", 2), {"a.wav": 400}, "changed"),
+        (finished("", 2), {}, "exit code 2 without an explanation"),
         (finished(SUMMARY), {"a.wav": 404}, "100 samples at 4000 Hz became 404"),
         (finished(SUMMARY), {}, "1 files enhanced, but 0 written"),
         (finished(REFUSED, 1), {"a.wav": 400}, "0 files enhanced, but 1 written"),
