@@ -1,11 +1,6 @@
-"""Short-time power spectra on NumPy arrays, and spectrogram pictures."""
-
-import os
-from collections.abc import Mapping
+"""Short-time power spectra on NumPy arrays."""
 
 import numpy as np
-
-from tonezoo.files import atomic_path
 
 FLOOR_DB = -100.0
 
@@ -72,43 +67,6 @@ def spectrogram_db(samples: np.ndarray, *, n_fft: int = 1024, hop: int = 256) ->
     full_scale = (_hann(n_fft).sum() / 2) ** 2
     power = power_frames(samples, n_fft, hop) / full_scale
     return (10 * np.log10(np.maximum(power, 10 ** (FLOOR_DB / 10)))).T.astype("float32")
-
-
-def save_spectrograms(
-    path: str | os.PathLike, signals: Mapping[str, np.ndarray], sample_rate_hz: float
-) -> None:
-    """Writes a PNG of spectrograms beside each other, on one colour scale of -100 to 0 dB.
-
-    Args:
-        path: file to write, ending in .png.
-        signals: title and signal (time,) of each panel, from left to right.
-        sample_rate_hz: sample rate of all signals.
-
-    Raises:
-        ValueError: no signal is given, one is empty, or the file cannot be written.
-        ImportError: matplotlib is missing.
-    """
-    if not signals:
-        raise ValueError("There is no signal to draw: `signals` is empty.")
-    matplotlib = import_matplotlib()
-    figure = matplotlib.figure.Figure(figsize=(4 * len(signals) + 1, 3.6), layout="constrained")
-    panels = figure.subplots(1, len(signals), sharey=True, squeeze=False)[0]
-    for panel, (title, samples) in zip(panels, signals.items(), strict=True):
-        image = panel.imshow(
-            spectrogram_db(samples),
-            origin="lower",
-            aspect="auto",
-            extent=(0, len(samples) / sample_rate_hz, 0, sample_rate_hz / 2000),
-            vmin=FLOOR_DB,
-            vmax=0,
-            cmap="magma",
-        )
-        panel.set_title(title)
-        panel.set_xlabel("time (s)")
-    panels[0].set_ylabel("frequency (kHz)")
-    figure.colorbar(image, ax=panels, pad=0.02, label="level (dB re full-scale sine)")
-    with atomic_path(path) as temporary:
-        figure.savefig(temporary, format="png", dpi=110)
 
 
 def import_matplotlib():
