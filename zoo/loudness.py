@@ -1,8 +1,9 @@
 """A loss that hears: how much louder or quieter than the target the estimate is, band by band.
 
 It follows the perceptual model of PESQ (ITU-T P.862, 2001, sections 10.2.4 to 10.2.9) in a form
-that has gradients: loudness in critical bands, differences below a quarter of it unheard, what is
-added counted again, the worst frames counting most. This term is ours, not MU-GAN's.
+that has gradients: loudness in critical bands, a change of timbre that lasts made up for,
+differences below a quarter of the loudness unheard, what is added counted again, the worst frames
+counting most. This term is ours, not MU-GAN's.
 """
 
 import functools
@@ -12,43 +13,59 @@ from keras import ops
 
 WINDOW_S = 0.032
 BAND_BARK = 0.5
-LOWEST_HZ = 100.0
+LOWEST_HZ, HIGHEST_HZ = 100.0, 16_000.0
 EXPONENT = 0.23
 # Full scale, as RMS, in dB SPL: active speech at the usual -26 dBFS is then heard at 79 dB SPL.
 FULL_SCALE_DB_SPL = 105.0
+# The mean power in a band to which listeners adapt, re 0 dB SPL, and how far they do.
+ADAPTED_POWER, MOST_ADAPTED = 1000.0, 100.0
 SYMMETRIC, ADDED = 0.1, 0.0309
 FRAME_POWER = 6
 
 
 def loudness_disturbance(target, estimate, sample_rate_hz: int):
-    """Returns the mean over patches of the disturbance, 0.001 for equal signals.
+    """Returns the mean over patches of the disturbance, at most 0.0015 for equal signals.
 
-    Frames of 32 ms, Hann window, hop a half. In each, with S the loudness of a half-Bark band,
+    Frames of 32 ms, Hann window, hop a half; powers P in half-Bark bands up to 16 kHz, re 0 dB SPL.
+    The target's P_ref is first multiplied in each band by (mean P_est + 1000) / (mean P_ref + 1000)
+    over the patch's frames, between 1/100 and 100: a filter is heard less than a wrong moment.
+    Then, with S the loudness, 0 below the threshold of hearing,
     D = max(|S_est - S_ref| - min(S_est, S_ref) / 4, 0); the frame's disturbance is
     0.1 sqrt(sum D^2 / 2) + 0.0309 sum h D / 2, where h = ((P_est + 50) / (P_ref + 50))^1.2, at most
     12, and 0 below 3, counts what was added. Over the frames of a patch the two sums are joined by
     their norms of order 6.
 
     Args:
-        target: (batch, time, 1), full scale 1.
+        target: (batch, time, 1), full scale 1, longer than 16 ms.
         estimate: the same shape.
         sample_rate_hz: their rate.
+
+    Raises:
+        ValueError: the signals are too short for a frame.
 
     Source: ITU-T P.862, with Traunmueller-like Bark bands z = 6 asinh(f / 600), the threshold of
     hearing of Terhardt 1979, and no alignment of time or level.
 
-    Example:
+    Example: noise at the wrong moment counts, and counts more than noise that is missing.
 
     >>> import numpy as np
     >>> noise = 0.1 * np.random.default_rng(0).standard_normal((1, 4096, 1)).astype("float32")
-    >>> louder = float(loudness_disturbance(noise, 2 * noise, 16_000))
-    >>> quieter = float(loudness_disturbance(noise, 0.5 * noise, 16_000))
-    >>> float(loudness_disturbance(noise, noise, 16_000)) < 0.01 < quieter < louder
+    >>> fading = noise * np.linspace(1, 0.05, 4096, dtype="float32")[:, None]
+    >>> added = float(loudness_disturbance(fading, noise, 16_000))
+    >>> missing = float(loudness_disturbance(noise, fading, 16_000))
+    >>> float(loudness_disturbance(noise, noise, 16_000)) < 0.01 < missing < added
     True
     """
+    shortest = window_samples(sample_rate_hz) // 2 + 1
+    if target.shape[1] is not None and target.shape[1] < shortest:
+        raise ValueError(
+            f"The loudness loss needs patches of at least {shortest} samples at {sample_rate_hz} "
+            f"Hz, but got {target.shape[1]}. Take longer patches."
+        )
     bands, threshold = critical_bands(sample_rate_hz)
     reference = band_powers(target, bands, sample_rate_hz)
     power = band_powers(estimate, bands, sample_rate_hz)
+    reference = reference * timbre(reference, power)
     loud_reference, loud = loudness(reference, threshold), loudness(power, threshold)
     masked = 0.25 * ops.minimum(loud, loud_reference)
     heard = ops.relu(ops.abs(loud - loud_reference) - masked)
@@ -58,6 +75,14 @@ def loudness_disturbance(target, estimate, sample_rate_hz: int):
     symmetric = ops.sqrt(BAND_BARK * ops.sum(heard**2, axis=-1) + 1e-6)
     asymmetric = BAND_BARK * ops.sum(added * heard, axis=-1)
     return SYMMETRIC * worst(symmetric) + ADDED * worst(asymmetric)
+
+
+def timbre(reference, power):
+    """Returns the gains (batch, 1, bands) that give the reference the estimate's mean spectrum."""
+    means = [
+        ops.mean(powers, axis=1, keepdims=True) + ADAPTED_POWER for powers in (power, reference)
+    ]
+    return ops.clip(means[0] / means[1], 1 / MOST_ADAPTED, MOST_ADAPTED)
 
 
 def worst(frames):
@@ -82,9 +107,9 @@ def band_powers(waveform, bands, sample_rate_hz: int):
 
 
 def loudness(power, threshold):
-    """Returns Zwicker's loudness of band powers, up to a factor; below 0 for unheard ones."""
+    """Returns Zwicker's loudness of band powers, up to a factor; 0 for unheard ones."""
     scale = ops.convert_to_tensor((threshold / 0.5) ** EXPONENT, power.dtype)
-    return scale * ((0.5 + 0.5 * power / threshold) ** EXPONENT - 1)
+    return scale * ops.relu((0.5 + 0.5 * power / threshold) ** EXPONENT - 1)
 
 
 def window_samples(sample_rate_hz: int) -> int:
@@ -98,8 +123,9 @@ def critical_bands(sample_rate_hz: int) -> tuple[np.ndarray, np.ndarray]:
     window = window_samples(sample_rate_hz)
     bark = 6 * np.arcsinh(np.arange(window // 2 + 1) * sample_rate_hz / window / 600)
     lowest = 6 * np.arcsinh(LOWEST_HZ / 600)
-    count = int((bark[-1] - lowest) / BAND_BARK)
-    width = (bark[-1] - lowest) / count
+    highest = min(bark[-1], 6 * np.arcsinh(HIGHEST_HZ / 600))
+    count = int((highest - lowest) / BAND_BARK)
+    width = (highest - lowest) / count
     centres = lowest + width * (np.arange(count) + 0.5)
     weights = np.clip(1.5 - np.abs(bark[:, None] - centres) / width, 0, 1)
     # Each bin's power goes to its bands once; below the lowest band nothing is heard.
