@@ -3,12 +3,14 @@
     python benchmarks/ablation.py --data speech --hold-out p228 --test speech/p228 --minutes 12
 
 Trains every variant of `mu_gan_small` below from scratch for the same time, one after the other, on
-the same patches, evaluates it on the test folder and prints a Markdown table. A variant whose run
-has an evaluation is not trained again, so that an interrupted table can be finished.
+the same patches, evaluates it on the test folder and prints a Markdown table, row by row. A variant
+whose run has an evaluation is not trained again, so that an interrupted table can be finished; one
+without is trained afresh.
 """
 
 import argparse
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -35,7 +37,9 @@ COLUMNS = ("snr_db", "lsd", "mos_lqo_nb", "mos_lqo_wb", "low_band_error_db")
 
 def tonezoo(*words: str | Path) -> None:
     """Runs the command line in a process of its own: memory starts afresh."""
-    subprocess.run([sys.executable, "-m", "tonezoo", *map(str, words)], check=True)
+    command = [sys.executable, "-m", "tonezoo", *map(str, words)]
+    # Standard output is the table's.
+    subprocess.run(command, check=True, stdout=sys.stderr)
 
 
 def evaluation_of(name: str, settings: tuple[str, ...], options) -> tuple[dict, int]:
@@ -43,10 +47,9 @@ def evaluation_of(name: str, settings: tuple[str, ...], options) -> tuple[dict, 
     run = options.runs / "".join(c if c.isalnum() else "-" for c in name)
     done = run / "evaluation.json"
     if not done.exists():
+        shutil.rmtree(run, ignore_errors=True)
         words = [word for pattern in options.hold_out for word in ("--hold-out", pattern)]
         words += [word for setting in settings for word in ("--set", setting)]
-        if (run / "config.json").exists():
-            words.append("--resume")
         minutes, ratio = str(options.minutes), str(options.ratio)
         words += ["--data", options.data, "--ratio", ratio, "--max-minutes", minutes]
         tonezoo("train", RECIPE, "--run", run, *words)
@@ -55,7 +58,8 @@ def evaluation_of(name: str, settings: tuple[str, ...], options) -> tuple[dict, 
 
 
 def table_row(name: str, steps: str, row: dict) -> str:
-    cells = [f"{row['metrics'][key]['mean']:.2f}" for key in COLUMNS]
+    means = [row["metrics"][key]["mean"] for key in COLUMNS]
+    cells = ["-" if mean is None else f"{mean:.2f}" for mean in means]
     return "| " + " | ".join([name, steps, *cells]) + " |"
 
 
@@ -68,17 +72,13 @@ def main():
     parser.add_argument("--minutes", type=float, default=12.0)
     parser.add_argument("--runs", type=Path, default=Path("runs/ablation"))
     options = parser.parse_args()
-    lines = [
-        "| variant | steps | " + " | ".join(METRICS[key].title for key in COLUMNS) + " |",
-        "|---|---|" + "---|" * len(COLUMNS),
-    ]
-    spline = None
+    print(f"x{options.ratio}, {options.minutes:g} minutes each\n")
+    print("| variant | steps | " + " | ".join(METRICS[key].title for key in COLUMNS) + " |")
+    print("|---|---|" + "---|" * len(COLUMNS))
     for name, settings in VARIANTS.items():
         evaluation, steps = evaluation_of(name, settings, options)
-        lines.append(table_row(name, str(steps), evaluation["rows"][0]))
-        spline = table_row("cubic spline", "", evaluation["rows"][1])
-    print(f"x{options.ratio}, {options.minutes:g} minutes each\n")
-    print("\n".join([*lines, spline]))
+        print(table_row(name, str(steps), evaluation["rows"][0]), flush=True)
+    print(table_row("cubic spline", "", evaluation["rows"][1]))
 
 
 if __name__ == "__main__":

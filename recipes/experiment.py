@@ -52,8 +52,8 @@ class Experiment:
         optimizers: of all phases, built.
         global_batch: patches a step, over all replicas.
         data_fingerprint: of the training data.
-        started_from: what tells how the weights came about that training starts from; None where
-            they are random.
+        start: called once where a run begins, not where it goes on: gives the networks the weights
+            to start from and returns how these came about, or None where they are random.
     """
 
     phases: list[Phase]
@@ -61,7 +61,7 @@ class Experiment:
     optimizers: list[Any]
     global_batch: int
     data_fingerprint: str
-    started_from: dict | None = None
+    start: Callable[[], dict | None]
 
     def state(self) -> dict[str, Any]:
         """Returns every variable that training changes, by names stable between processes."""

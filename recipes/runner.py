@@ -101,9 +101,11 @@ def train(request: TrainingRequest, report: Callable[[str], None] = print) -> Ou
     with strategy.scope():
         experiment = recipe.build(cfg, source, replicas)
         preview = recipe.preview(cfg, clips, report)
-        folder.create(request, cfg, clips, experiment)
+        resuming = folder.checkpoint.exists()
+        origin = folder.config.get("started_from") if resuming else experiment.start()
+        folder.create(request, cfg, clips, experiment, origin)
         position = Position()
-        if folder.checkpoint.exists():
+        if resuming:
             position = folder.checkpoint.restore(experiment.state())
             report(f"Resuming {request.run} at {describe(experiment, position)}.")
         folder.truncate_log(position)

@@ -1,5 +1,6 @@
 """The folder of a training run: configuration, checkpoint, log, and the generator in it."""
 
+import itertools
 import json
 import os
 import subprocess
@@ -7,16 +8,19 @@ from dataclasses import asdict
 from pathlib import Path
 
 import tonezoo
+from tonezoo.analysis.evaluation import DEFAULT_LOW_PASS, evaluation_names
 from tonezoo.files import TEMPORARY_PREFIX, atomic_path, remove_leftovers
 from tonezoo.recipes import load_recipe
 from tonezoo.recipes.config import from_options
 from tonezoo.recipes.experiment import CheckpointFile, Position
+from tonezoo.resampling import LOW_PASSES
 
 CONFIG_NAME = "config.json"
 CHECKPOINT_NAME = "checkpoint.npz"
 LOG_NAME = "log.jsonl"
 TENSORBOARD_NAME = "tensorboard"
-EVALUATION_NAMES = ("evaluation.json", "evaluation.md")
+EVALUATION_NAMES = evaluation_names(DEFAULT_LOW_PASS)
+PATH_OPTIONS = ("start_from", "classifier_checkpoint", "cache_dir")
 
 # A resumed run may be longer than it was to be; all else would make it another run.
 CHANGEABLE = {"epochs", "autoencoder_epochs", "checkpoint_steps", "cache_dir"}
@@ -75,10 +79,17 @@ class RunFolder:
                 "another folder."
             )
         else:
-            self._check_same(request.recipe, asdict(cfg))
+            self._check_same(request.recipe, cfg)
 
-    def create(self, request, cfg, clips, experiment) -> None:
+    def create(self, request, cfg, clips, experiment, started_from: dict | None) -> None:
         """Writes config.json, which makes the folder a run, or goes on with the one there.
+
+        Args:
+            request: what was asked for.
+            cfg: the configuration.
+            clips: training and test clips, or None for the procedural corpus.
+            experiment: the `Experiment` built of them.
+            started_from: how the weights came about that training started from, if not random.
 
         Raises:
             ValueError: the run there was trained on other data, or with another global batch.
@@ -89,7 +100,7 @@ class RunFolder:
             "data": describe_data(request, clips),
             "data_fingerprint": experiment.data_fingerprint,
             "global_batch": experiment.global_batch,
-            "started_from": experiment.started_from,
+            "started_from": started_from,
             "tonezoo": tonezoo.__version__,
             "commit": current_commit(),
         }
@@ -99,7 +110,7 @@ class RunFolder:
         with atomic_path(self.path / CONFIG_NAME) as temporary:
             temporary.write_text(json.dumps(description, indent=2) + "\n")
         # Scores of an earlier checkpoint must not be taken for those of the model to come.
-        for name in EVALUATION_NAMES:
+        for name in itertools.chain(*map(evaluation_names, LOW_PASSES)):
             (self.path / name).unlink(missing_ok=True)
 
     def _check_continues(self, description: dict) -> None:
@@ -116,17 +127,19 @@ class RunFolder:
                 "number of devices has changed. Resume on as many, or start a new run."
             )
 
-    def _check_same(self, recipe: str, given: dict) -> None:
+    def _check_same(self, recipe: str, cfg) -> None:
         saved = self.config
         if saved["recipe"] != recipe:
             raise ValueError(
                 f"{self.path} is a run of recipe {saved['recipe']}, not {recipe}. "
                 "Resume it with its own recipe, or choose another folder."
             )
+        # A run may be older than an option.
+        options = asdict(type(cfg)()) | saved["options"]
         changed = [
-            f"{key} was {saved['options'].get(key)!r}, now {value!r}"
-            for key, value in given.items()
-            if key not in CHANGEABLE and saved["options"].get(key) != value
+            f"{key} was {options[key]!r}, now {value!r}"
+            for key, value in asdict(cfg).items()
+            if key not in CHANGEABLE and options[key] != value
         ]
         if changed:
             raise ValueError(
@@ -221,6 +234,14 @@ def is_run(path: str | os.PathLike) -> bool:
 
 def is_temporary(path: Path) -> bool:
     return path.name.startswith(TEMPORARY_PREFIX)
+
+
+def portable(options: dict) -> dict:
+    """Returns a run's options without what they tell of the machine: last parts of paths alone."""
+    return {
+        key: Path(value).name if key in PATH_OPTIONS and value is not None else value
+        for key, value in options.items()
+    }
 
 
 def describe_data(request, clips) -> dict:

@@ -2,7 +2,7 @@
 
 import hashlib
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -99,19 +99,24 @@ class Config:
             (("batch_size", "epochs", "autoencoder_epochs", "checkpoint_steps"), 1),
             (("steps_per_epoch", "segment_samples", "sample_rate_hz", "halving_steps"), 1),
             (("ratio",), 2),
-            (("seed", "dropout", *LOSS_TERMS), 0),
+            (("seed", *LOSS_TERMS), 0),
         ):
             for name in names:
                 value = getattr(self, name)
                 if value is not None and not value >= least:
                     raise ValueError(f"{name} must be at least {least}, but is {value}.")
+        for name, value in asdict(self).items():
+            if isinstance(value, float) and not math.isfinite(value):
+                raise ValueError(f"{name} must be a finite number, but is {value}.")
         if not self.learning_rate > 0 or not 0 < self.autoencoder_share < 1:
             raise ValueError(
                 "learning_rate must be above 0 and autoencoder_share between 0 and 1, but they are "
                 f"{self.learning_rate} and {self.autoencoder_share}."
             )
-        if not 0 <= self.average < 1:
-            raise ValueError(f"average must be at least 0 and below 1, but is {self.average}.")
+        for name in ("beta_1", "beta_2", "average", "dropout"):
+            value = getattr(self, name)
+            if value is not None and not 0 <= value < 1:
+                raise ValueError(f"{name} must be at least 0 and below 1, but is {value}.")
         if self.dtype not in DTYPES:
             raise ValueError(f"dtype must be one of {DTYPES}, but is {self.dtype!r}.")
         self.augmentation  # noqa: B018 - raises where its numbers are out of range
@@ -169,31 +174,14 @@ def generator(cfg: Config, dtype: str = "float32"):
 
 def build(cfg: Config, source, replicas: int) -> Experiment:
     """Returns the networks, optimizers and phases of a run; call it inside the strategy's scope."""
-    import keras
-
-    from tonezoo.recipes.trained import start_from
-    from tonezoo.super_resolution_training import (
-        AverageWeights,
-        BalanceClassifier,
-        SuperResolutionTrainer,
-    )
-
-    def adam(halving_steps: int | None = None):
-        rate = cfg.learning_rate
-        if halving_steps is not None:
-            rate = keras.optimizers.schedules.ExponentialDecay(rate, halving_steps, 0.5)
-        return keras.optimizers.Adam(rate, beta_1=cfg.beta_1, beta_2=cfg.beta_2)
-
     network = generator(cfg, cfg.dtype)
-    started_from = None if cfg.start_from is None else start_from(network, cfg.start_from)
     segment_samples = patch_samples(cfg, network.levels)
     helpers = helper_networks(cfg, segment_samples)
     batch_size = cfg.batch_size * replicas
     tiling_steps = math.ceil(source.patch_count(segment_samples) / batch_size)
-    steps = cfg.steps_per_epoch or tiling_steps
 
-    def batches(seed: int):
-        return lambda start_step: source.batches(
+    def batches(seed: int, start_step: int):
+        return source.batches(
             segment_samples=segment_samples,
             batch_size=batch_size,
             seed=seed,
@@ -201,44 +189,16 @@ def build(cfg: Config, source, replicas: int) -> Experiment:
             augmentation=cfg.augmentation,
         )
 
+    options = {
+        "steps_per_epoch": cfg.steps_per_epoch or tiling_steps,
+        "batches": batches,
+    }
     phases = []
     if "autoencoder" in helpers:
-        autoencoder = helpers["autoencoder"]
-        autoencoder.compile(optimizer=adam(), loss=keras.losses.MeanSquaredError())
-        autoencoder.optimizer.build(autoencoder.trainable_variables)
-        high_rate = batches(cfg.seed + 1)
-        phases.append(
-            Phase(
-                name="autoencoder",
-                model=autoencoder,
-                steps_per_epoch=steps,
-                epochs=cfg.autoencoder_epochs,
-                time_share=cfg.autoencoder_share,
-                dataset=lambda start_step: high_rate(start_step).map(lambda _, high: (high, high)),
-            )
-        )
-    callbacks = [BalanceClassifier()] if cfg.classifier else []
-    if cfg.average:
-        helpers["average"] = generator(cfg)
-        helpers["average"].set_weights(network.get_weights())
-        callbacks.append(AverageWeights(cfg.average))
-    trainer = SuperResolutionTrainer(network, loss_weights=cfg.loss_weights, **helpers)
-    trainer.compile(
-        adam(cfg.halving_steps),
-        adam(cfg.halving_steps) if "discriminator" in helpers else None,
-    )
-    phases.append(
-        Phase(
-            name="generator",
-            model=trainer,
-            steps_per_epoch=steps,
-            epochs=cfg.epochs,
-            time_share=1.0,
-            callbacks=tuple(callbacks),
-            dataset=batches(cfg.seed),
-        )
-    )
+        phases.append(autoencoder_phase(cfg, helpers["autoencoder"], **options))
+    phases.append(generator_phase(cfg, network, helpers, **options))
     optimizers = [phase.model.optimizer for phase in phases]
+    trainer = phases[-1].model
     if trainer.discriminator_optimizer is not None:
         optimizers.append(trainer.discriminator_optimizer)
     return Experiment(
@@ -247,8 +207,71 @@ def build(cfg: Config, source, replicas: int) -> Experiment:
         optimizers=optimizers,
         global_batch=batch_size,
         data_fingerprint=fingerprint(source),
-        started_from=started_from,
+        start=lambda: start(cfg, network, helpers.get("average")),
     )
+
+
+def autoencoder_phase(cfg: Config, autoencoder, *, steps_per_epoch: int, batches) -> Phase:
+    """Returns the phase that trains the feature autoencoder to reproduce high-rate patches."""
+    import keras
+
+    autoencoder.compile(optimizer=adam(cfg), loss=keras.losses.MeanSquaredError())
+    autoencoder.optimizer.build(autoencoder.trainable_variables)
+    return Phase(
+        name="autoencoder",
+        model=autoencoder,
+        steps_per_epoch=steps_per_epoch,
+        epochs=cfg.autoencoder_epochs,
+        time_share=cfg.autoencoder_share,
+        dataset=lambda step: batches(cfg.seed + 1, step).map(lambda _, high: (high, high)),
+    )
+
+
+def generator_phase(cfg: Config, network, helpers, *, steps_per_epoch: int, batches) -> Phase:
+    """Returns the phase that trains the generator, and its discriminator where there is one."""
+    from tonezoo.super_resolution_training import (
+        AverageWeights,
+        BalanceClassifier,
+        SuperResolutionTrainer,
+    )
+
+    callbacks = [BalanceClassifier()] if cfg.classifier else []
+    if cfg.average:
+        callbacks.append(AverageWeights(cfg.average))
+    trainer = SuperResolutionTrainer(network, loss_weights=cfg.loss_weights, **helpers)
+    trainer.compile(
+        adam(cfg, cfg.halving_steps),
+        adam(cfg, cfg.halving_steps) if "discriminator" in helpers else None,
+    )
+    return Phase(
+        name="generator",
+        model=trainer,
+        steps_per_epoch=steps_per_epoch,
+        epochs=cfg.epochs,
+        time_share=1.0,
+        callbacks=tuple(callbacks),
+        dataset=lambda step: batches(cfg.seed, step),
+    )
+
+
+def adam(cfg: Config, halving_steps: int | None = None):
+    """Returns the optimizer of a configuration, its learning rate halved every so many steps."""
+    import keras
+
+    rate = cfg.learning_rate
+    if halving_steps is not None:
+        rate = keras.optimizers.schedules.ExponentialDecay(rate, halving_steps, 0.5)
+    return keras.optimizers.Adam(rate, beta_1=cfg.beta_1, beta_2=cfg.beta_2)
+
+
+def start(cfg: Config, network, average) -> dict | None:
+    """Gives a new run's generator the weights to start from; returns how they came about."""
+    from tonezoo.recipes.trained import start_from
+
+    origin = None if cfg.start_from is None else start_from(network, cfg.start_from)
+    if average is not None:
+        average.set_weights(network.get_weights())
+    return origin
 
 
 def fingerprint(source) -> str:
@@ -294,8 +317,15 @@ def patch_samples(cfg: Config, levels: int) -> int:
     >>> patch_samples(Config(ratio=6), levels=4)
     8064
     """
+    from tonezoo.loudness import shortest_patch
+
     multiple = math.lcm(2 ** max(levels, DISCRIMINATOR_HALVINGS), cfg.ratio)
-    shortest = multiple if not cfg.spectral else -(-SHORTEST_SPECTRAL_PATCH // multiple) * multiple
+    needed = [multiple]
+    if cfg.spectral:
+        needed.append(SHORTEST_SPECTRAL_PATCH)
+    if cfg.loudness:
+        needed.append(shortest_patch(cfg.sample_rate_hz))
+    shortest = -(-max(needed) // multiple) * multiple
     if cfg.segment_samples < shortest:
         raise ValueError(
             f"segment_samples must be at least {shortest} at ratio {cfg.ratio} with these losses, "
@@ -325,6 +355,8 @@ def helper_networks(cfg: Config, segment_samples: int) -> dict:
         helpers["discriminator"].build((None, segment_samples, 1))
     if cfg.classifier:
         helpers["classifier"] = load_classifier(cfg)
+    if cfg.average:
+        helpers["average"] = generator(cfg)
     return helpers
 
 

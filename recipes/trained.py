@@ -1,11 +1,12 @@
 """Trained generators as Keras models, from runs and from exported models, to train them further."""
 
-import json
 import os
+from pathlib import Path
 
-from tonezoo.manifest import read_manifest, resolve_version
+from tonezoo.manifest import MANIFEST_NAME, read_manifest, resolve_version
 from tonezoo.recipes import load_recipe
-from tonezoo.recipes.runs import RunFolder, is_run
+from tonezoo.recipes.config import from_options
+from tonezoo.recipes.runs import RunFolder, is_run, portable
 
 # What of a run's or a model's description tells how its weights came about.
 PROVENANCE = ("recipe", "options", "data", "commit", "training_steps", "started_from")
@@ -22,14 +23,35 @@ def trained_generator(path: str | os.PathLike):
     import tensorflow as tf
 
     folder = resolve_version(path)
-    manifest = read_manifest(folder)
+    manifest = described(folder)
     recipe = load_recipe(manifest["recipe"])
-    model = recipe.generator(type(recipe.CONFIG)(**manifest["options"]))
+    model = recipe.generator(from_options(type(recipe.CONFIG), manifest["options"]))
     saved = tf.train.load_checkpoint(str(folder / "variables" / "variables"))
-    for index, variable in enumerate(model.variables):
-        name = f"model_variables/{index}/.ATTRIBUTES/VARIABLE_VALUE"
+    names = [f"model_variables/{i}/.ATTRIBUTES/VARIABLE_VALUE" for i in range(len(model.variables))]
+    shapes = saved.get_variable_to_shape_map()
+    if any(shapes.get(n) != list(v.shape) for n, v in zip(names, model.variables, strict=True)):
+        raise ValueError(
+            f"The weights in {folder} are not those of its recipe, {manifest['recipe']}, with the "
+            "options in its manifest. Start from the run that it was exported from."
+        )
+    for name, variable in zip(names, model.variables, strict=True):
         variable.assign(saved.get_tensor(name))
     return model
+
+
+def described(folder: Path) -> dict:
+    """Returns the manifest of an exported model that tells of the recipe behind it.
+
+    Raises:
+        ValueError: it does not, or the model was changed.
+    """
+    manifest = read_manifest(folder)
+    if not isinstance(manifest.get("recipe"), str) or not isinstance(manifest.get("options"), dict):
+        raise ValueError(
+            f"{folder / MANIFEST_NAME} names no recipe and options, which training from its "
+            "weights needs. Start from a run, or export the model again."
+        )
+    return manifest
 
 
 def provenance(path: str | os.PathLike) -> dict:
@@ -37,8 +59,9 @@ def provenance(path: str | os.PathLike) -> dict:
     if is_run(path):
         folder = RunFolder(path)
         description = {**folder.config, "training_steps": folder.trained_steps()}
+        description["options"] = portable(description["options"])
     else:
-        description = json.loads((resolve_version(path) / "manifest.json").read_text())
+        description = described(resolve_version(path))
     return {key: description[key] for key in PROVENANCE if key in description}
 
 

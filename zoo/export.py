@@ -93,11 +93,13 @@ def describe_model(model) -> dict:
 
 def describe_run(folder) -> dict:
     """Returns the manifest's facts about a run: recipe, options, data, commit, steps, metrics."""
+    from tonezoo.recipes.runs import portable
+
     config = folder.config
     evaluation = folder.path / "evaluation.json"
     return {
         "recipe": config["recipe"],
-        "options": config["options"],
+        "options": portable(config["options"]),
         "data": config["data"],
         "commit": config["commit"],
         "training_steps": folder.trained_steps(),
@@ -321,7 +323,7 @@ def load(path: str | os.PathLike):
             sample_rate_hz=model.sample_rate_hz,
             grid_samples=model.grid_samples,
             context_samples=model.context_samples,
-            name=Path(path).name,
+            name=Path(path).resolve().name,
         )
     folder = resolve_version(path)
     manifest = read_manifest(folder)

@@ -92,6 +92,9 @@ def tonal(target, estimate):
         target: (batch, time, 1), time a multiple of 16.
         estimate: the same shape.
 
+    Raises:
+        ValueError: time is not a multiple of 16.
+
     Example:
 
     >>> import numpy as np
@@ -100,6 +103,11 @@ def tonal(target, estimate):
     >>> [round(float(tonal(np.zeros_like(x), x)), 3) for x in (tone, between)]
     [1.0, 0.0]
     """
+    if target.shape[1] is not None and target.shape[1] % TONAL_PERIOD_SAMPLES:
+        raise ValueError(
+            f"The tonal loss needs patches of a multiple of {TONAL_PERIOD_SAMPLES} samples, but "
+            f"got {target.shape[1]}. Change segment_samples."
+        )
     error = estimate - target
     # (batch, time, 1) -> (batch, period, phase)
     phases = ops.reshape(error, (ops.shape(error)[0], -1, TONAL_PERIOD_SAMPLES))

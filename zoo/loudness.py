@@ -56,7 +56,7 @@ def loudness_disturbance(target, estimate, sample_rate_hz: int):
     >>> float(loudness_disturbance(noise, noise, 16_000)) < 0.01 < missing < added
     True
     """
-    shortest = window_samples(sample_rate_hz) // 2 + 1
+    shortest = shortest_patch(sample_rate_hz)
     if target.shape[1] is not None and target.shape[1] < shortest:
         raise ValueError(
             f"The loudness loss needs patches of at least {shortest} samples at {sample_rate_hz} "
@@ -75,6 +75,11 @@ def loudness_disturbance(target, estimate, sample_rate_hz: int):
     symmetric = ops.sqrt(BAND_BARK * ops.sum(heard**2, axis=-1) + 1e-6)
     asymmetric = BAND_BARK * ops.sum(added * heard, axis=-1)
     return SYMMETRIC * worst(symmetric) + ADDED * worst(asymmetric)
+
+
+def shortest_patch(sample_rate_hz: int) -> int:
+    """Returns the least samples that a frame can be centred on."""
+    return window_samples(sample_rate_hz) // 2 + 1
 
 
 def timbre(reference, power):

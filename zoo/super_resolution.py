@@ -166,7 +166,9 @@ class MaskPyramid:
 
 
 def high_pass_taps(cutoff: float, ratio: int) -> np.ndarray:
-    """Returns a symmetric high-pass, (taps,): 1 minus a Kaiser-windowed sinc, 50 dB down at 0 Hz.
+    """Returns a symmetric high-pass, (taps,): 1 minus a Kaiser-windowed sinc, zero at 0 Hz.
+
+    Its stop band is 54 dB down or more, where it is wider than the transition.
 
     Args:
         cutoff: its -6 dB point, relative to the Nyquist frequency.

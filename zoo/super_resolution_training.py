@@ -1,6 +1,5 @@
 """Training step of super-resolution models, with every loss of the paper's ablations."""
 
-import functools
 from collections.abc import Mapping
 
 import keras
@@ -85,6 +84,11 @@ class SuperResolutionTrainer(keras.Model):
         ):
             if term in self.active_weights and network is None:
                 raise ValueError(f"The {term} loss needs its network, but none was given.")
+        if "loudness" in self.active_weights and not hasattr(generator, "sample_rate_hz"):
+            raise ValueError(
+                "The loudness loss needs the rate of the output: give the generator an attribute "
+                "sample_rate_hz, or leave loudness out."
+            )
         for network in (generator, discriminator, autoencoder):
             if network is not None and not network.built:
                 network.build((None, None, 1))
@@ -171,12 +175,11 @@ class SuperResolutionTrainer(keras.Model):
 
     def _reconstruction_terms(self, high, estimate, logs) -> dict:
         terms = {}
-        rate_hz = self.generator.sample_rate_hz
         for term, function in (
             ("l2", losses.mean_square),
             ("patch_rms", losses.patch_rms_error),
             ("spectral", losses.log_spectral),
-            ("loudness", functools.partial(loudness_disturbance, sample_rate_hz=rate_hz)),
+            ("loudness", self._loudness),
             ("tonal", losses.tonal),
         ):
             if term in self.active_weights:
@@ -193,6 +196,9 @@ class SuperResolutionTrainer(keras.Model):
             terms["classifier"] = ops.sum(raw / self.classifier.layer_weights)
             logs |= {classifier_name(layer): raw[layer] for layer in range(len(raw))}
         return terms
+
+    def _loudness(self, high, estimate):
+        return loudness_disturbance(high, estimate, self.generator.sample_rate_hz)
 
     def _descend(self, tape, loss, network, optimizer):
         """Applies one optimizer step to a network; returns the norm of this replica's gradients."""

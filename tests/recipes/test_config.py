@@ -35,6 +35,9 @@ def test_values_take_the_type_of_their_field():
         ("ratio=1", "ratio must be at least 2"),
         ("steps_per_epoch=0", "steps_per_epoch must be at least 1"),
         ("l2=-1", "l2 must be at least 0"),
+        ("gain_db=inf", "gain_db must be a finite number, but is inf"),
+        ("dropout=1.5", r"dropout must be at least 0 and below 1, but is 1\.5"),
+        ("beta_1=2", "beta_1 must be at least 0 and below 1"),
         ("learning_rate=0", "learning_rate must be above 0"),
     ],
 )
@@ -84,3 +87,5 @@ def test_patch_too_short_is_explained():
         patch_samples(Config(segment_samples=300, ratio=6), 4)
     with pytest.raises(ValueError, match="at least 1152 at ratio 4"):
         patch_samples(Config(segment_samples=1024, spectral=1.0), 4)
+    with pytest.raises(ValueError, match="at least 384 at ratio 4"):
+        patch_samples(Config(segment_samples=256, loudness=1.0), 4)

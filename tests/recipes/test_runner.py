@@ -14,7 +14,7 @@ import pytest
 
 from tonezoo.recipes import list_recipes, load_recipe, super_resolution
 from tonezoo.recipes.experiment import Experiment, Phase, Position, assign_state
-from tonezoo.recipes.runner import Outcome, Session, epoch_ranges
+from tonezoo.recipes.runner import Outcome, Session, TrainingRequest, epoch_ranges
 from tonezoo.recipes.runs import RunFolder
 from tonezoo.registry import MODELS
 
@@ -156,6 +156,19 @@ def test_run_that_cannot_go_on_is_left_as_it_is(resumable, cli, arguments, messa
 
 
 @pytest.mark.slow
+def test_run_from_before_an_option_existed_can_go_on(resumable):
+    path = resumable / "config.json"
+    config = json.loads(path.read_text())
+    del config["options"]["tonal"], config["options"]["seed"]
+    path.write_text(json.dumps(config))
+    _, cfg = RunFolder(resumable).configuration()
+    request = TrainingRequest(recipe="mu_gan_tiny", run=resumable, resume=True)
+    RunFolder(resumable).check(request, cfg)
+    with pytest.raises(ValueError, match=r"tonal was 0\.0, now 1\.0"):
+        RunFolder(resumable).check(request, dataclasses.replace(cfg, tonal=1.0))
+
+
+@pytest.mark.slow
 def test_run_of_another_recipe_is_refused(resumable, cli):
     code, _, stderr = cli("train", "mu_gan_small", "--run", resumable, "--resume")
     assert code == 1
@@ -253,7 +266,12 @@ def session(tmp_path, epochs=(2, 3), seconds=None):
         for name, count, share in zip(("first", "last"), epochs, (0.0, 1.0), strict=True)
     ]
     experiment = Experiment(
-        phases=phases, networks={}, optimizers=[], global_batch=8, data_fingerprint="d"
+        phases=phases,
+        networks={},
+        optimizers=[],
+        global_batch=8,
+        data_fingerprint="d",
+        start=lambda: None,
     )
     return Session(experiment, RunFolder(tmp_path), 3, time.monotonic(), seconds)
 

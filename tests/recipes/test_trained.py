@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import tonezoo
+from tonezoo.manifest import write_manifest
 from tonezoo.recipes.runs import RunFolder
 from tonezoo.recipes.trained import provenance, start_from, trained_generator
 
@@ -54,6 +55,27 @@ def test_other_widths_are_refused(tiny_run):
         np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"recipe": None}, "names no recipe and options"),
+        ({"options": {"tonic": 1.0}}, "Unknown setting 'tonic'"),
+        ({"options": {"preset": "l4_quarter"}}, "weights in .* are not those of its recipe"),
+    ],
+)
+def test_models_that_do_not_tell_how_to_build_them_are_refused(
+    tiny_model, tmp_path, change, message
+):
+    model = shutil.copytree(tiny_model, tmp_path / "model")
+    folder = next(path for path in model.iterdir() if path.is_dir())
+    manifest = json.loads((folder / "manifest.json").read_text()) | change
+    facts = {k: v for k, v in manifest.items() if k not in ("format", "files", "manifest_sha256")}
+    (folder / "manifest.json").unlink()
+    write_manifest(folder, facts)
+    with pytest.raises(ValueError, match=message):
+        trained_generator(model)
+
+
 def test_a_run_that_starts_from_a_model_learns_from_there_and_says_so(tiny_model, tmp_path):
     shutil.copytree(tiny_model, tmp_path / "model")
     options = ["feature=0", "adversarial=0", "learning_rate=1e-9", "segment_samples=1152"]
@@ -68,3 +90,11 @@ def test_a_run_that_starts_from_a_model_learns_from_there_and_says_so(tiny_model
         np.testing.assert_allclose(a, b, atol=1e-7)
     config = json.loads((tmp_path / "run" / "config.json").read_text())
     assert config["started_from"]["training_steps"] == 1
+    # It goes on from its own checkpoint, wherever the model is now.
+    shutil.rmtree(tmp_path / "model")
+    words += ["--resume", "--set", "epochs=2"]
+    subprocess.run([*command, *words], check=True, capture_output=True)
+    assert RunFolder(tmp_path / "run").trained_steps() == 2
+    again = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert again["started_from"] == config["started_from"]
+    assert provenance(tmp_path / "run")["options"]["start_from"] == "model"

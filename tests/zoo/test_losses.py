@@ -33,6 +33,11 @@ def test_log_spectral_explains_short_patches():
         losses.log_spectral(np.zeros((1, 1024, 1)), np.zeros((1, 1024, 1)))
 
 
+def test_tonal_explains_patches_of_no_whole_periods():
+    with pytest.raises(ValueError, match="a multiple of 16 samples, but got 24"):
+        losses.tonal(np.zeros((1, 24, 1)), np.zeros((1, 24, 1)))
+
+
 def test_log_spectral_of_silence_is_finite_with_a_finite_gradient():
     import tensorflow as tf
 

@@ -173,3 +173,17 @@ def test_wrong_terms_are_explained():
         SuperResolutionTrainer(generator, loss_weights={"l2": 0.0})
     with pytest.raises(ValueError, match="adversarial loss needs its network"):
         SuperResolutionTrainer(generator, loss_weights={"adversarial": 1.0})
+    plain = keras.Sequential([keras.layers.UpSampling1D(4)])
+    with pytest.raises(ValueError, match="loudness loss needs the rate"):
+        SuperResolutionTrainer(plain, loss_weights={"loudness": 1.0})
+
+
+def test_a_plain_keras_generator_trains_without_loudness():
+    plain = keras.Sequential(
+        [keras.layers.UpSampling1D(4), keras.layers.Conv1D(1, 3, padding="same")]
+    )
+    model = SuperResolutionTrainer(plain, loss_weights={"l2": 1.0})
+    model.compile(keras.optimizers.SGD(0.1))
+    low = np.ones((2, 16, 1), "float32")
+    history = model.fit(low, np.ones((2, 64, 1), "float32"), epochs=3, verbose=0).history["l2"]
+    assert history[-1] < history[0]
