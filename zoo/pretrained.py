@@ -16,7 +16,11 @@ def shipped_models() -> dict[str, Path]:
     True
     """
     root = Path(str(resources.files("tonezoo.savedmodels")))
-    return {path.name: path for path in sorted(root.iterdir()) if (path / "1").is_dir()}
+    return {
+        path.name: path
+        for path in sorted(root.iterdir())
+        if path.is_dir() and any(path.glob("*/manifest.json"))
+    }
 
 
 def model_folder(model: str | os.PathLike) -> Path:
