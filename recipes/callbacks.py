@@ -122,9 +122,11 @@ class EpochLog(keras.callbacks.Callback):
 
 
 class Progress(keras.callbacks.Callback):
-    """A progress bar with loss and time left; without a terminal, a line an epoch.
+    """A progress bar with step, loss and time left; without a terminal, a line an epoch.
 
-    A context manager: the bar is taken off the terminal on errors too.
+    The bar runs over the steps, or over the time where that is limited. Until the first step is
+    done it says that the step is being compiled, which takes up to a minute. A context manager:
+    the bar is taken off the terminal on errors too.
 
     Args:
         phase: the phase.
@@ -141,32 +143,45 @@ class Progress(keras.callbacks.Callback):
         self.step = step
         self.deadline = deadline
         self.console = Console(stderr=True)
-        self.bar = Progress(
+        columns = [
             TextColumn("{task.description}"),
             BarColumn(),
-            TextColumn("{task.completed:.0f}/{task.total:.0f}"),
-            TimeRemainingColumn(),
-            TextColumn("{task.fields[loss]}"),
-            console=self.console,
-            disable=not self.console.is_terminal,
-        )
+            TextColumn("{task.fields[state]}"),
+        ]
+        if deadline is None:
+            columns.append(TimeRemainingColumn())
+        terminal = self.console.is_terminal
+        self.bar = Progress(*columns, console=self.console, disable=not terminal)
 
     def __enter__(self):
+        state = "compiling the training step"
+        timed = self.deadline is not None
         self.bar.start()
         self.task = self.bar.add_task(
-            self.phase.name, completed=self.step, total=self.phase.steps, loss=""
+            self.phase.name,
+            completed=0 if timed else self.step,
+            total=self.seconds_left() if timed else self.phase.steps,
+            state=state,
         )
+        if not self.console.is_terminal:
+            self.console.print(f"{self.phase.name}: {state}")
         return self
 
     def __exit__(self, *error):
         self.bar.stop()
 
+    def seconds_left(self) -> float:
+        return max(0.0, self.deadline - time.monotonic())
+
     def on_train_batch_end(self, batch, logs=None):
         self.step += 1
-        loss = f"loss {float(logs['loss']):.3g}"
-        if self.deadline is not None:
-            loss += f", {max(0.0, self.deadline - time.monotonic()):.0f} s until the limit"
-        self.bar.update(self.task, completed=self.step, loss=loss)
+        state = f"step {self.step} of {self.phase.steps}, loss {float(logs['loss']):.3g}"
+        if self.deadline is None:
+            self.bar.update(self.task, completed=self.step, state=state)
+            return
+        left_s = self.seconds_left()
+        state += f", {left_s:.0f} s to the time limit"
+        self.bar.update(self.task, completed=self.bar.tasks[0].total - left_s, state=state)
 
     def on_epoch_end(self, epoch, logs=None):
         if not self.console.is_terminal:

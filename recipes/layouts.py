@@ -7,7 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3")
+from tonezoo.audio_io import audio_files
+
 LAYOUTS = ("folder", "vctk_speaker1", "vctk_speaker99", "piano")
 
 # VCTK 0.80 and 0.92 under their own folder names; 0.92 has two microphones, of which the second is
@@ -77,7 +78,7 @@ def find_clips(
     if layout not in ("auto", *LAYOUTS):
         raise ValueError(f"Unknown layout {layout!r}. Known: auto, {', '.join(LAYOUTS)}.")
     root = Path(root)
-    files = _audio_files(root)
+    files = audio_files(root)
     speakers = _vctk_speakers(root, files)
     if layout == "auto":
         complete = len(speakers) >= SPEAKER99_TRAIN + SPEAKER99_TEST
@@ -97,29 +98,6 @@ def find_clips(
             f" are all held out or set apart. Hold out less, or give a folder with more files."
         )
     return Clips(train=tuple(train), test=tuple(test), layout=layout, root=root)
-
-
-def _audio_files(root: Path) -> list[Path]:
-    """Returns every audio file below `root`, sorted; no hidden files or folders."""
-    if not root.exists():
-        raise ValueError(f"There is no folder {root}. Give the folder that holds the audio files.")
-    if not root.is_dir():
-        raise ValueError(
-            f"{root} is a file, but a folder of audio is needed. Give the folder it lies in."
-        )
-    files = sorted(
-        path
-        for path in root.rglob("*")
-        if path.suffix.lower() in AUDIO_SUFFIXES
-        and not any(part.startswith(".") for part in path.relative_to(root).parts)
-        and path.is_file()
-    )
-    if not files:
-        raise ValueError(
-            f"No audio was found in {root} or below. Files ending in "
-            f"{', '.join(AUDIO_SUFFIXES)} are looked for."
-        )
-    return files
 
 
 def _vctk_speakers(root: Path, files: Sequence[Path]) -> dict[str, list[Path]]:

@@ -104,6 +104,11 @@ def train(request: TrainingRequest, report: Callable[[str], None] = print) -> Ou
         resuming = folder.checkpoint.exists()
         origin = folder.config.get("started_from") if resuming else experiment.start()
         folder.create(request, cfg, clips, experiment, origin)
+        if origin and not resuming:
+            report(
+                f"Starting from weights that {origin['recipe']} trained for "
+                f"{origin['training_steps']} steps."
+            )
         position = Position()
         if resuming:
             position = folder.checkpoint.restore(experiment.state())

@@ -76,7 +76,7 @@ class RunFolder:
         elif not request.resume:
             raise ValueError(
                 f"{self.path} already holds a run. Pass --resume to go on with it, or choose "
-                "another folder."
+                "another folder with --run, or remove this one."
             )
         else:
             self._check_same(request.recipe, cfg)

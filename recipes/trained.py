@@ -69,9 +69,15 @@ def start_from(network, path: str | os.PathLike) -> dict:
     """Gives a built generator the trained weights at a path; returns how they came about.
 
     Raises:
-        ValueError: nothing usable there, or a generator of other widths.
+        ValueError: nothing usable there, or a generator of another ratio, rate or widths.
     """
     source = trained_generator(path)
+    task, other = (f"x{g.ratio} to {g.sample_rate_hz} Hz" for g in (network, source))
+    if task != other:
+        raise ValueError(
+            f"The generator at {path} goes {other}, the one to be trained {task}. Give a model of "
+            "the same, or leave start_from out."
+        )
     pairs = list(zip(network.trainable_variables, source.trainable_variables, strict=False))
     same_number = len(network.trainable_variables) == len(source.trainable_variables)
     if not same_number or any(new.shape != old.shape for new, old in pairs):

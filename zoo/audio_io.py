@@ -10,12 +10,43 @@ import soundfile
 
 from tonezoo import audio_headers
 
+AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3")
 BLOCK_FRAMES = 65_536
 # A damaged header may state 1 Hz, at which a megabyte lasts for days.
 LOWEST_RATE_HZ = 100
 _UNKNOWN_FRAMES = 2**62
 # libsndfile's names for what this package calls WAV, FLAC, OGG and MP3.
 _READABLE = ("WAV", "WAVEX", "RF64", "FLAC", "OGG", "MP3")
+
+
+def audio_files(folder: str | os.PathLike) -> list[Path]:
+    """Returns every audio file in a folder and below, sorted; nothing hidden.
+
+    Raises:
+        ValueError: no folder, or no file in it whose name ends in one of `AUDIO_SUFFIXES`.
+    """
+    folder = Path(folder)
+    if not folder.exists():
+        raise ValueError(
+            f"There is no folder {folder}. Give the folder that holds the audio files."
+        )
+    if not folder.is_dir():
+        raise ValueError(
+            f"{folder} is a file, but a folder of audio is needed. Give the folder it lies in."
+        )
+    files = sorted(
+        path
+        for path in folder.rglob("*")
+        if path.suffix.lower() in AUDIO_SUFFIXES
+        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+        and path.is_file()
+    )
+    if not files:
+        raise ValueError(
+            f"No audio was found in {folder} or below. Files ending in "
+            f"{', '.join(AUDIO_SUFFIXES)} are looked for."
+        )
+    return files
 
 
 class AudioReader:

@@ -17,6 +17,25 @@ app = typer.Typer(
     add_completion=False,
 )
 
+
+def print_version(wanted: bool) -> None:
+    if wanted:
+        import tonezoo
+
+        say(tonezoo.__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=print_version, is_eager=True, help="Print the version."),
+    ] = False,
+) -> None:
+    pass
+
+
 Run = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a training run.")]
 
 
@@ -61,7 +80,8 @@ def say(line: str) -> None:
 def models(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """List the models with their presets and parameter counts."""
+    """List the models with their presets and parameter counts, and the trained ones."""
+    from tonezoo.pretrained import shipped_models
     from tonezoo.registry import model_rows
 
     rows = model_rows()
@@ -85,6 +105,7 @@ def models(
     Console().print(table)
     for name, source in {row["name"]: row["source"] for row in rows}.items():
         say(f"{name}: {source}")
+    say(f"Trained models, for `tonezoo enhance --model`: {', '.join(shipped_models())}.")
 
 
 @app.command()
@@ -104,20 +125,32 @@ def recipes() -> None:
 def train(
     recipe: Annotated[str, typer.Argument(help="Recipe; `tonezoo recipes` lists them.")],
     run: Annotated[
-        Path | None, typer.Option(help="Folder of the run [default: runs/RECIPE_xRATIO].")
+        Path | None,
+        typer.Option(help="Folder of the run.", show_default="runs/RECIPE_xRATIO"),
     ] = None,
     data: Annotated[
-        Path | None, typer.Option(help="Folder of audio [default: the procedural corpus].")
+        Path | None,
+        typer.Option(help="Folder of audio.", show_default="procedural speech-like clips"),
     ] = None,
-    ratio: Annotated[int | None, typer.Option(min=2, help="Upsampling ratio.")] = None,
+    ratio: Annotated[
+        int | None, typer.Option(min=2, help="Upsampling ratio.", show_default="the recipe's")
+    ] = None,
     hold_out: Annotated[
         list[str] | None,
         typer.Option(metavar="PATTERN", help="Speakers or files kept out of training; repeatable."),
     ] = None,
-    max_minutes: Annotated[float | None, typer.Option(help="Stop after this time.")] = None,
+    max_minutes: Annotated[
+        float | None,
+        typer.Option(help="Stop after this time; --resume goes on.", show_default="no limit"),
+    ] = None,
     settings: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Override an option; repeatable."),
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="Override an option of the recipe, such as learning_rate=3e-4; repeatable. "
+            "A wrong key is answered with the list of all.",
+        ),
     ] = None,
     resume: Annotated[bool, typer.Option(help="Go on from the last checkpoint.")] = False,
 ) -> None:
@@ -149,7 +182,9 @@ def train(
         message = f"Interrupted; {run} is saved. Go on with the same command and --resume."
         typer.echo(message, err=True)
         raise typer.Exit(130)
-    say(f"Trained: {run}. Next: tonezoo evaluate {run}, tonezoo export {run} --to savedmodels/NAME")
+    on = "" if data is None else f" --data {data}"
+    say(f"Trained: {run}. Next: tonezoo evaluate {run}{on}")
+    say(f"and then: tonezoo export {run} --to savedmodels/NAME")
 
 
 @app.command()
@@ -159,13 +194,22 @@ def evaluate(
         typer.Argument(help="Folder of a run or an exported model, or a shipped model's name."),
     ],
     data: Annotated[
-        Path | None, typer.Option(help="Folder of audio [default: procedural clips].")
+        Path | None,
+        typer.Option(help="Folder of audio.", show_default="procedural speech-like clips"),
     ] = None,
-    ratio: Annotated[int | None, typer.Option(help="Checked against the model's.")] = None,
+    ratio: Annotated[
+        int | None, typer.Option(help="Checked against the model's.", show_default=False)
+    ] = None,
     low_pass: Annotated[
         str, typer.Option(help="Filter of the low rate: chebyshev, butterworth, fft or soxr.")
     ] = "chebyshev",
-    out: Annotated[Path | None, typer.Option(help="Folder for the JSON and Markdown.")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder for the JSON and Markdown.",
+            show_default="the run, or evaluations/MODEL-VERSION",
+        ),
+    ] = None,
 ) -> None:
     """Score a model beside the spline and the spline plus white noise."""
     from rich.console import Console
@@ -189,23 +233,36 @@ def evaluate(
 
 @app.command()
 def enhance(
-    files: Annotated[list[Path], typer.Argument(metavar="FILES...", help="Audio files.")],
-    out: Annotated[Path, typer.Option(help="Folder for the outputs.")],
+    files: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="FILES...", help="Audio files (WAV, FLAC, OGG, MP3) or folders of them."
+        ),
+    ],
+    out: Annotated[
+        Path, typer.Option(help="Folder for the outputs; files of the same names are replaced.")
+    ],
     model: Annotated[
         Path, typer.Option(help="Folder of an exported model or a run, or a shipped model's name.")
     ] = Path(DEFAULT_MODEL),
-    chunk_s: Annotated[float, typer.Option(help="Seconds computed at once.")] = 10.0,
+    chunk_s: Annotated[float, typer.Option(help="Seconds of audio computed at once.")] = 10.0,
     whole: Annotated[bool, typer.Option("--whole", help="Compute each file in one call.")] = False,
     downsample: Annotated[
-        bool, typer.Option("--downsample", help="Accept rates above the model's input.")
+        bool,
+        typer.Option(
+            "--downsample",
+            help="Accept rates above the model's input, and make up anew what it cannot hold.",
+        ),
     ] = False,
     format: Annotated[str, typer.Option(help="wav, flac or ogg.")] = "wav",
     bit_depth: Annotated[
         str | None,
-        typer.Option(help="wav: float, 24 or 16; flac: 24 or 16 [default: the format's best]."),
+        typer.Option(
+            help="wav: float, 24 or 16; flac: 24 or 16.", show_default="the format's best"
+        ),
     ] = None,
 ) -> None:
-    """Upsample audio files with a model."""
+    """Upsample audio files with a model; the shipped one takes speech from 4 to 16 kHz."""
     from rich.console import Console
 
     from tonezoo.enhancement import enhance_files, summarize

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tonezoo.audio_io import AudioReader
+from tonezoo.audio_io import AudioReader, audio_files
 from tonezoo.audio_writer import AudioWriter, output_subtype
 from tonezoo.files import check_writable
 from tonezoo.inference import SuperResolver
@@ -50,11 +50,12 @@ def enhance_files(
 ) -> list[EnhancedFile]:
     """Writes each file at the high rate to `out_dir`, under its own name with the format's suffix.
 
-    A file that fails is reported in its result and does not stop the others; it leaves nothing
-    behind. Memory is bounded by the chunk, whatever the length of a file.
+    Of a folder every audio file is taken and keeps its place in it. A file that fails is reported
+    in its result and does not stop the others; it leaves nothing behind. Memory is bounded by the
+    chunk, whatever the length of a file.
 
     Args:
-        paths: audio files, WAV, FLAC, OGG or MP3.
+        paths: audio files, WAV, FLAC, OGG or MP3, or folders of them.
         out_dir: folder, created if need be. Outputs of the same names are replaced.
         resolver: the model.
         chunk_s: seconds computed by one call of the model, at most; None for whole files, which
@@ -77,11 +78,12 @@ def enhance_files(
         raise ValueError(f"The chunk is {chunk_s} s. Give a positive number, or None.")
     output_subtype(format, bit_depth)
     outputs = _plan_outputs(paths, out_dir, format)
+    paths = list(outputs.values())
     check_writable(out_dir)
     chunk_samples = None if chunk_s is None else max(1, round(chunk_s * resolver.sample_rate_hz))
     results = []
     with _progress(paths, console) as advance_to:
-        for index, (path, output) in enumerate(zip(paths, outputs, strict=True)):
+        for index, (output, path) in enumerate(outputs.items()):
             result = EnhancedFile(path=path, output=output)
             advance = functools.partial(advance_to, index)
             try:
@@ -149,9 +151,10 @@ def _enhance(result, resolver, chunk_samples, downsample, format, bit_depth, adv
 
 
 def _plan_outputs(paths, out_dir, format):
+    """Returns output -> input of all files, those in folders included."""
     sources = {}
-    for path in paths:
-        output = out_dir / f"{path.stem}.{format}"
+    for path, place in _places(paths, out_dir):
+        output = out_dir / place.parent / f"{place.stem}.{format}"
         if output in sources:
             raise ValueError(
                 f"{sources[output]} and {path} would both be written to {output}. Rename one, or "
@@ -159,14 +162,29 @@ def _plan_outputs(paths, out_dir, format):
             )
         sources[output] = path
     # Not Path.resolve, which takes a loop of symbolic links for an error.
-    inputs = {os.path.realpath(path): path for path in paths}
+    inputs = {os.path.realpath(path): path for path in sources.values()}
     for output in sources:
         if replaced := inputs.get(os.path.realpath(output)):
             raise ValueError(
                 f"{replaced} would be overwritten by an output. Choose another output folder or "
                 f"format."
             )
-    return list(sources)
+    return sources
+
+
+def _places(paths, out_dir):
+    """Yields each audio file, and its place below the output folder."""
+    for path in paths:
+        files = []
+        # A folder without audio fails like any other bad file, and does not stop the others.
+        with contextlib.suppress(ValueError):
+            files = audio_files(path)
+        if not files:
+            yield path, Path(path.name)
+        for file in files:
+            # Not what an earlier call wrote into a folder inside this one.
+            if out_dir == path or not file.is_relative_to(out_dir):
+                yield file, file.relative_to(path)
 
 
 @contextlib.contextmanager

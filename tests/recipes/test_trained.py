@@ -53,6 +53,10 @@ def test_other_widths_are_refused(tiny_run):
         start_from(network, tiny_run)
     for a, b in zip(before, weights(network), strict=True):
         np.testing.assert_array_equal(a, b)
+    with pytest.raises(
+        ValueError, match="goes x4 to 16000 Hz, the one to be trained x2 to 16000 Hz"
+    ):
+        start_from(tiny(ratio=2), tiny_run)
 
 
 @pytest.mark.parametrize(
@@ -83,7 +87,8 @@ def test_a_run_that_starts_from_a_model_learns_from_there_and_says_so(tiny_model
     words = [word for option in options for word in ("--set", option)]
     # In a process of its own: it makes a distribution strategy.
     command = [sys.executable, "-m", "tonezoo", "train", "mu_gan_tiny", "--run", tmp_path / "run"]
-    subprocess.run([*command, *words], check=True, capture_output=True)
+    done = subprocess.run([*command, *words], check=True, capture_output=True, text=True)
+    assert "Starting from weights that mu_gan_tiny trained for 1 steps." in done.stdout
     old = trained_generator(tiny_model)
     new = RunFolder(tmp_path / "run").generator()
     for a, b in zip(weights(old), weights(new), strict=True):
@@ -93,7 +98,8 @@ def test_a_run_that_starts_from_a_model_learns_from_there_and_says_so(tiny_model
     # It goes on from its own checkpoint, wherever the model is now.
     shutil.rmtree(tmp_path / "model")
     words += ["--resume", "--set", "epochs=2"]
-    subprocess.run([*command, *words], check=True, capture_output=True)
+    done = subprocess.run([*command, *words], check=True, capture_output=True, text=True)
+    assert "Starting from" not in done.stdout
     assert RunFolder(tmp_path / "run").trained_steps() == 2
     again = json.loads((tmp_path / "run" / "config.json").read_text())
     assert again["started_from"] == config["started_from"]

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import soundfile
 
+import tonezoo
 from tonezoo.recipes.corpus import write_corpus
 
 
@@ -21,6 +22,14 @@ def test_models_prints_every_preset_as_json(cli):
 def test_models_prints_a_table(cli):
     code, out, _ = cli("models")
     assert code == 0 and "56,341,441" in out and "Kuleshov" in out
+    assert "--model`: mu_gan_speech_x4." in out
+
+
+def test_version_and_help(cli):
+    code, out, _ = cli("--version")
+    assert (code, out.strip()) == (0, tonezoo.__version__)
+    code, out, _ = cli("train", "--help")
+    assert code == 0 and "runs/RECIPE_xRATIO" in out and "Folder of the run ." not in out
 
 
 def test_recipes_prints_each_with_a_description(cli):

@@ -38,7 +38,7 @@ def noise(*shape):
 
 
 def write(path, samples, rate_hz=LOW_HZ, **options):
-    path.parent.mkdir(exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
     soundfile.write(path, samples, rate_hz, **options)
     return path
 
@@ -169,6 +169,29 @@ def test_outputs_that_would_overwrite_each_other_or_an_input(tmp_path):
     # The format decides: a FLAC file beside the WAV input harms nothing.
     (result,) = enhance_files([a], a.parent, resolver(), format="flac")
     assert result.error is None and (a.parent / "x.flac").exists() and a.read_bytes() == before
+
+
+def test_files_of_a_folder_keep_their_places(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("a.wav", "deep/a.flac", "deep/b.wav", ".hidden/c.wav"):
+        write(tmp_path / "in" / name, noise(10))
+    (tmp_path / "in" / "notes.txt").write_text("no audio")
+    single = write(tmp_path / "single.wav", noise(10))
+    expected = ["a.wav", "deep/a.wav", "deep/b.wav", "single.wav"]
+    # Twice: what lies in an output folder inside the input folder is no input.
+    for _ in range(2):
+        results = enhance_files(["in", single], "in/out", resolver())
+        assert [str(r.output.relative_to("in/out")) for r in results] == expected
+        assert not any(r.error for r in results) and all(r.output.is_file() for r in results)
+    with pytest.raises(ValueError, match=r"in/a\.wav would be overwritten"):
+        enhance_files(["in"], "in", resolver())
+    write(tmp_path / "in" / "deep" / "a.wav", noise(10))
+    with pytest.raises(ValueError, match=r"would both be written to out/deep/a\.wav"):
+        enhance_files(["in"], "out", resolver())
+    assert not (tmp_path / "out").exists()
+    (tmp_path / "empty").mkdir()
+    empty, good = enhance_files(["empty", single], "out", resolver())
+    assert "Is a directory" in empty.error and good.error is None
 
 
 def test_what_is_refused_before_any_work(tmp_path):
