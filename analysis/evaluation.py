@@ -24,10 +24,12 @@ from tonezoo.analysis.metrics import (
 from tonezoo.analysis.probes import Probes, probe
 from tonezoo.analysis.published import published_scores
 from tonezoo.files import atomic_path
-from tonezoo.resampling import decimate, upsample_spline
+from tonezoo.resampling import LOW_PASSES, check_low_pass, decimate, upsample_spline
 
 NOISE_LEVELS_DBFS = (-48, -54, -60, -66, -72, -78)
 BOOTSTRAP_RESAMPLES = 2000
+# As in training. Scores with it are a model's own, those with others a remark on them.
+DEFAULT_LOW_PASS = LOW_PASSES[0]
 
 
 def evaluate(
@@ -37,7 +39,7 @@ def evaluate(
     ratio: int,
     sample_rate_hz: int,
     model_name: str,
-    low_pass: str = "chebyshev",
+    low_pass: str = DEFAULT_LOW_PASS,
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> "Evaluation":
@@ -46,7 +48,8 @@ def evaluate(
     Each clip is cropped to a multiple of `ratio`, decimated as in training, and brought back by the
     model and by the spline that the models contain. The noise rows add white Gaussian noise of -48
     to -78 dBFS (RMS re amplitude 1.0) to the spline: noise alone lowers the log-spectral distance,
-    so a model has to beat them in LSD and PESQ together. Nothing is rounded or clipped.
+    so a model has to beat them in LSD and PESQ together. Nothing is rounded or clipped. Before the
+    clips come silence and noise, see `tonezoo.analysis.probes.probe`.
 
     Args:
         enhance: function from low-rate float32 (time,) to high-rate samples (time * ratio,).
@@ -59,8 +62,9 @@ def evaluate(
         progress: called after each clip with the number of finished and of all clips.
 
     Raises:
-        ValueError: there is no clip, or a clip is too short to be decimated (28 samples), not mono
-            or not finite, or the model returns another length or non-finite samples.
+        ValueError: there is no clip, an unknown low-pass, a clip is too short to be decimated (28
+            samples), not mono or not finite, or the model fails or returns another length or
+            non-finite samples. The message names the clip or the probe signal.
 
     Example:
 
@@ -82,6 +86,9 @@ def evaluate(
         raise ValueError("There is no clip to evaluate on: `clips` is empty.")
     if ratio < 2:
         raise ValueError(f"The ratio of high to low rate must be 2 or more, received {ratio}.")
+    check_low_pass(low_pass)
+    # First: a model that fails them is not worth minutes of scoring.
+    probes = probe(enhance, ratio=ratio, sample_rate_hz=sample_rate_hz)
     try:
         import_pesq()
         remarks = ()
@@ -111,7 +118,7 @@ def evaluate(
         clip_names=tuple(clips),
         # (clip, row, metric) -> (row, clip, metric)
         scores=np.array(scores).swapaxes(0, 1),
-        probes=probe(enhance, ratio=ratio, sample_rate_hz=sample_rate_hz),
+        probes=probes,
         remarks=remarks,
     )
 
@@ -173,7 +180,7 @@ class Evaluation:
     def beaten_by_noise(self) -> tuple[str, ...]:
         """Returns the noise rows that equal or beat the model in both LSD (Eq. 8) and PESQ wb.
 
-        Empty if the model stands.
+        Empty if none does.
 
         Raises:
             ValueError: PESQ wb has no value, so that it cannot be told.
@@ -196,38 +203,57 @@ class Evaluation:
             return str(error)
         if rows:
             return (
-                f"{self.model_name} does not stand: in both LSD, paper Eq. 8, and PESQ wb it is "
-                f"equalled or beaten by {'; '.join(rows)}."
+                f"{self.model_name} is no better than noise: in both LSD, paper Eq. 8, and PESQ wb "
+                f"it is equalled or beaten by {'; '.join(rows)}."
             )
         return (
-            f"{self.model_name} stands: no noise row equals it in both LSD, paper Eq. 8, and "
-            "PESQ wb."
+            f"{self.model_name} is better than noise: no noise row equals it in both LSD, paper "
+            "Eq. 8, and PESQ wb."
         )
 
     @property
-    def low_band(self) -> str:
-        """One sentence: how well is what the input holds kept?"""
+    def comparison(self) -> list[str]:
+        """In which metrics is the model's mean better than the spline's, and in which worse?"""
+        better, worse = [], []
+        means = zip(METRICS.values(), *self.summary[:2, :, 0], strict=True)
+        for metric, model, spline in means:
+            if np.isfinite(model) and model != spline:
+                is_better = (model > spline) == metric.higher_is_better
+                text = f"{metric.title}: {model:.2f} against {spline:.2f}"
+                (better if is_better else worse).append(text)
+        return [
+            f"{word} than the plain spline in {'; '.join(found) or 'nothing'}."
+            for word, found in (("Better", better), ("Worse", worse))
+        ]
+
+    @property
+    def low_band(self) -> list[str]:
+        """How well is what the input holds kept? One sentence, none without a valid clip."""
         model, spline = self.summary[:2, list(METRICS).index("low_band_error_db"), 0]
-        return (
+        if np.isnan(model):
+            return []
+        return [
             f"Below 0.75 of the input's Nyquist frequency the model's error is {model:.1f} dB, the "
             f"spline's {spline:.1f} dB, of the target's energy there."
-        )
+        ]
 
     @property
     def gaps(self) -> list[str]:
         """Which metrics lack a value on some of the clips, one sentence an item."""
         clips = len(self.clip_names)
         return [
-            f"{metric.title}: {valid.sum()} of {clips} clips, the others lack a finite value."
+            f"{metric.title}: {valid.sum()} of {clips} clips have a finite value in every row, the "
+            "others are left out."
             for metric, valid in zip(METRICS.values(), self.valid_clips.T, strict=True)
-            if 0 < valid.sum() < clips
+            if not valid.all()
         ]
 
     @property
     def notes(self) -> list[str]:
         """What a reader of the table has to know, one note an item."""
         return [
-            self.low_band,
+            *self.comparison,
+            *self.low_band,
             *self.probes.sentences,
             f"x{self.ratio} to {self.sample_rate_hz} Hz, low-pass {self.low_pass}, float output; "
             f"means over {len(self.clip_names)} clips and 95 % bootstrap intervals "
@@ -279,15 +305,30 @@ class Evaluation:
 
         (console or Console()).print(rich_table(self))
 
-    def write(self, folder: str | os.PathLike) -> None:
-        """Writes evaluation.json and evaluation.md into a folder, each whole or not at all."""
-        texts = {
-            "evaluation.json": json.dumps(self.to_json(), indent=2, allow_nan=False),
-            "evaluation.md": self.to_markdown(),
-        }
-        for name, text in texts.items():
-            with atomic_path(Path(folder) / name) as path:
+    def write(self, folder: str | os.PathLike) -> list[Path]:
+        """Writes a JSON and a Markdown file into a folder, each whole or not at all.
+
+        Returns:
+            Their paths; they are named as `evaluation_names` says.
+        """
+        texts = json.dumps(self.to_json(), indent=2, allow_nan=False), self.to_markdown()
+        targets = [Path(folder, name) for name in evaluation_names(self.low_pass)]
+        for target, text in zip(targets, texts, strict=True):
+            with atomic_path(target) as path:
                 path.write_text(text + "\n", encoding="utf-8")
+        return targets
+
+
+def evaluation_names(low_pass: str) -> tuple[str, str]:
+    """Returns the names of the files with the scores of a low-pass, JSON and Markdown.
+
+    Example:
+
+    >>> evaluation_names("chebyshev"), evaluation_names("soxr")
+    (('evaluation.json', 'evaluation.md'), ('evaluation_soxr.json', 'evaluation_soxr.md'))
+    """
+    stem = "evaluation" if low_pass == DEFAULT_LOW_PASS else f"evaluation_{low_pass}"
+    return f"{stem}.json", f"{stem}.md"
 
 
 def _estimates(enhance, samples, ratio, low_pass, rng) -> tuple[np.ndarray, list[np.ndarray]]:

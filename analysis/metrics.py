@@ -19,35 +19,44 @@ PESQ_RATE_HZ = 16_000
 
 
 class Metric(NamedTuple):
-    """How tables name a metric, and its definition in a line."""
+    """How tables name a metric, its definition in a line, and which of two values is better."""
 
     title: str
     definition: str
+    higher_is_better: bool
 
 
 METRICS = {
-    "snr_db": Metric("SNR (dB)", "10 log10(sum ref^2 / sum (est - ref)^2)"),
+    "snr_db": Metric("SNR (dB)", "10 log10(sum ref^2 / sum (est - ref)^2)", higher_is_better=True),
     "lsd": Metric(
         "LSD, paper Eq. 8",
         "log10 power, floored at 1e-8, of a 2048-point Hann STFT with hop 2048; RMS of the "
         "difference over frequency, mean over frames",
+        higher_is_better=False,
     ),
     "lsd_hop512": Metric(
         "LSD, hop 512",
         "as LSD, paper Eq. 8, with hop 512 and centred frames (AP-BWE's comparison)",
+        higher_is_better=False,
     ),
     "lsd_kuleshov": Metric(
         "LSD, Kuleshov",
         "ln(power + 1e-8) of a centred 2048-point Hann STFT with hop 512; RMS of the difference "
         "over frames, mean over frequency: another scale",
+        higher_is_better=False,
     ),
     "low_band_error_db": Metric(
         "low-band error (dB)",
         "10 log10 of error over reference energy below 0.75 of the input's Nyquist frequency, "
         "over the whole clip",
+        higher_is_better=False,
     ),
-    "mos_lqo_nb": Metric("PESQ nb", "MOS-LQO of P.862.1, narrowband, at most 4.549"),
-    "mos_lqo_wb": Metric("PESQ wb", "MOS-LQO of P.862.2, wideband, at most 4.644"),
+    "mos_lqo_nb": Metric(
+        "PESQ nb", "MOS-LQO of P.862.1, narrowband, at most 4.549", higher_is_better=True
+    ),
+    "mos_lqo_wb": Metric(
+        "PESQ wb", "MOS-LQO of P.862.2, wideband, at most 4.644", higher_is_better=True
+    ),
 }
 
 

@@ -14,10 +14,9 @@ import numpy as np
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-from tonezoo.analysis.evaluation import evaluate
 from tonezoo.analysis.metrics import METRICS
 from tonezoo.export import load
-from tonezoo.recipes.evaluate import evaluation_clips, training_data
+from tonezoo.recipes.evaluate import evaluate_loaded, evaluation_clips, training_data
 from tonezoo.resampling import LOW_PASSES
 
 COLUMNS = ("lsd", "snr_db", "mos_lqo_wb", "low_band_error_db")
@@ -26,15 +25,7 @@ COLUMNS = ("lsd", "snr_db", "mos_lqo_wb", "low_band_error_db")
 def rows(model, clips):
     """Yields low-pass, and (spline, model) of each of COLUMNS."""
     for low_pass in LOW_PASSES:
-        evaluation = evaluate(
-            lambda low: model.enhance(low, model.low_rate_hz),
-            clips,
-            ratio=model.ratio,
-            sample_rate_hz=model.sample_rate_hz,
-            model_name=model.name,
-            low_pass=low_pass,
-        )
-        ours, spline = evaluation.summary[:2, :, 0]
+        ours, spline = evaluate_loaded(model, clips, low_pass=low_pass).summary[:2, :, 0]
         keys = list(METRICS)
         yield low_pass, [(spline[keys.index(key)], ours[keys.index(key)]) for key in COLUMNS]
 

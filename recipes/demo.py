@@ -9,20 +9,23 @@ as WAV files; runs/ and savedmodels/ with the tiny model's training run and expo
 import argparse
 import contextlib
 import os
-import shutil
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from tonezoo.files import atomic_path, remove_leftovers
+from tonezoo.files import TEMPORARY_PREFIX, atomic_path, check_writable, remove_leftovers
 
 TRAINING_MINUTES = 1.0
 RECIPE = "mu_gan_tiny"
 # Short epochs: the loss curves have a point for each.
 SETTINGS = ("steps_per_epoch=25", "epochs=1000", "autoencoder_epochs=10")
 PAGE_NAME = "index.html"
-FOLDERS = ("audio", "runs", "savedmodels")
+SHIPPED_AUDIO, TINY_AUDIO = Path("audio", "shipped"), Path("audio", "tiny")
+RUN, EXPORTED = Path("runs", RECIPE), Path("savedmodels", RECIPE)
+# All that a demo writes, and all that it replaces.
+PARTS = (SHIPPED_AUDIO, TINY_AUDIO, RUN, EXPORTED, Path(PAGE_NAME))
 
 
 def make_demo(
@@ -34,6 +37,8 @@ def make_demo(
 ) -> Path:
     """Makes the demo in a folder, in place of an earlier one, which stays until all is done.
 
+    Other files in the folder are left alone: of an earlier demo, `PARTS` are replaced.
+
     Args:
         folder: where it goes.
         recording_path: audio file for the shipped model; None for a procedural clip.
@@ -44,8 +49,8 @@ def make_demo(
         The path of the page.
 
     Raises:
-        ValueError: the recording cannot be used, or the folder holds other files under the demo's
-            names; nothing has been done then.
+        ValueError: the recording cannot be used, or the folder cannot be written to or holds other
+            files under the demo's names; nothing has been done then.
         ImportError: matplotlib is missing.
     """
     from tonezoo.analysis.spectrogram import import_matplotlib
@@ -67,18 +72,35 @@ def make_demo(
         manifest, model = read_manifest(path), load(path)
         procedural = procedural_clip(model)
         clip = procedural if recording is None else clip_of_recording(recording, model)
+    folder.mkdir(parents=True, exist_ok=True)
     remove_leftovers(folder)
-    with atomic_path(folder / PAGE_NAME) as page:
-        # Everything is made in the temporary folder of the page, and moved when it is complete.
-        work = page.parent
+    with tempfile.TemporaryDirectory(
+        prefix=TEMPORARY_PREFIX, dir=folder, ignore_cleanup_errors=True
+    ) as temporary:
+        work = Path(temporary, "new")
         with step(f"Enhancing {clip.name} with {model.name}"):
-            shipped = show(model, manifest, clip, work / "audio" / "shipped")
+            shipped = show(model, manifest, clip, work / SHIPPED_AUDIO)
         text = train_and_describe(work, shipped, procedural, minutes, settings)
-        page.write_text(text, encoding="utf-8")
-        for name in FOLDERS:
-            shutil.rmtree(folder / name, ignore_errors=True)
-            os.replace(work / name, folder / name)
+        with atomic_path(work / PAGE_NAME) as page:
+            page.write_text(text, encoding="utf-8")
+        replace_parts(folder, work, Path(temporary, "earlier"))
     return folder / PAGE_NAME
+
+
+def replace_parts(folder: Path, new: Path, aside: Path) -> None:
+    """Moves the parts of a demo from `new` to `folder`, and those there to `aside`: all or none."""
+    earlier = [part for part in PARTS if os.path.lexists(folder / part)]
+    moves = [(folder / part, aside / part) for part in earlier]
+    moves += [(new / part, folder / part) for part in PARTS]
+    try:
+        for source, target in moves:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            os.replace(source, target)
+    except BaseException:
+        for source, target in reversed(moves):
+            if os.path.lexists(target) and not os.path.lexists(source):
+                os.replace(target, source)
+        raise
 
 
 def train_and_describe(work: Path, shipped, clip, minutes: float, settings) -> str:
@@ -89,7 +111,7 @@ def train_and_describe(work: Path, shipped, clip, minutes: float, settings) -> s
     from tonezoo.recipes.runner import TrainingRequest, train
     from tonezoo.recipes.runs import RunFolder
 
-    run, exported = work / "runs" / RECIPE, work / "savedmodels" / RECIPE
+    run, exported = work / RUN, work / EXPORTED
     with step(f"Training {RECIPE} for {minutes:g} min on the procedural corpus"):
         request = TrainingRequest(recipe=RECIPE, run=run, settings=settings, max_minutes=minutes)
         if train(request, quiet).interrupted:
@@ -100,7 +122,7 @@ def train_and_describe(work: Path, shipped, clip, minutes: float, settings) -> s
         export(run, exported, data_licence="made up by tonezoo", report=quiet)
         manifest = verify(exported)
     with step("Writing the page"):
-        tiny = show(load(exported), manifest, clip, work / "audio" / "tiny", evaluation)
+        tiny = show(load(exported), manifest, clip, work / TINY_AUDIO, evaluation)
         _, cfg = RunFolder(run).configuration()
         training = Training(
             recipe=RECIPE,
@@ -121,18 +143,15 @@ def show(model, manifest, clip, folder: Path, evaluation=None):
         folder: where the WAV files go.
         evaluation: of the model; None to evaluate it on this clip, if that has a target.
     """
-    from tonezoo.analysis.evaluation import evaluate
     from tonezoo.audio_writer import AudioWriter
     from tonezoo.recipes.demo_page import Example, Shown
+    from tonezoo.recipes.evaluate import evaluate_loaded
     from tonezoo.resampling import upsample_spline
-
-    def enhance(low):
-        return model.enhance(low, model.low_rate_hz)
 
     example = Example(
         clip=clip,
         spline=upsample_spline(clip.low, model.ratio),
-        output=enhance(clip.low),
+        output=model.enhance(clip.low, model.low_rate_hz),
         sample_rate_hz=model.sample_rate_hz,
         ratio=model.ratio,
     )
@@ -140,27 +159,23 @@ def show(model, manifest, clip, folder: Path, evaluation=None):
         with AudioWriter(folder / f"{name}.wav", round(rate_hz), 1, bit_depth="16") as file:
             file.write(samples[:, None])
     if evaluation is None and clip.target is not None:
-        evaluation = evaluate(
-            enhance,
-            {clip.name: clip.target},
-            ratio=model.ratio,
-            sample_rate_hz=model.sample_rate_hz,
-            model_name=model.name,
-        )
+        evaluation = evaluate_loaded(model, {clip.name: clip.target})
     return Shown(example=example, evaluation=evaluation, manifest=manifest)
 
 
 def check_folder(folder: Path) -> None:
-    """Checks that nothing but an earlier demo would be replaced.
+    """Checks that a demo can be written, and would replace nothing but an earlier one.
 
     Raises:
-        ValueError: there are files of these names, and no page of ours.
+        ValueError: it cannot, or there are files of its names and no page of ours.
     """
     from tonezoo.recipes.demo_page import GENERATOR
 
     page = folder / PAGE_NAME
-    in_the_way = [name for name in (PAGE_NAME, *FOLDERS) if (folder / name).exists()]
-    is_demo = page.is_file() and GENERATOR in page.read_text(encoding="utf-8", errors="replace")
+    for part in PARTS:
+        check_writable((folder / part).parent)
+    in_the_way = [str(part) for part in PARTS if os.path.lexists(folder / part)]
+    is_demo = page.is_file() and GENERATOR in page.read_text("utf-8", "replace").splitlines()
     if in_the_way and not is_demo:
         raise ValueError(
             f"{folder} holds {', '.join(in_the_way)}, not written by a demo. Choose an empty or "

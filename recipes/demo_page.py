@@ -9,13 +9,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from tonezoo.analysis.evaluation import Evaluation
-from tonezoo.analysis.metrics import METRICS
+from tonezoo.analysis.metrics import METRICS, Metric
 from tonezoo.recipes.demo_clip import Clip, kilohertz
 from tonezoo.recipes.demo_pictures import colour_scale_svg, loss_curves_svg, spectrogram_svg
 from tonezoo.recipes.demo_template import CURVES, PAGE, PANEL, TABLE
 
-GENERATOR = "tonezoo demo"
-HIGHER_IS_BETTER = ("snr_db", "mos_lqo_nb", "mos_lqo_wb")
+# A line of the page, by which a later demo knows it as one that it may replace.
+GENERATOR = '<meta name="generator" content="tonezoo demo">'
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,9 +115,9 @@ def page(shipped: Shown, tiny: Shown, training: Training) -> str:
 def model_facts(manifest: Mapping) -> str:
     """Returns a sentence on size and training of an exported model."""
     return html.escape(
-        f"{manifest['model']}, {manifest['parameters']:,} parameters, trained for "
-        f"{manifest['training_steps']:,} steps with the recipe {manifest['recipe']}. Its training "
-        f"data: {manifest['data']['name']} ({manifest['data_licence']})."
+        f"{manifest['model']}, {manifest['parameters']:,} parameters. Recipe: "
+        f"{manifest['recipe']}; training steps: {manifest['training_steps']:,}; training data: "
+        f"{manifest['data_licence']}."
     )
 
 
@@ -205,14 +205,14 @@ def figures(shown: Shown) -> str:
         else f"Means over {clips} procedural clips that it was not trained on, and their 95 % "
         "bootstrap intervals:"
     )
-    head = "".join(f'<th scope="col">{heading(key)}</th>' for key in METRICS)
+    head = "".join(f'<th scope="col">{heading(metric)}</th>' for metric in METRICS.values())
     rows = []
     for name, summary in zip(evaluation.row_names, evaluation.summary, strict=True):
         cells = "".join(cell(values, with_interval=clips > 1) for values in summary)
         emphasis = ' class="model"' if name == evaluation.model_name else ""
         rows.append(f'<tr{emphasis}><th scope="row">{html.escape(name)}</th>{cells}</tr>')
     remarks = [
-        *comparison(evaluation),
+        *evaluation.comparison,
         evaluation.verdict,
         *evaluation.probes.sentences,
         *evaluation.gaps,
@@ -226,9 +226,9 @@ def figures(shown: Shown) -> str:
     )
 
 
-def heading(key: str) -> str:
-    arrow, better = ("↑", "higher") if key in HIGHER_IS_BETTER else ("↓", "lower")
-    title = html.escape(METRICS[key].title)
+def heading(metric: Metric) -> str:
+    arrow, better = ("↑", "higher") if metric.higher_is_better else ("↓", "lower")
+    title = html.escape(metric.title)
     return f'{title}&nbsp;<span title="{better} is better">{arrow}</span>'
 
 
@@ -239,20 +239,6 @@ def cell(summary: np.ndarray, *, with_interval: bool) -> str:
         return "<td>–</td>"
     interval = f"<small>{low:.2f} – {high:.2f}</small>" if with_interval else ""
     return f"<td>{mean:.2f}{interval}</td>"
-
-
-def comparison(evaluation: Evaluation) -> list[str]:
-    """Says in which metrics the model's mean is better than the spline's, and in which worse."""
-    better, worse = [], []
-    for key, model, spline in zip(METRICS, *evaluation.summary[:2, :, 0], strict=True):
-        if np.isfinite(model) and model != spline:
-            is_better = (model > spline) == (key in HIGHER_IS_BETTER)
-            text = f"{METRICS[key].title}: {model:.2f} against {spline:.2f}"
-            (better if is_better else worse).append(text)
-    return [
-        f"{word} than the plain spline in {'; '.join(found) or 'nothing'}."
-        for word, found in (("Better", better), ("Worse", worse))
-    ]
 
 
 def curves(training: Training) -> str:

@@ -26,7 +26,7 @@ PAGE = Template("""<!DOCTYPE html>
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="generator" content="$generator">
+$generator
 <title>tonezoo: $low to $high</title>
 <style>
 :root { color-scheme: light dark; --ink: #1c1c22; --dim: #5a5a66; --paper: #fbfbf9;
@@ -116,14 +116,15 @@ output, loaded from the disk again, against the output that the trained model ga
 <p>All compare a signal with the target, without rounding or clipping. ↑ marks numbers of which
 more is better, ↓ those of which less is better. No single one is to be trusted: white Gaussian
 noise alone, added to the spline, lowers the log-spectral distances (LSD), which is why the tables
-have the rows with noise; its level is its RMS in dB re amplitude 1.0. A model stands if no such row
-equals it in both LSD, paper Eq. 8, and PESQ wb. A dash means that a metric has no value there.</p>
+have the rows with noise; its level is its RMS in dB re amplitude 1.0. A model is better than noise
+if no such row equals it in both LSD, paper Eq. 8, and PESQ wb. A dash means that a metric has no
+value there.</p>
 <dl>$definitions</dl>
 
 <h2>Go on</h2>
 <pre>make demo INPUT=recording.wav      # your own recording on this page
 tonezoo enhance low.wav --out enhanced
-tonezoo train mu_gan_small --data FOLDER --max-minutes 15</pre>
+tonezoo train mu_gan_small --data FOLDER --hold-out PATTERN --max-minutes 75</pre>
 </main>
 </body>
 </html>

@@ -1,7 +1,10 @@
 """A short fuzzing campaign, and whether the campaign would notice what it is there to notice."""
 
 import dataclasses
+import itertools
 import os
+import random
+import shutil
 import signal
 
 import fuzz
@@ -9,10 +12,12 @@ import numpy as np
 import pytest
 import soundfile
 from fuzzing import judge
-from fuzzing.cases import KINDS, Case, Fixtures, build_case
+from fuzzing.cases import KINDS, Case, Fixtures, _disturb, build_case
 from fuzzing.worker import Worker
 
 SEED = 1
+# Places where nothing can be made, as their beginnings.
+NOT_WRITABLE = ("/dev/null", "/dev/full", "/dev/zero", "/dev/fd/0", "/proc/self", "/sys")
 
 
 @pytest.fixture(scope="module")
@@ -70,6 +75,42 @@ def test_a_case_is_the_same_each_time(tmp_path, tmp_path_factory):
         assert contents[0] != contents[2]
 
 
+def test_no_command_line_names_a_place_outside_its_folder_to_write_to(tmp_path, monkeypatch):
+    """Not the fixtures either: `evaluate` without `--out` writes into a run."""
+    fixtures = Fixtures(model=tmp_path / "fixtures" / "model", run=tmp_path / "fixtures" / "run")
+    fixtures.model.mkdir(parents=True)
+    fixtures.run.mkdir()
+    monkeypatch.setattr("fuzzing.cases._write_clip", lambda rng, path, **options: write_clip(path))
+    copies = 0
+    for number in range(1500):
+        folder = tmp_path / str(number)
+        command, *words = build_case(f"commands:{number}", SEED, folder, fixtures).words
+        written = [word.removeprefix("--out=") for word in words if word.startswith("--out=")]
+        written += [after for word, after in itertools.pairwise(words) if word == "--out"]
+        if command == "evaluate":
+            written += [word for word in words if "fixtures" in word]
+        for path in written:
+            path = os.path.normpath(folder / "work" / path)
+            is_inside = path.startswith(str(folder))
+            assert is_inside or path.startswith(NOT_WRITABLE), (number, words)
+        copies += any(str(folder / name) in word for word in words for name in ("model", "run"))
+        shutil.rmtree(folder)
+    assert copies > 500
+
+
+def test_the_end_of_a_device_is_not_cut_off():
+    for seed in range(100):
+        words = ["--out=/dev/null"]
+        _disturb(random.Random(seed), words, {"bad": []})
+        assert all(word.endswith("/dev/null") for word in words if "/dev/" in word)
+
+
+def write_clip(path):
+    path.parent.mkdir(exist_ok=True)
+    path.touch()
+    return path
+
+
 def finished(stderr="", exit_code=0, **options):
     return judge.Finished(
         **{"exit_code": exit_code, "stdout": "", "stderr": stderr, "seconds": 1.0, "memory_mib": 0},
@@ -95,6 +136,7 @@ REFUSED = "failed: a.wav is empty (0 bytes).\n0 of 1 files enhanced, 0.0 s of au
         (finished(REFUSED, 1), {"a.wav": 400}, "0 files enhanced, but 1 written"),
         (finished(SUMMARY), {"a.wav": 400, ".tonezoo-1/a.wav": 400}, "but 2 written"),
         (finished(SUMMARY), {"a.wav": None}, "cannot be read"),
+        (finished(SUMMARY), {"a.wav": np.full(400, np.nan)}, "not finite"),
         (finished(SUMMARY), {"a.txt": None}, "wrote or removed"),
         (finished(REFUSED), {}, "exit code 0 with an error message"),
         (finished(REFUSED, 3), {}, "exit code 3"),
@@ -112,13 +154,14 @@ def test_the_judge_notices(tmp_path, ending, outputs, problem):
     words = ["enhance", str(source), "--out", str(tmp_path / "out")]
     case = Case(name="files:0", folder=tmp_path, words=words, inputs=(known(source),))
     before = judge.snapshot(tmp_path)
-    for name, frames in outputs.items():
+    for name, samples in outputs.items():
         path = tmp_path / "out" / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        if frames is None:
+        if samples is None:
             path.write_text("half")
         else:
-            soundfile.write(path, np.zeros(frames), 16_000)
+            samples = np.zeros(samples) if isinstance(samples, int) else samples
+            soundfile.write(path, samples, 16_000, subtype="FLOAT")
     found = judge.problems(case, ending, before, judge.snapshot(tmp_path))
     if problem is None:
         assert found == []

@@ -175,5 +175,5 @@ def output_subtype(format: str, bit_depth: str | None) -> str:
             return subtype
     accepted = ", ".join(f"{name} {depth}" for name, depth in _SUBTYPES)
     raise ValueError(
-        f"Cannot write format {format!r} with bit depth {bit_depth!r}. Accepted: {accepted}."
+        f"Cannot write {' '.join(filter(None, (format, bit_depth)))!r}. Accepted: {accepted}."
     )

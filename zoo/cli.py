@@ -215,7 +215,9 @@ def evaluate(
     from rich.console import Console
 
     from tonezoo.recipes.evaluate import evaluate_model
+    from tonezoo.resampling import check_low_pass
 
+    check_low_pass(low_pass)
     import_tensorflow()
     status = Console(stderr=True)
     with status.status("evaluating") as line:

@@ -105,7 +105,13 @@ def describe_run(folder) -> dict:
         "training_steps": folder.trained_steps(),
         "started_from": config.get("started_from"),
         "metrics": mean_scores(evaluation) if evaluation.exists() else None,
+        "evaluated_on": evaluated_clips(evaluation) if evaluation.exists() else None,
     }
+
+
+def evaluated_clips(evaluation: Path) -> list[str]:
+    """Returns the names of the clips of an evaluation.json."""
+    return json.loads(evaluation.read_text())["clips"]
 
 
 def mean_scores(evaluation: Path) -> dict:

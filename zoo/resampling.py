@@ -84,8 +84,7 @@ def decimate(samples: np.ndarray, ratio: int, low_pass: str = "chebyshev") -> np
     """
     from scipy import signal
 
-    if low_pass not in LOW_PASSES:
-        raise ValueError(f"low_pass must be one of {', '.join(LOW_PASSES)}, but is {low_pass!r}.")
+    check_low_pass(low_pass)
     shortest = 28
     if len(samples) < shortest:
         raise ValueError(
@@ -106,6 +105,16 @@ def decimate(samples: np.ndarray, ratio: int, low_pass: str = "chebyshev") -> np
         rest = [(0, -len(samples) % ratio)] + [(0, 0)] * (samples.ndim - 1)
         low = resample(np.pad(samples, rest), ratio, 1)
     return low.astype("float32")
+
+
+def check_low_pass(low_pass: str) -> None:
+    """Checks the name of a low-pass.
+
+    Raises:
+        ValueError: `decimate` has no such low-pass.
+    """
+    if low_pass not in LOW_PASSES:
+        raise ValueError(f"low_pass must be one of {', '.join(LOW_PASSES)}, but is {low_pass!r}.")
 
 
 def upsample_spline(samples: np.ndarray, ratio: int) -> np.ndarray:

@@ -8,7 +8,7 @@ import pytest
 from tonezoo.analysis.evaluation import NOISE_LEVELS_DBFS, Evaluation, evaluate
 from tonezoo.analysis.metrics import METRICS, lsd, snr_db
 from tonezoo.analysis.probes import Probes
-from tonezoo.resampling import decimate
+from tonezoo.resampling import LOW_PASSES, decimate, upsample_spline
 
 COLUMN = {key: index for index, key in enumerate(METRICS)}
 
@@ -119,6 +119,8 @@ def test_a_clip_without_a_value_in_one_row_is_left_out_of_all_rows():
     assert (evaluation.summary[:, 1, 0] == 1).all()
     assert np.isnan(evaluation.summary[:, 2]).all()
     assert any("SNR (dB): 2 of 3 clips" in note for note in evaluation.notes)
+    assert any("LSD, hop 512: 0 of 3 clips" in note for note in evaluation.notes)
+    assert len(evaluation.gaps) == 3
     assert evaluation.to_json()["rows"][4]["metrics"]["snr_db"]["per_clip"] == [1, 1, None]
 
 
@@ -126,7 +128,7 @@ def test_noise_beats_a_model_only_if_as_good_in_both_lsd_and_pesq():
     scores = np.full((8, 2, len(METRICS)), 3.0)
     scores[0, :, COLUMN["lsd"]], scores[0, :, COLUMN["mos_lqo_wb"]] = 1.5, 3.0
     assert evaluation_of(scores).beaten_by_noise() == ()
-    assert evaluation_of(scores).verdict.startswith("model stands")
+    assert evaluation_of(scores).verdict.startswith("model is better than noise")
     scores[3, :, COLUMN["lsd"]], scores[3, :, COLUMN["mos_lqo_wb"]] = 1.0, 2.9
     assert evaluation_of(scores).beaten_by_noise() == ()
     scores[5, :, COLUMN["lsd"]] = 1.5
@@ -191,7 +193,61 @@ def test_bad_clips_and_models_are_named(clips, without_pesq):
         run({"stereo": np.ones((4096, 2))})
     with pytest.raises(ValueError, match=r"Clip bad: .*1 NaN"):
         run({"bad": np.r_[np.ones(4095), np.nan]})
+    # The models answer silence and noise well: those are longer.
     with pytest.raises(ValueError, match=r"Clip a: .*\(4098,\).*\(2049,\)"):
-        run(clips, lambda low: low)
+        run(clips, lambda low: low if len(low) == 2049 else repeat(low))
     with pytest.raises(ValueError, match="Clip a: The estimate has NaN"):
-        run(clips, lambda low: repeat(low) * np.nan)
+        run(clips, lambda low: repeat(low) * (np.nan if len(low) == 2049 else 1))
+
+
+def test_a_model_that_fails_on_silence_is_refused_before_any_clip_is_scored(clips, without_pesq):
+    done = []
+
+    def by_its_peak(low):
+        with np.errstate(invalid="ignore"):
+            return repeat(low / low.max())
+
+    with pytest.raises(ValueError, match=r"Probe, digital silence: .* 32000 NaN"):
+        run(clips, by_its_peak, progress=lambda *count: done.append(count))
+    assert not done
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_model_that_is_silent_gets_a_report_like_any_other(clips, without_pesq, tmp_path):
+    run(clips, lambda low: 0 * repeat(low)).write(tmp_path)
+    probes = json.loads((tmp_path / "evaluation.json").read_text())["probes"]
+    assert probes["silence_dbfs"] == -200 and set(probes["lines_db"].values()) == {0}
+
+
+@pytest.mark.parametrize("low_pass", LOW_PASSES)
+def test_the_low_rate_is_made_with_the_low_pass_asked_for(clips, without_pesq, low_pass):
+    received = []
+
+    def enhance(low):
+        received.append(low)
+        return repeat(low)
+
+    evaluation = run({"a": clips["a"]}, enhance, low_pass=low_pass)
+    low = decimate(clips["a"][:4098], 2, low_pass)
+    np.testing.assert_array_equal(received[-1], low)
+    spline = snr_db(clips["a"][:4098], upsample_spline(low, 2))
+    assert evaluation.scores[1, 0, COLUMN["snr_db"]] == pytest.approx(spline)
+    assert evaluation.to_json()["low_pass"] == low_pass
+
+
+def test_an_unknown_low_pass_is_told_before_anything_is_computed(clips):
+    def enhance(low):
+        raise AssertionError("computed")
+
+    with pytest.raises(ValueError, match=r"^low_pass must be one of .* but is 'chebychev'"):
+        run(clips, enhance, low_pass="chebychev")
+
+
+@pytest.mark.filterwarnings("error")
+def test_silent_clips_get_no_sentence_on_the_low_band_but_one_on_the_gap(without_pesq):
+    evaluation = run({"silence": np.zeros(4096)})
+    assert "nan" not in evaluation.to_markdown()
+    assert evaluation.low_band == []
+    assert any(gap.startswith("low-band error (dB): 0 of 1 clips") for gap in evaluation.gaps)
+    (sentence,) = evaluation_of(np.ones((8, 2, len(METRICS)))).low_band
+    assert "model's error is 1.0 dB" in sentence

@@ -174,7 +174,11 @@ def _command(rng, seed, number, folder, fixtures) -> Case:
     places = _places(rng, folder, fixtures)
     command = rng.choice(("enhance", "enhance", "enhance", "evaluate", "verify"))
     words = _words(rng, command, places)
-    for _ in range(rng.choice((0, 0, 0, 1, 2))):
+    disturbances = rng.choice((0, 0, 0, 1, 2))
+    if command == "evaluate" or disturbances:
+        # Without `--out` a run is written to, and a word out of place makes any path the `--out`.
+        words = _with_copies(words, folder, fixtures)
+    for _ in range(disturbances):
         _disturb(rng, words, places)
     # The kernel takes no NUL byte in an argument.
     words = [word.replace("\x00", "") for word in words]
@@ -207,6 +211,15 @@ def _places(rng, folder, fixtures):
             *("/dev/null", "/dev/full/x", "/proc/self/nowhere", "/sys/nowhere", "x" * 300),
         ],
     }
+
+
+def _with_copies(words, folder, fixtures):
+    """Copies the fixtures that are named into the case's folder; returns the words naming these."""
+    for name, path in vars(fixtures).items():
+        if any(str(path) in word for word in words):
+            copy = shutil.copytree(path, folder / name)
+            words = [word.replace(str(path), str(copy)) for word in words]
+    return words
 
 
 def _words(rng, command, places):
@@ -255,7 +268,7 @@ def _disturb(rng, words, places):
         words.insert(rng.randrange(len(words)), words[position])
     elif kind == "shuffle":
         rng.shuffle(words)
-    else:
+    elif "/dev/" not in words[position]:  # a file of another name could be made there
         # Of a path its last part, because the first depends on the machine.
         head, slash, tail = words[position].rpartition("/")
         words[position] = head + slash + tail[: rng.randrange(len(tail) + 1)]

@@ -3,11 +3,11 @@
 import dataclasses
 import hashlib
 import json
-import math
 import os
 import re
 from pathlib import Path
 
+import numpy as np
 import soundfile
 from fuzzing.cases import Case
 
@@ -152,10 +152,12 @@ def _enhance_problems(case, finished, changed, after, text):
 def _output_problems(case, path):
     """Checks that an output is whole, and as long as its input asks for."""
     try:
-        frames, rate_hz = frames_and_rate(path)
+        frames, rate_hz, finite = read_whole(path)
     except soundfile.SoundFileError as error:
         return [f"{path} cannot be read: {error}"]
     found = [] if rate_hz == RATIO * LOW_RATE_HZ else [f"{path} has {rate_hz} Hz"]
+    if not finite:
+        found.append(f"{path} holds samples that are not finite")
     sources = [source for source in case.inputs if source.path.stem == path.stem]
     if len(sources) == 1:
         found += _length_problems(sources[0], frames)
@@ -164,25 +166,30 @@ def _output_problems(case, path):
 
 def _length_problems(source, frames):
     try:
-        read, rate_hz = frames_and_rate(source.path)
+        read, rate_hz, _ = read_whole(source.path)
     except soundfile.SoundFileError as error:
         return [f"enhanced, but libsndfile cannot read the input: {error}"]
     if not read and source.frames is None:
         return []  # libsndfile takes the size 0 of a WAV file that was never closed literally.
     if source.frames is not None and read != source.frames:
         return [f"the input has {read} samples, written were {source.frames}"]
-    low = read * LOW_RATE_HZ / rate_hz
-    tolerance = 0 if abs(rate_hz - LOW_RATE_HZ) <= 1 else 1
-    expected = read if not tolerance else low
-    if frames % RATIO or abs(frames / RATIO - expected) > tolerance or not math.isfinite(frames):
+    if abs(rate_hz - LOW_RATE_HZ) <= 1:  # taken as it is
+        low, tolerance = read, 0
+    else:
+        low, tolerance = read * LOW_RATE_HZ / rate_hz, 1
+    if frames % RATIO or abs(frames / RATIO - low) > tolerance:
         return [f"{read} samples at {rate_hz} Hz became {frames}"]
     return []
 
 
-def frames_and_rate(path: Path) -> tuple[int, int]:
-    """Reads a file to its end, in blocks; returns its samples per channel and its rate in Hz."""
-    frames = 0
+def read_whole(path: Path) -> tuple[int, int, bool]:
+    """Reads a file to its end; returns its samples per channel, rate in Hz, and if all are finite.
+
+    In blocks, because what the header tells may be false.
+    """
+    frames, finite = 0, True
     with soundfile.SoundFile(path) as file:
-        while count := len(file.read(65_536, dtype="float32", always_2d=True)):
-            frames += count
-        return frames, file.samplerate
+        while len(block := file.read(65_536, dtype="float32", always_2d=True)):
+            frames += len(block)
+            finite = finite and bool(np.isfinite(block).all())
+        return frames, file.samplerate, finite

@@ -3,6 +3,7 @@
 import base64
 import dataclasses
 import io
+import os
 import re
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from tonezoo.analysis.metrics import METRICS
 from tonezoo.inference import SuperResolver
 from tonezoo.recipes import demo
 from tonezoo.recipes.demo_clip import clip_of_recording, procedural_clip, read_recording
-from tonezoo.recipes.demo_page import HIGHER_IS_BETTER, Example, Shown, Training, page
+from tonezoo.recipes.demo_page import GENERATOR, Example, Shown, Training, page
 
 MANIFEST = {
     "name": "speech",
@@ -25,11 +26,15 @@ MANIFEST = {
     "parameters": 1_234_567,
     "training_steps": 89,
     "recipe": "mu_gan_small",
-    "data": {"name": "made-up <speech>"},
-    "data_licence": "CC BY 4.0",
+    "data_licence": "made-up <speech>",
     "files": {"saved_model.pb": "", "golden.npz": ""},
 }
 HOSTILE_NAME = '<script>&".wav'
+DEMO_FILES = (
+    *("audio/shipped/output.wav", "audio/tiny/output.wav", "runs/mu_gan_tiny/config.json"),
+    *("savedmodels/mu_gan_tiny/1/manifest.json", "index.html"),
+)
+MY_FILES = ("runs/mu_gan_small_x4/config.json", "savedmodels/mine/1/a", "audio/mine.wav", "notes")
 
 
 @pytest.fixture(scope="module")
@@ -245,7 +250,12 @@ def test_the_page_says_what_is_better_and_worse_than_the_spline(html, evaluation
         for word in ("Better", "Worse")
     )
     lower_is_better = {"lsd", "lsd_hop512", "lsd_kuleshov", "low_band_error_db"}
-    assert lower_is_better | set(HIGHER_IS_BETTER) == set(METRICS)
+    assert lower_is_better == {key for key, m in METRICS.items() if not m.higher_is_better}
+    headings = re.findall(r'<th scope="col">(.*?)&nbsp;<span title="(\w+) is better">', html)
+    assert headings == [
+        (metric.title, "lower" if key in lower_is_better else "higher")
+        for key, metric in METRICS.items()
+    ]
     for key, model, spline in zip(METRICS, *evaluation.summary[:2, :, 0], strict=True):
         line = f"{METRICS[key].title}: {model:.2f} against {spline:.2f}"
         is_better = model < spline if key in lower_is_better else model > spline
@@ -270,16 +280,24 @@ def run_demo(*words):
 
 @pytest.fixture
 def earlier(tmp_path):
-    """A folder with an earlier demo in it."""
+    """A folder with an earlier demo in it, without the tiny model's audio, and the user's files."""
     folder = tmp_path / "demo"
-    (folder / "audio").mkdir(parents=True)
-    (folder / "audio" / "old.wav").write_text("old")
-    (folder / "index.html").write_text('<meta name="generator" content="tonezoo demo">')
+    write_all(folder, "old", [part for part in DEMO_FILES if "tiny/output" not in part])
+    write_all(folder, "mine", MY_FILES)
+    (folder / "index.html").write_text(f"<head>\n{GENERATOR}\n")
     return folder
 
 
+def write_all(folder, text, names):
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+
+
 def contents(folder):
-    return {path: path.read_text() for path in folder.rglob("*") if path.is_file()}
+    """Relative path -> text of each file."""
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    return {str(path.relative_to(folder)): path.read_text() for path in files}
 
 
 def test_a_bad_recording_is_one_message_and_leaves_the_earlier_demo(tmp_path, earlier):
@@ -293,10 +311,76 @@ def test_a_bad_recording_is_one_message_and_leaves_the_earlier_demo(tmp_path, ea
 
 
 def test_other_files_are_not_replaced(tmp_path):
-    (tmp_path / "runs").mkdir()
+    write_all(tmp_path, "mine", ["runs/mu_gan_tiny/config.json"])
     done = run_demo(tmp_path)
-    assert done.returncode == 1 and "holds runs, not written by a demo" in done.stderr
-    assert [path.name for path in tmp_path.iterdir()] == ["runs"]
+    assert done.returncode == 1
+    assert "holds runs/mu_gan_tiny, not written by a demo" in done.stderr
+    assert contents(tmp_path) == {"runs/mu_gan_tiny/config.json": "mine"}
+
+
+@pytest.mark.parametrize(
+    ("page", "accepted"),
+    [
+        (f"<head>\n{GENERATOR}\n", True),
+        ("<p>Notes on the tonezoo demo</p>", False),
+        (f"<p>A page of <code>tonezoo</code> has {GENERATOR} in it.</p>", False),
+        (None, False),
+    ],
+)
+def test_a_page_of_a_demo_is_told_from_others(tmp_path, page, accepted):
+    write_all(tmp_path, "old", ["audio/shipped/output.wav"])
+    if page is not None:
+        (tmp_path / "index.html").write_text(page)
+    if accepted:
+        demo.check_folder(tmp_path)
+    else:
+        with pytest.raises(ValueError, match=r"shipped.*not written by a demo"):
+            demo.check_folder(tmp_path)
+
+
+def test_the_page_can_be_told_for_one_of_a_demo(html):
+    assert GENERATOR in html.splitlines()
+
+
+def test_folders_that_cannot_be_written_to_are_refused(tmp_path):
+    (tmp_path / "runs").write_text("a file")
+    with pytest.raises(ValueError, match="runs: it is a file"):
+        demo.check_folder(tmp_path)
+
+
+def test_only_the_parts_of_a_demo_are_replaced(earlier, tmp_path):
+    write_all(tmp_path / "new", "new", DEMO_FILES)
+    (earlier / "runs" / "mu_gan_tiny" / "stale").touch()
+    demo.replace_parts(earlier, tmp_path / "new", tmp_path / "aside")
+    assert contents(earlier) == dict.fromkeys(DEMO_FILES, "new") | dict.fromkeys(MY_FILES, "mine")
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, OSError])
+def test_an_error_while_replacing_leaves_the_earlier_demo(earlier, tmp_path, monkeypatch, error):
+    """At each of the moves, before it and after it."""
+    write_all(tmp_path / "new", "new", DEMO_FILES)
+    before, new = contents(earlier), contents(tmp_path / "new")
+    replace = os.replace
+    # Four parts go aside, five take their place.
+    for moves, is_made in [(moves, is_made) for moves in range(9) for is_made in (False, True)]:
+        countdown = iter(range(moves, -1, -1))
+
+        def failing(source, target, countdown=countdown, is_made=is_made):
+            fails = next(countdown, None) == 0
+            if is_made or not fails:
+                replace(source, target)
+            if fails:
+                raise error
+
+        monkeypatch.setattr(os, "replace", failing)
+        with pytest.raises(error):
+            demo.replace_parts(earlier, tmp_path / "new", tmp_path / "aside")
+        assert contents(earlier) == before and contents(tmp_path / "new") == new
+    monkeypatch.undo()
+    (tmp_path / "new" / "index.html").unlink()
+    with pytest.raises(FileNotFoundError):
+        demo.replace_parts(earlier, tmp_path / "new", tmp_path / "aside")
+    assert contents(earlier) == before
 
 
 def test_a_failure_while_training_leaves_the_earlier_demo(earlier, tiny_model, monkeypatch):
@@ -314,7 +398,7 @@ def test_a_failure_while_training_leaves_the_earlier_demo(earlier, tiny_model, m
     with pytest.raises(ValueError, match="loss became NaN"):
         demo.make_demo(earlier)
     assert contents(earlier) == before
-    assert {path.name for path in earlier.iterdir()} == {"audio", "index.html"}
+    assert not list(earlier.glob(".*"))
 
 
 @pytest.mark.slow
@@ -334,8 +418,10 @@ make_demo(sys.argv[1], recording_path=sys.argv[2], settings=settings)
         "audio",
         "runs",
         "savedmodels",
+        "notes",
     }
-    assert not (earlier / "audio" / "old.wav").exists()
+    assert {(earlier / name).read_text() for name in MY_FILES} == {"mine"}
+    assert b"old" not in {(earlier / name).read_bytes() for name in DEMO_FILES}
     tags = Tags((earlier / "index.html").read_text())
     assert len(tags.attributes("audio")) == 8
     assert "recording.wav" in tags.text and "mu_gan_speech_x4" in tags.text
