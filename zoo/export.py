@@ -93,30 +93,20 @@ def describe_model(model) -> dict:
 
 def describe_run(folder) -> dict:
     """Returns the manifest's facts about a run: recipe, options, data, commit, steps, metrics."""
-    from tonezoo.recipes.runs import portable
+    from tonezoo.recipes.trained import provenance
 
-    config = folder.config
-    evaluation = folder.path / "evaluation.json"
+    path = folder.path / "evaluation.json"
+    evaluation = json.loads(path.read_text()) if path.exists() else None
     return {
-        "recipe": config["recipe"],
-        "options": portable(config["options"]),
-        "data": config["data"],
-        "commit": config["commit"],
-        "training_steps": folder.trained_steps(),
-        "started_from": config.get("started_from"),
-        "metrics": mean_scores(evaluation) if evaluation.exists() else None,
-        "evaluated_on": evaluated_clips(evaluation) if evaluation.exists() else None,
+        "started_from": None,
+        **provenance(folder.path),
+        "metrics": None if evaluation is None else mean_scores(evaluation["rows"]),
+        "evaluated_on": None if evaluation is None else evaluation["clips"],
     }
 
 
-def evaluated_clips(evaluation: Path) -> list[str]:
-    """Returns the names of the clips of an evaluation.json."""
-    return json.loads(evaluation.read_text())["clips"]
-
-
-def mean_scores(evaluation: Path) -> dict:
-    """Returns row -> metric -> mean over clips of an evaluation.json."""
-    rows = json.loads(evaluation.read_text())["rows"]
+def mean_scores(rows: list[dict]) -> dict:
+    """Returns row -> metric -> mean over clips of the rows of an evaluation.json."""
     return {
         row["name"]: {metric: cell["mean"] for metric, cell in row["metrics"].items()}
         for row in rows

@@ -12,6 +12,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 import soundfile
+from repeat_model import REPEAT
 
 from tonezoo.analysis.evaluation import evaluate
 from tonezoo.analysis.metrics import METRICS
@@ -39,15 +40,7 @@ MY_FILES = ("runs/mu_gan_small_x4/config.json", "savedmodels/mine/1/a", "audio/m
 
 @pytest.fixture(scope="module")
 def model() -> SuperResolver:
-    """Repeats every sample four times."""
-    return SuperResolver(
-        lambda x: np.repeat(x, 4, axis=1),
-        ratio=4,
-        sample_rate_hz=16_000,
-        grid_samples=4,
-        context_samples=0,
-        name="repeat",
-    )
+    return REPEAT
 
 
 @pytest.fixture(scope="module")

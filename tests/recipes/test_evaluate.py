@@ -9,10 +9,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import soundfile
+from repeat_model import REPEAT
 
 import tonezoo
 from tonezoo import export
-from tonezoo.inference import SuperResolver
 from tonezoo.recipes.evaluate import (
     evaluate_loaded,
     evaluate_model,
@@ -21,15 +21,6 @@ from tonezoo.recipes.evaluate import (
 )
 from tonezoo.recipes.runs import RunFolder
 from tonezoo.resampling import LOW_PASSES
-
-REPEAT = SuperResolver(
-    lambda x: np.repeat(x, 4, axis=1),
-    ratio=4,
-    sample_rate_hz=16_000,
-    grid_samples=4,
-    context_samples=0,
-    name="repeat",
-)
 
 
 def data_of(name, train, test=(), hold_out=()):
