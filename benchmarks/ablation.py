@@ -33,6 +33,7 @@ VARIANTS = {
     "guarded, L2 + spectral + loudness + tonal (mu_gan_small)": (),
 }
 COLUMNS = ("snr_db", "lsd", "mos_lqo_nb", "mos_lqo_wb", "low_band_error_db")
+PROBES = ("silence in (dBFS out)", "strongest line in noise (dB)")
 
 
 def tonezoo(*words: str | Path) -> None:
@@ -57,9 +58,9 @@ def evaluation_of(name: str, settings: tuple[str, ...], options) -> tuple[dict, 
     return json.loads(done.read_text()), RunFolder(run).trained_steps()
 
 
-def table_row(name: str, steps: str, row: dict) -> str:
-    means = [row["metrics"][key]["mean"] for key in COLUMNS]
-    cells = ["-" if mean is None else f"{mean:.2f}" for mean in means]
+def table_row(name: str, steps: str, row: dict, made_up: tuple = (None, None)) -> str:
+    figures = [*(row["metrics"][key]["mean"] for key in COLUMNS), *made_up]
+    cells = ["-" if figure is None else f"{figure:.2f}" for figure in figures]
     return "| " + " | ".join([name, steps, *cells]) + " |"
 
 
@@ -73,11 +74,14 @@ def main():
     parser.add_argument("--runs", type=Path, default=Path("runs/ablation"))
     options = parser.parse_args()
     print(f"x{options.ratio}, {options.minutes:g} minutes each\n")
-    print("| variant | steps | " + " | ".join(METRICS[key].title for key in COLUMNS) + " |")
-    print("|---|---|" + "---|" * len(COLUMNS))
+    titles = [*(METRICS[key].title for key in COLUMNS), *PROBES]
+    print("| variant | steps | " + " | ".join(titles) + " |")
+    print("|---|---|" + "---|" * len(titles))
     for name, settings in VARIANTS.items():
         evaluation, steps = evaluation_of(name, settings, options)
-        print(table_row(name, str(steps), evaluation["rows"][0]), flush=True)
+        row, probes = evaluation["rows"][0], evaluation["probes"]
+        made_up = (probes["silence_dbfs"], max(probes["lines_db"].values()))
+        print(table_row(name, str(steps), row, made_up), flush=True)
     print(table_row("cubic spline", "", evaluation["rows"][1]))
 
 
