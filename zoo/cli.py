@@ -247,7 +247,9 @@ def enhance(
     model: Annotated[
         Path, typer.Option(help="Folder of an exported model or a run, or a shipped model's name.")
     ] = Path(DEFAULT_MODEL),
-    chunk_s: Annotated[float, typer.Option(help="Seconds of audio computed at once.")] = 10.0,
+    chunk_s: Annotated[
+        float, typer.Option(help="Seconds of audio computed at once, 0.01 or more.")
+    ] = 10.0,
     whole: Annotated[bool, typer.Option("--whole", help="Compute each file in one call.")] = False,
     downsample: Annotated[
         bool,

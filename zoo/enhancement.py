@@ -18,6 +18,9 @@ from tonezoo.inference import SuperResolver
 if TYPE_CHECKING:
     from rich.console import Console
 
+# Each chunk costs a call of the model and its context anew: below this a file would take hours.
+MIN_CHUNK_S = 0.01
+
 
 @dataclasses.dataclass(kw_only=True)
 class EnhancedFile:
@@ -66,21 +69,21 @@ def enhance_files(
         console: where a progress bar is drawn; None for none.
 
     Raises:
-        ValueError: before any work: no paths; a chunk that is not positive; a format and a bit
-            depth that do not go together; two files that would be written to one name; an output
+        ValueError: before any work: no paths; a chunk below 0.01 s; a format and a bit depth
+            that do not go together; two files that would be written to one name; an output
             that is also an input; `out_dir` is a file or cannot be written to.
     """
     paths = [Path(path) for path in paths]
     out_dir = Path(out_dir)
     if not paths:
         raise ValueError("There are no files to enhance. Name at least one.")
-    if chunk_s is not None and not 0 < chunk_s < math.inf:
-        raise ValueError(f"The chunk is {chunk_s} s. Give a positive number, or None.")
+    if chunk_s is not None and not MIN_CHUNK_S <= chunk_s < math.inf:
+        raise ValueError(f"The chunk is {chunk_s} s. Give {MIN_CHUNK_S} s or more, or None.")
     output_subtype(format, bit_depth)
     outputs = _plan_outputs(paths, out_dir, format)
     paths = list(outputs.values())
     check_writable(out_dir)
-    chunk_samples = None if chunk_s is None else max(1, round(chunk_s * resolver.sample_rate_hz))
+    chunk_samples = None if chunk_s is None else round(chunk_s * resolver.sample_rate_hz)
     results = []
     with _progress(paths, console) as advance_to:
         for index, (output, path) in enumerate(outputs.items()):

@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import io
 import json
 import os
 import re
@@ -182,13 +183,22 @@ def _length_problems(source, frames):
     return []
 
 
+def _untagged_ogg(path: Path) -> io.BytesIO | None:
+    """Returns the Ogg file behind an ID3 tag, where libsndfile looks for it only at times."""
+    with path.open("rb") as file:
+        if file.read(3) != b"ID3":
+            return None
+    _, start, stream = path.read_bytes().partition(b"OggS")
+    return io.BytesIO(start + stream) if stream else None
+
+
 def read_whole(path: Path) -> tuple[int, int, bool]:
     """Reads a file to its end; returns its samples per channel, rate in Hz, and if all are finite.
 
     In blocks, because what the header tells may be false.
     """
     frames, finite = 0, True
-    with soundfile.SoundFile(path) as file:
+    with soundfile.SoundFile(_untagged_ogg(path) or path) as file:
         while len(block := file.read(65_536, dtype="float32", always_2d=True)):
             frames += len(block)
             finite = finite and bool(np.isfinite(block).all())

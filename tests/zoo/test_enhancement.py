@@ -48,7 +48,7 @@ def summary(results):
     return summarize(results, console), console.file.getvalue()
 
 
-@pytest.mark.parametrize("chunk_s", [None, 10.0, 0.01, 1e-9])
+@pytest.mark.parametrize("chunk_s", [None, 10.0, 0.01])
 def test_files_are_enhanced_in_chunks_as_in_one_piece(tmp_path, chunk_s):
     channels = {"mono": 1, "stereo": 2, "eight": 8}
     for name, count in channels.items():
@@ -203,6 +203,7 @@ def test_what_is_refused_before_any_work(tmp_path):
         ({"out_dir": Path("/proc/none")}, "Cannot write to the folder /proc/none"),
         ({"paths": []}, "no files"),
         ({"chunk_s": 0}, "chunk is 0 s"),
+        ({"chunk_s": 1e-9}, "chunk is 1e-09 s. Give 0.01 s or more"),
         ({"chunk_s": float("nan")}, "chunk is nan s"),
         ({"format": "mp3"}, "'mp3'.*Accepted: wav float"),
         ({"format": "flac", "bit_depth": "float"}, "Accepted: wav float"),
