@@ -184,7 +184,7 @@ def _length_problems(source, frames):
 
 
 def _untagged_ogg(path: Path) -> io.BytesIO | None:
-    """Returns the Ogg file behind an ID3 tag, where libsndfile looks for it only at times."""
+    """Returns the Ogg file behind an ID3 tag: libsndfile refuses the two together, we do not."""
     with path.open("rb") as file:
         if file.read(3) != b"ID3":
             return None
