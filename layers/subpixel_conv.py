@@ -24,6 +24,10 @@ class SubpixelConv1D(keras.layers.Layer):
         kernel_initializer: initializer of the kernel; with `icnr`, of one phase of it.
         bias_initializer: initializer of the bias; with `icnr`, of one phase of it.
 
+    Attributes:
+        context: (left, right): outputs n * factor ... n * factor + factor - 1 depend on the
+            samples n - left ... n + right only.
+
     Input shape: (batch, time, channels). Output shape: (batch, time * factor, filters).
 
     Raises:
@@ -68,6 +72,10 @@ class SubpixelConv1D(keras.layers.Layer):
         )
         self.shuffle = Subpixel1D(self.factor, dtype=self.dtype_policy, name="shuffle")
         self.input_spec = keras.layers.InputSpec(ndim=3)
+
+    @property
+    def context(self):
+        return (self.kernel_size - 1) // 2, self.kernel_size // 2
 
     def build(self, input_shape):
         not_empty(self, input_shape)

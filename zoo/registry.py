@@ -6,6 +6,10 @@ from dataclasses import dataclass
 
 MU_GAN_PAPER = "Adversarial Audio Super-Resolution with Unsupervised Feature Losses"
 KULESHOV_PAPER = "Kuleshov et al. 2017, Audio Super-Resolution using Neural Nets"
+DEMUCS_PAPERS = (
+    "Défossez et al. 2019, Music Source Separation in the Waveform Domain; Pons et al. 2021, "
+    "Upsampling Artifacts in Neural Audio Synthesis"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,6 +105,24 @@ MODELS = {
             ratios=(2, 4, 6),
             source=KULESHOV_PAPER,
         ),
+        ModelEntry(
+            name="demucs",
+            path="tonezoo.demucs:Demucs",
+            parameters={
+                "original": 648_497_008,
+                "table1_transposed": 703_097_008,
+                "table1_modified_transposed": 703_008_000,
+                "table1_nearest": 709_917_808,
+                "table1_linear": 709_917_808,
+                "table1_subpixel": 730_389_532,
+                "table1_modified_subpixel": 730_291_200,
+                "small": 4_504_744,
+                "tiny": 18_096,
+            },
+            sample_rate_hz=44_100,
+            ratios=(),
+            source=DEMUCS_PAPERS,
+        ),
     )
 }
 
@@ -111,7 +133,7 @@ def list_models() -> list[str]:
     Example:
 
     >>> list_models()
-    ['mu_gan', 'mu_gan_autoencoder', 'mu_gan_discriminator', 'audio_unet']
+    ['mu_gan', 'mu_gan_autoencoder', 'mu_gan_discriminator', 'audio_unet', 'demucs']
     """
     return list(MODELS)
 

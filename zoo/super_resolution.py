@@ -39,6 +39,8 @@ class SuperResolutionModel(keras.Model):
             that is not (batch, time >= 1, 1).
     """
 
+    task = "super_resolution"
+
     def __init__(
         self,
         *,
@@ -195,12 +197,13 @@ def pad_to_multiple(x, multiple: int):
     return ops.concatenate([x, ops.zeros((batch, -time % multiple, channels), x.dtype)], axis=1)
 
 
-def check_waveform(model, shape):
-    """Raises ValueError unless `shape` is (batch, time, 1) with at least one sample."""
-    if len(shape) != 3 or shape[2] != 1 or shape[1] == 0:
+def check_waveform(model, shape, channels: int = 1):
+    """Raises ValueError unless `shape` is (batch, time, channels) with at least one sample."""
+    if len(shape) != 3 or shape[2] != channels or shape[1] == 0:
+        remedy = " Put channels on the batch axis." if channels == 1 else ""
         raise ValueError(
-            f"{type(model).__name__} takes (batch, time, 1) with at least one sample, but got "
-            f"{tuple(shape)}. Put channels on the batch axis."
+            f"{type(model).__name__} takes (batch, time, {channels}) with at least one sample, but "
+            f"got {tuple(shape)}.{remedy}"
         )
 
 

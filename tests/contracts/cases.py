@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 
-from tonezoo import audio_unet, layers, mu_gan
+from tonezoo import audio_unet, demucs, layers, mu_gan
 
 METHODS = ("nearest", "linear", "cubic", "sinc", "stretch", "learned")
 
@@ -174,6 +174,37 @@ MODELS = [
         make=lambda: audio_unet.AudioUnet(filters=(4, 8), kernel_sizes=(9, 5), ratio=3),
         channels=1,
         output_length=times(3),
+    ),
+    *(
+        Case(
+            name=f"Demucs-{kind}",
+            make=lambda kind=kind: demucs.Demucs(
+                sources=("a", "b", "c"), width=4, depth=2, upsampler=kind
+            ),
+            channels=2,
+            time=40,
+            output_length=times(1),
+        )
+        for kind in layers.UPSAMPLER_KINDS
+    ),
+    *(
+        Case(
+            name=f"Demucs-valid-{glu_padding}",
+            make=lambda glu_padding=glu_padding: demucs.Demucs(
+                width=4, depth=2, padding="valid", glu_padding=glu_padding, channels=1
+            ),
+            channels=1,
+            time=40,
+            output_length=times(1),
+        )
+        for glu_padding in demucs.PADDINGS
+    ),
+    Case(
+        name="Demucs-modified",
+        make=lambda: demucs.Demucs(width=4, depth=2, modified=True),
+        channels=2,
+        time=40,
+        output_length=times(1),
     ),
 ]
 

@@ -1,0 +1,453 @@
+"""Demucs-like source separation from waveform to waveforms, its upsampling layers swappable.
+
+Sources: Défossez et al., "Music Source Separation in the Waveform Domain", 2019, and Pons et al.,
+"Upsampling Artifacts in Neural Audio Synthesis", 2021, section 6. No code of the latter's variants
+is published: where they place and size the upsampling layers is INFERRED from its parameter counts.
+"""
+
+import keras
+from keras import layers, ops
+
+from tonezoo.initializers import bounded_bias, bounded_kernel
+from tonezoo.layers import UPSAMPLER_KINDS, upsampler
+from tonezoo.layers.checks import integer, one_of
+from tonezoo.recurrent import BidirectionalLSTM
+from tonezoo.super_resolution import check_waveform
+
+SOURCES = ("drums", "bass", "other", "vocals")
+PADDINGS = ("same", "valid")
+# High-rate taps, but low-rate ones for subpixel.
+UPSAMPLER_KERNEL_SIZES = {**dict.fromkeys(UPSAMPLER_KINDS, 9), "transposed": 8, "subpixel": 3}
+
+
+@keras.saving.register_keras_serializable(package="tonezoo")
+class DemucsEncoderBlock(layers.Layer):
+    """Strided convolution, ReLU, convolution to twice the filters, GLU.
+
+    Args:
+        filters: output channels.
+        in_channels: input channels, by which weights and biases are initialised.
+        kernel_size: taps of the strided convolution.
+        stride: downsampling factor.
+        glu_kernel_size: taps of the second convolution.
+        padding, glu_padding: "same" or "valid", of the one and the other.
+        relu: False to leave the ReLU out.
+        use_bias: False for convolutions without biases.
+        rescale: see `Demucs`.
+    """
+
+    def __init__(
+        self,
+        filters: int,
+        in_channels: int,
+        *,
+        kernel_size: int,
+        stride: int,
+        glu_kernel_size: int,
+        padding: str = "same",
+        glu_padding: str = "same",
+        relu: bool = True,
+        use_bias: bool = True,
+        rescale: float | None = None,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.relu = relu
+        self.conv = layers.Conv1D(
+            filters,
+            kernel_size,
+            strides=stride,
+            padding=padding,
+            **conv_options(in_channels * kernel_size, use_bias, rescale, self.dtype_policy),
+        )
+        self.glu_conv = layers.Conv1D(
+            2 * filters,
+            glu_kernel_size,
+            padding=glu_padding,
+            **conv_options(filters * glu_kernel_size, use_bias, rescale, self.dtype_policy),
+        )
+
+    def build(self, input_shape):
+        self.conv.build(input_shape)
+        self.glu_conv.build((*input_shape[:2], self.conv.filters))
+        self.built = True
+
+    def call(self, x):
+        x = self.conv(x)
+        if self.relu:
+            x = ops.relu(x)
+        return ops.glu(self.glu_conv(x))
+
+
+@keras.saving.register_keras_serializable(package="tonezoo")
+class DemucsDecoderBlock(layers.Layer):
+    """Convolution to twice the channels, GLU, upsampling layer, ReLU.
+
+    Args:
+        filters: output channels.
+        in_channels: input channels.
+        kind: upsampling layer, of `tonezoo.layers.UPSAMPLER_KINDS`.
+        kernel_size: taps of the upsampling layer.
+        stride: upsampling factor.
+        glu_kernel_size: taps of the first convolution.
+        padding, glu_padding, relu, use_bias, rescale: as for the encoder; `padding` is that of the
+            transposed convolution, the other kinds give exactly `stride` times the samples.
+    """
+
+    def __init__(
+        self,
+        filters: int,
+        in_channels: int,
+        *,
+        kind: str,
+        kernel_size: int,
+        stride: int,
+        glu_kernel_size: int,
+        padding: str = "same",
+        glu_padding: str = "same",
+        relu: bool = True,
+        use_bias: bool = True,
+        rescale: float | None = None,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.relu = relu
+        self.in_channels = in_channels
+        self.glu_conv = layers.Conv1D(
+            2 * in_channels,
+            glu_kernel_size,
+            padding=glu_padding,
+            **conv_options(in_channels * glu_kernel_size, use_bias, rescale, self.dtype_policy),
+        )
+        # Of a transposed convolution the fan-in is counted over its outputs, as PyTorch does.
+        fan_in = kernel_size * (filters if kind == "transposed" else in_channels)
+        options = conv_options(fan_in, use_bias, rescale, self.dtype_policy)
+        if kind == "transposed":
+            options["padding"] = padding
+        self.upsampler = upsampler(kind, filters, kernel_size, stride, **options)
+
+    def build(self, input_shape):
+        self.glu_conv.build(input_shape)
+        self.upsampler.build((*input_shape[:2], self.in_channels))
+        self.built = True
+
+    def call(self, x):
+        x = self.upsampler(ops.glu(self.glu_conv(x)))
+        return ops.relu(x) if self.relu else x
+
+
+@keras.saving.register_keras_serializable(package="tonezoo")
+class Demucs(keras.Model):
+    """Separates a mixture into its sources: a convolutional U-net with an LSTM at the bottom.
+
+    `depth` encoder blocks, the widths doubling from `width` on, a bidirectional LSTM and a linear
+    layer back to the width, `depth` decoder blocks, each of whose inputs is added to the output of
+    the encoder block of its resolution. The input is padded with zeros on both sides to a length
+    that the strides divide (`valid_length`), the output cropped to the input's length.
+
+    The network expects mixtures of mean 0 and standard deviation 1; `tonezoo.separate` and the
+    exported model see to it.
+
+    Args:
+        sources: names of the sources, in the order of the output.
+        channels: audio channels, 1 or 2 as a rule.
+        width: filters of the first block.
+        depth: number of blocks on each side.
+        kernel_size: taps of the strided convolutions.
+        stride: downsampling factor of a block.
+        encoder_glu_kernel_size, decoder_glu_kernel_size: taps of the convolutions before a GLU.
+        upsampler: one of `tonezoo.layers.UPSAMPLER_KINDS`; interpolation is followed by a
+            convolution and computed in polyphase form where that is cheaper.
+        upsampler_kernel_size: its taps, at the high rate but for "subpixel"; None for 8
+            (transposed), 3 (subpixel) or 9 (the others).
+        modified: True for the paper's modification against tones: no ReLU in the first block and
+            no biases anywhere.
+        padding: of the strided and the transposed convolutions, "same" (samples of a block: its
+            input's over `stride`) or "valid" (the original).
+        glu_padding: of the convolutions before a GLU; "valid" in the original, "same" in later
+            versions of the Demucs package.
+        lstm_layers: number of bidirectional layers; 0 for none.
+        rescale: standard deviation towards which every convolution's initial weights are moved: w
+            and b are divided by sqrt(std(w) / rescale). None leaves the initialisation, which is
+            PyTorch's: uniform, bounded by 1 / sqrt(fan_in), biases too.
+        sample_rate_hz: rate that it is trained at; the network's numbers do not depend on it.
+
+    Input: (batch, time, channels), any time of at least 1. Output: (batch, time, source, channels),
+    float32 also under mixed precision.
+
+    Raises:
+        ValueError: an option out of its range, or an input of another shape.
+
+    Source: Défossez et al. 2019, section 4; Pons et al. 2021, section 6.
+
+    Example:
+
+    >>> import numpy as np
+    >>> model = Demucs(width=4, depth=2, upsampler="nearest")
+    >>> model(np.zeros((1, 101, 2), "float32")).shape
+    TensorShape([1, 101, 4, 2])
+    """
+
+    task = "separation"
+
+    def __init__(
+        self,
+        *,
+        sources: tuple[str, ...] = SOURCES,
+        channels: int = 2,
+        width: int = 100,
+        depth: int = 6,
+        kernel_size: int = 8,
+        stride: int = 4,
+        encoder_glu_kernel_size: int = 3,
+        decoder_glu_kernel_size: int = 3,
+        upsampler: str = "transposed",
+        upsampler_kernel_size: int | None = None,
+        modified: bool = False,
+        padding: str = "same",
+        glu_padding: str = "same",
+        lstm_layers: int = 2,
+        rescale: float | None = 0.1,
+        sample_rate_hz: int = 44_100,
+        **kwargs,
+    ):
+        super().__init__(autocast=False, **kwargs)
+        self.sources = tuple(sources)
+        if not self.sources or len(set(self.sources)) < len(self.sources):
+            raise ValueError(f"sources must be different names, at least one, but are {sources}.")
+        one_of("upsampler", upsampler, UPSAMPLER_KINDS)
+        if upsampler_kernel_size is None:
+            upsampler_kernel_size = UPSAMPLER_KERNEL_SIZES[upsampler]
+        self.channels = integer("channels", channels)
+        self.width = integer("width", width)
+        self.depth = integer("depth", depth)
+        self.kernel_size = integer("kernel_size", kernel_size)
+        self.stride = integer("stride", stride, least=2)
+        if self.kernel_size < self.stride:
+            raise ValueError(
+                f"kernel_size must be at least the stride, or samples are left out. Received: "
+                f"kernel_size={kernel_size}, stride={stride}"
+            )
+        self.encoder_glu_kernel_size = integer("encoder_glu_kernel_size", encoder_glu_kernel_size)
+        self.decoder_glu_kernel_size = integer("decoder_glu_kernel_size", decoder_glu_kernel_size)
+        self.upsampler = upsampler
+        self.upsampler_kernel_size = integer("upsampler_kernel_size", upsampler_kernel_size)
+        self.modified = modified
+        self.padding = one_of("padding", padding, PADDINGS)
+        self.glu_padding = one_of("glu_padding", glu_padding, PADDINGS)
+        self.lstm_layers = integer("lstm_layers", lstm_layers, least=0)
+        self.rescale = rescale
+        self.sample_rate_hz = integer("sample_rate_hz", sample_rate_hz)
+        self._add_blocks()
+
+    def _add_blocks(self):
+        widths = [self.width * 2**level for level in range(self.depth)]
+        options = {
+            "stride": self.stride,
+            "padding": self.padding,
+            "glu_padding": self.glu_padding,
+            "use_bias": not self.modified,
+            "rescale": self.rescale,
+            "dtype": self.dtype_policy,
+        }
+        self.encoder = [
+            DemucsEncoderBlock(
+                filters,
+                in_channels,
+                kernel_size=self.kernel_size,
+                glu_kernel_size=self.encoder_glu_kernel_size,
+                relu=not (self.modified and level == 0),
+                **options,
+            )
+            for level, (in_channels, filters) in enumerate(
+                zip([self.channels, *widths], widths, strict=False)
+            )
+        ]
+        self.lstm = [
+            BidirectionalLSTM(
+                widths[-1],
+                not self.modified,
+                bounded_kernel(widths[-1]),
+                dtype=self.dtype_policy,
+            )
+            for _ in range(self.lstm_layers)
+        ]
+        self.dense = None
+        if self.lstm:
+            self.dense = layers.Dense(
+                widths[-1],
+                **conv_options(2 * widths[-1], not self.modified, None, self.dtype_policy),
+            )
+        output_channels = len(self.sources) * self.channels
+        self.decoder = [
+            DemucsDecoderBlock(
+                filters,
+                in_channels,
+                kind=self.upsampler,
+                kernel_size=self.upsampler_kernel_size,
+                glu_kernel_size=self.decoder_glu_kernel_size,
+                relu=level > 0,
+                **options,
+            )
+            for level, (filters, in_channels) in reversed(
+                list(enumerate(zip([output_channels, *widths], widths, strict=False)))
+            )
+        ]
+
+    def build(self, input_shape):
+        shape = (input_shape[0], None, self.channels)
+        for block in self.encoder:
+            block.build(shape)
+            shape = (*shape[:2], block.conv.filters)
+        lstm_shape = shape
+        for lstm in self.lstm:
+            lstm.build(lstm_shape)
+            lstm_shape = (*shape[:2], 2 * shape[2])
+        if self.dense is not None:
+            self.dense.build(lstm_shape)
+        for block in self.decoder:
+            block.build(shape)
+            shape = (*shape[:2], block.upsampler.filters)
+        self.built = True
+
+    @property
+    def grid_samples(self) -> int:
+        """Shifts to which the network, but for its LSTM, is equivariant."""
+        return self.stride**self.depth
+
+    @property
+    def context_samples(self) -> int:
+        """Samples on each side of a sample that reach its output, the LSTM apart."""
+        taps = self.upsampler_kernel_size
+        if self.upsampler != "transposed":
+            taps = self.stride * (1 + sum(self.decoder[0].upsampler.context))
+        span, spacing = 0, 1
+        for _ in range(self.depth):
+            span += (self.kernel_size - 1 + taps - 1) * spacing
+            spacing *= self.stride
+            span += (self.encoder_glu_kernel_size + self.decoder_glu_kernel_size - 2) * spacing
+        return -(-(span // 2 + 1) // self.grid_samples) * self.grid_samples
+
+    def valid_length(self, length):
+        """Returns the shortest input of `network` whose output has at least `length` samples."""
+        for _ in range(self.depth):
+            if self._transposed_is_valid:
+                length = at_least_1(-(-(length - self.upsampler_kernel_size) // self.stride) + 1)
+            else:
+                length = -(-length // self.stride)
+            if self.glu_padding == "valid":
+                length = length + self.decoder_glu_kernel_size - 1
+        for _ in range(self.depth):
+            if self.glu_padding == "valid":
+                length = length + self.encoder_glu_kernel_size - 1
+            if self.padding == "valid":
+                length = (length - 1) * self.stride + self.kernel_size
+            else:
+                length = length * self.stride
+        return length
+
+    def output_length(self, length: int) -> int:
+        """Returns how many samples `network` makes of `length`, one of its valid lengths."""
+        for _ in range(self.depth):
+            if self.padding == "valid":
+                length = (length - self.kernel_size) // self.stride + 1
+            else:
+                length //= self.stride
+            if self.glu_padding == "valid":
+                length -= self.encoder_glu_kernel_size - 1
+        for _ in range(self.depth):
+            if self.glu_padding == "valid":
+                length -= self.decoder_glu_kernel_size - 1
+            if self._transposed_is_valid:
+                length = (length - 1) * self.stride + self.upsampler_kernel_size
+            else:
+                length *= self.stride
+        return length
+
+    @property
+    def _transposed_is_valid(self) -> bool:
+        return self.upsampler == "transposed" and self.padding == "valid"
+
+    def network(self, x, training=False):
+        """Returns the sources of x (batch, a valid length, channels), without padding it.
+
+        (batch, `output_length` of that length, source, channels): the middle of the input's time.
+        """
+        skips = []
+        for block in self.encoder:
+            x = block(x)
+            skips.append(x)
+        for lstm in self.lstm:
+            x = lstm(x, training=training)
+        if self.dense is not None:
+            x = self.dense(x)
+        for block in self.decoder:
+            x = block(x + centre(skips.pop(), ops.shape(x)[1]))
+        batch, time, _ = ops.shape(x)
+        # (batch, time, source * channels) -> (batch, time, source, channels)
+        x = ops.reshape(x, (batch, time, len(self.sources), self.channels))
+        return ops.cast(x, self.variable_dtype)
+
+    def call(self, waveform, training=False):
+        check_waveform(self, waveform.shape, self.channels)
+        x = ops.cast(waveform, self.variable_dtype)
+        batch, time, channels = ops.shape(x)
+        missing = self.valid_length(time) - time
+        before, after = (
+            ops.zeros((batch, samples, channels), x.dtype)
+            for samples in (missing // 2, missing - missing // 2)
+        )
+        x = ops.concatenate([before, x, after], axis=1)
+        return centre(self.network(x, training=training), time)
+
+    def compute_output_shape(self, input_shape):
+        return (*input_shape[:2], len(self.sources), self.channels)
+
+    def get_config(self):
+        names = (
+            *("sources", "channels", "width", "depth", "kernel_size", "stride"),
+            *("encoder_glu_kernel_size", "decoder_glu_kernel_size"),
+            *("upsampler", "upsampler_kernel_size", "modified", "padding", "glu_padding"),
+            *("lstm_layers", "rescale", "sample_rate_hz"),
+        )
+        return {**super().get_config(), **{name: getattr(self, name) for name in names}}
+
+
+def conv_options(fan_in: int, use_bias: bool, rescale: float | None, dtype) -> dict:
+    """Returns the options of a layer that is initialised as PyTorch does, and rescaled."""
+    return {
+        "use_bias": use_bias,
+        "kernel_initializer": bounded_kernel(fan_in, rescale),
+        "bias_initializer": bounded_bias(fan_in, rescale),
+        "dtype": dtype,
+    }
+
+
+def centre(x, length):
+    """Returns the middle `length` samples of x (batch, time, ...), the odd one cut at the end."""
+    start = (ops.shape(x)[1] - length) // 2
+    return x[:, start : start + length]
+
+
+def at_least_1(length):
+    """Returns max(length, 1) of an integer or of a graph's scalar."""
+    return max(length, 1) if isinstance(length, int) else ops.maximum(length, 1)
+
+
+TABLE1 = {
+    "table1_transposed": {},
+    "table1_modified_transposed": {"modified": True},
+    "table1_nearest": {"upsampler": "nearest"},
+    "table1_linear": {"upsampler": "linear"},
+    "table1_subpixel": {"upsampler": "subpixel"},
+    "table1_modified_subpixel": {"upsampler": "subpixel", "modified": True},
+}
+
+PRESETS = {
+    "demucs": {
+        "original": {"encoder_glu_kernel_size": 1, "padding": "valid", "glu_padding": "valid"},
+        **TABLE1,
+        "small": {"width": 16, "depth": 5},
+        "tiny": {"width": 4, "depth": 3},
+    }
+}
