@@ -23,11 +23,11 @@ def markdown_table(evaluation: Evaluation) -> str:
     lines = [
         f"# {evaluation.model_name}, x{evaluation.ratio} to {evaluation.sample_rate_hz} Hz",
         "",
-        _markdown_row(["", *titles]),
-        _markdown_row(["---", *("---:" for _ in titles)]),
+        markdown_row(["", *titles]),
+        markdown_row(["---", *("---:" for _ in titles)]),
     ]
     for name, cells in table_rows(evaluation):
-        lines.append(_markdown_row([name, *(_cell(cell, "{} [{}, {}]") for cell in cells)]))
+        lines.append(markdown_row([name, *(_cell(cell, "{} [{}, {}]") for cell in cells)]))
     lines += ["", f"**{evaluation.verdict}**", ""]
     return "\n".join(lines + [f"- {note}" for note in evaluation.notes])
 
@@ -68,12 +68,19 @@ def table_rows(evaluation: Evaluation) -> list[tuple[str, list[tuple[float, ...]
     return rows
 
 
+def markdown_row(cells: list[str]) -> str:
+    """Returns a row of a Markdown table.
+
+    Example:
+
+    >>> markdown_row(["|x|", "1"])
+    '| \\\\|x\\\\| | 1 |'
+    """
+    return "| " + " | ".join(cell.replace("|", r"\|") for cell in cells) + " |"
+
+
 def _cell(values: tuple[float, ...], with_interval: str) -> str:
     texts = [f"{value:.2f}" for value in values]
     if len(texts) == 3:
         return with_interval.format(*texts)
     return texts[0] if texts else NO_VALUE
-
-
-def _markdown_row(cells: list[str]) -> str:
-    return "| " + " | ".join(cell.replace("|", r"\|") for cell in cells) + " |"

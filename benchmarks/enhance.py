@@ -125,10 +125,10 @@ def measure_speed(model: Path, manifest: dict, folder: Path, rounds: int) -> Non
     import keras
     import tensorflow as tf
 
-    from tonezoo.recipes.trained import trained_generator
+    from tonezoo.recipes.trained import trained_model
 
     print(f"\nTensorFlow {tf.__version__}, Keras {keras.__version__}; {rounds} rounds.\n")
-    network, resolver = trained_generator(model), load(model)
+    network, resolver = trained_model(model), load(model)
     print_row("file", "what", "seconds", "real-time factor", "of the Keras model's time")
     print_row(*5 * ["---"])
     for length, length_s in SPEED_S.items():

@@ -10,6 +10,19 @@ RECIPES = (
     "audio_unet_vctk_speaker1",
     "mu_gan_small",
     "mu_gan_tiny",
+    "demucs_musdb_transposed",
+    "demucs_musdb_modified_transposed",
+    "demucs_musdb_nearest",
+    "demucs_musdb_linear",
+    "demucs_musdb_subpixel",
+    "demucs_musdb_modified_subpixel",
+    "demucs_small_transposed",
+    "demucs_small_modified_transposed",
+    "demucs_small_nearest",
+    "demucs_small_linear",
+    "demucs_small_subpixel",
+    "demucs_small_modified_subpixel",
+    "demucs_tiny",
 )
 
 
@@ -25,7 +38,7 @@ def list_recipes() -> list[str]:
 
 
 def load_recipe(name: str) -> ModuleType:
-    """Imports a recipe: a module with CONFIG, dataset, build, generator and preview.
+    """Imports a recipe: a module whose CONFIG says all; `task_of` gives what it is run with.
 
     Raises:
         ValueError: an unknown name; the message lists the valid ones.
@@ -38,3 +51,17 @@ def load_recipe(name: str) -> ModuleType:
     if name not in RECIPES:
         raise ValueError(f"Unknown recipe {name!r}. Available recipes: {', '.join(RECIPES)}.")
     return importlib.import_module(f"tonezoo.recipes.{name}")
+
+
+def task_of(config) -> ModuleType:
+    """Returns the module of a configuration's task, which is the one that defines its class.
+
+    A task has `find_data`, `dataset`, `build`, `new_model`, `preview`, `run_name`, and in TRAINED
+    the name of the network and the phase that a run is about.
+
+    Example:
+
+    >>> task_of(load_recipe("mu_gan_small").CONFIG).TRAINED
+    'generator'
+    """
+    return importlib.import_module(type(config).__module__)

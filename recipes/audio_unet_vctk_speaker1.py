@@ -20,7 +20,3 @@ CONFIG = super_resolution.Config(
     feature=0.0,
     adversarial=0.0,
 )
-dataset = super_resolution.dataset
-build = super_resolution.build
-generator = super_resolution.generator
-preview = super_resolution.preview

@@ -137,15 +137,15 @@ def _speech(rng: np.random.Generator, length: int, rate_hz: int) -> np.ndarray:
         loudness = rng.uniform(0.4, 1.0)
         if rng.random() < 0.7:
             consonant = FRICATIVES[rng.integers(len(FRICATIVES))]
-            start_s += _add_noise(samples, rng, consonant, start_s, loudness, rate_hz)
+            start_s += add_noise(samples, rng, consonant, start_s, loudness, rate_hz)
         target_hz = vowels_hz[rng.integers(len(vowels_hz))]
         pitch_hz = voice_hz * rng.uniform(0.85, 1.2)
         duration_s = rng.uniform(0.1, 0.3)
         pulses = _pulses(rng, start_s, duration_s, pitch_hz)
-        _add_voice(samples, pulses, (formants_hz, target_hz), loudness, rate_hz)
+        add_voice(samples, pulses, (formants_hz, target_hz), loudness, rate_hz)
         start_s += duration_s + (rng.uniform(0.1, 0.35) if rng.random() < 0.2 else 0.01)
         formants_hz = target_hz
-    return _without_rumble(samples, rate_hz)
+    return without_rumble(samples, rate_hz)
 
 
 def _pulses(
@@ -161,11 +161,25 @@ def _pulses(
     return start_s + duration_s * position + jitter, position
 
 
-def _add_voice(samples, pulses, formants_hz, loudness, rate_hz) -> None:
+def add_voice(samples, pulses, formants_hz, loudness, rate_hz) -> None:
     """Adds the response of the formant resonators, in parallel, to every glottal pulse.
 
     A pulse excites a resonator to a damped sine. Frequencies hold still within a response and
     glide from one to the next; times fall between samples, so that the pitch has no grid.
+
+    Args:
+        samples: (time,), changed in place.
+        pulses: times in s and positions in the vowel from 0 to 1, which set loudness and glide.
+        formants_hz: the seven resonances at which the vowel begins and those to which it glides.
+        loudness: a factor.
+        rate_hz: of `samples`.
+
+    Example:
+
+    >>> samples, schwa_hz = np.zeros(800), np.arange(500.0, 7000.0, 1000.0)
+    >>> add_voice(samples, (np.array([0.01]), np.array([0.5])), (schwa_hz, schwa_hz), 1.0, 16_000)
+    >>> bool(samples[:160].any()), bool(samples[160:].any())
+    (False, True)
     """
     times_s, position = pulses
     begin, end = formants_hz
@@ -183,11 +197,31 @@ def _add_voice(samples, pulses, formants_hz, loudness, rate_hz) -> None:
         shape = np.exp(-np.pi * bandwidth_hz * lag_s) * (1 - np.exp(-lag_s / 1e-4))
         response += level[:, formant, None] * shape * np.sin(phase)
     for offset, row in zip(first, response, strict=True):
-        _add(samples, row, offset)
+        add(samples, row, offset)
 
 
-def _add_noise(samples, rng, consonant, start_s, loudness, rate_hz) -> float:
-    """Adds one consonant, noise with a spectral hump over a weak floor; returns its duration."""
+def add_noise(samples, rng, consonant, start_s, loudness, rate_hz) -> float:
+    """Adds one consonant, noise with a spectral hump over a weak floor.
+
+    Args:
+        samples: (time,), changed in place.
+        rng: draws the noise.
+        consonant: one of FRICATIVES.
+        start_s: where in `samples` it begins, in seconds.
+        loudness: a factor.
+        rate_hz: of `samples`.
+
+    Returns:
+        its duration in seconds.
+
+    Example:
+
+    >>> duration_s = add_noise(
+    ...     np.zeros(8000), np.random.default_rng(0), FRICATIVES[0], 0.1, 1.0, 16_000
+    ... )
+    >>> 0.07 < duration_s < 0.16
+    True
+    """
     centre_hz, width_hz, level_db, typical_s = consonant
     duration_s = typical_s * rng.uniform(0.7, 1.4)
     length = round(duration_s * rate_hz)
@@ -199,12 +233,25 @@ def _add_noise(samples, rng, consonant, start_s, loudness, rate_hz) -> float:
     position = np.linspace(0.0, 1.0, length)
     # Bursts (short) decay, fricatives swell and fade.
     envelope = np.exp(-4 * position) if typical_s < 0.05 else np.sin(np.pi * position)
-    _add(samples, noise * envelope, round(start_s * rate_hz))
+    add(samples, noise * envelope, round(start_s * rate_hz))
     return duration_s
 
 
-def _without_rumble(samples: np.ndarray, rate_hz: int) -> np.ndarray:
-    """Removes what lies below 60 Hz: the pulses all push the same way, lips radiate no pressure."""
+def without_rumble(samples: np.ndarray, rate_hz: int) -> np.ndarray:
+    """Removes what lies below 60 Hz: the pulses all push the same way, lips radiate no pressure.
+
+    Args:
+        samples: (time,).
+        rate_hz: of `samples`.
+
+    Returns:
+        samples of the same shape.
+
+    Example:
+
+    >>> float(abs(without_rumble(np.ones(100), 8000)).max())
+    0.0
+    """
     frequency_hz = np.fft.rfftfreq(len(samples), 1 / rate_hz)
     gain = frequency_hz**4 / (frequency_hz**4 + 60**4)
     return np.fft.irfft(np.fft.rfft(samples) * gain, len(samples))
@@ -221,14 +268,31 @@ def _strings(rng: np.random.Generator, length: int, rate_hz: int) -> np.ndarray:
         octave, step = divmod(int(degree), len(SCALE_SEMITONES))
         note_hz = root_hz * 2 ** (octave + SCALE_SEMITONES[step] / 12)
         offset = round(start_s * rate_hz)
-        note = _note(note_hz, strike, inharmonicity, min(length - offset, 2 * rate_hz), rate_hz)
-        _add(samples, rng.uniform(0.3, 1.0) * note, offset)
+        ring = min(length - offset, 2 * rate_hz)
+        note = struck_string(note_hz, strike, inharmonicity, ring, rate_hz)
+        add(samples, rng.uniform(0.3, 1.0) * note, offset)
         start_s += rng.choice((0.125, 0.25, 0.5)) * rng.uniform(0.95, 1.05)
     return samples
 
 
-def _note(note_hz, strike, inharmonicity, length, rate_hz) -> np.ndarray:
-    """Partials k f sqrt(1 + B k^2); harder struck low, damped faster high."""
+def struck_string(note_hz, strike, inharmonicity, length, rate_hz) -> np.ndarray:
+    """Partials k f sqrt(1 + B k^2); harder struck low, damped faster high.
+
+    Args:
+        note_hz: f.
+        strike: where the string is struck, as a share of its length.
+        inharmonicity: B.
+        length: of the note in samples; its last 50 ms are faded out.
+        rate_hz: partials beyond its Nyquist frequency are left out.
+
+    Returns:
+        float64 (time,).
+
+    Example:
+
+    >>> struck_string(110.0, 0.15, 1e-4, 1000, 16_000).shape
+    (1000,)
+    """
     k = np.arange(1, 61)
     frequency_hz = k * note_hz * np.sqrt(1 + inharmonicity * k**2)
     k, frequency_hz = k[frequency_hz < 0.48 * rate_hz], frequency_hz[frequency_hz < 0.48 * rate_hz]
@@ -246,8 +310,16 @@ def _note(note_hz, strike, inharmonicity, length, rate_hz) -> np.ndarray:
     return note
 
 
-def _add(samples: np.ndarray, piece: np.ndarray, offset: int) -> None:
-    """Adds `piece` at `offset`, cut where it passes the end."""
+def add(samples: np.ndarray, piece: np.ndarray, offset: int) -> None:
+    """Adds `piece` to `samples` in place at `offset`, 0 or more, cut where it passes the end.
+
+    Example:
+
+    >>> samples = np.zeros(3)
+    >>> add(samples, np.ones(5), 1)
+    >>> samples.tolist()
+    [0.0, 1.0, 1.0]
+    """
     end = min(len(samples), offset + len(piece))
     if offset < end:
         samples[offset:end] += piece[: end - offset]

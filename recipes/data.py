@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tonezoo.recipes.augmentation import MARGIN_SAMPLES, NONE, Augmentation
+from tonezoo.recipes.batches import stateless_batches
 from tonezoo.recipes.clip_cache import cached_clips
 from tonezoo.recipes.decoding import decode_clips, high_and_low
 
@@ -56,6 +57,11 @@ class PatchSource:
         self.ratio = ratio
         self.offsets = np.concatenate([[0], np.cumsum(self.lengths)])
 
+    @property
+    def summary(self) -> str:
+        minutes = len(self.high) / self.sample_rate_hz / 60
+        return f"{len(self.lengths)} clips, {minutes:.1f} min of audio"
+
     def patch_count(self, segment_samples: int) -> int:
         """Returns how many patches of `segment_samples` cover every clip once: an epoch.
 
@@ -91,8 +97,6 @@ class PatchSource:
         Raises:
             ValueError: `segment_samples` is not a positive multiple of the ratio.
         """
-        import tensorflow as tf
-
         low_samples = self._low_samples(segment_samples)
         # Clip i offers positions[i] starts, those numbered from ends[i] - positions[i].
         positions = np.maximum(self.lengths - low_samples, 0) + 1
@@ -107,18 +111,8 @@ class PatchSource:
                 return self._augmented(clips, starts, segment_samples, augmentation, rng)
             return self._patches(clips, starts, low_samples)
 
-        def load(step):
-            # Stateless, or deterministic mode would draw one batch at a time.
-            low, high = tf.numpy_function(draw, [step], [tf.float32, tf.float32], stateful=False)
-            low = tf.ensure_shape(low, (batch_size, low_samples, 1))
-            return low, tf.ensure_shape(high, (batch_size, segment_samples, 1))
-
-        options = tf.data.Options()
-        options.deterministic = True
-        options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
-        steps = tf.data.Dataset.counter(start_step)
-        dataset = steps.map(load, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-        return dataset.prefetch(tf.data.AUTOTUNE).with_options(options)
+        shapes = ((batch_size, low_samples, 1), (batch_size, segment_samples, 1))
+        return stateless_batches(draw, shapes, start_step)
 
     def _low_samples(self, segment_samples: int) -> int:
         if segment_samples < 1 or segment_samples % self.ratio:

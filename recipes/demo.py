@@ -123,7 +123,7 @@ def train_and_describe(work: Path, shipped, clip, minutes: float, settings) -> s
         manifest = verify(exported)
     with step("Writing the page"):
         tiny = show(load(exported), manifest, clip, work / TINY_AUDIO, evaluation)
-        _, cfg = RunFolder(run).configuration()
+        cfg = RunFolder(run).configuration()
         training = Training(
             recipe=RECIPE,
             minutes=minutes,

@@ -89,8 +89,8 @@ def find_clips(
         train, test = files[: len(files) * 88 // 100], files[len(files) * 94 // 100 :]
     else:
         train, test = files, []
-    held_out = _held_out(root, files, (hold_out,) if isinstance(hold_out, str) else hold_out)
-    test = sorted(held_out.union(test))
+    apart = held_out(root, files, (hold_out,) if isinstance(hold_out, str) else hold_out)
+    test = sorted(apart.union(test))
     train = sorted(set(train).difference(test))
     if not train:
         raise ValueError(
@@ -150,20 +150,22 @@ def _split_vctk(
     return files_of(names), files_of(names[:SPEAKER99_TRAIN]), files_of(names[-SPEAKER99_TEST:])
 
 
-def _held_out(root: Path, files: Sequence[Path], patterns: Iterable[str]) -> set[Path]:
-    """Returns the files that any pattern matches."""
-    held_out = set()
+def held_out(
+    root: Path, files: Sequence[Path], patterns: Iterable[str], kind: str = "audio files"
+) -> set[Path]:
+    """Returns the files, or what else `kind` says, that any pattern matches."""
+    found = set()
     for pattern in patterns:
         matched = [path for path in files if matches(path.relative_to(root), pattern)]
         if not matched:
             some = ", ".join(str(path.relative_to(root)) for path in files[:: len(files) // 3 + 1])
             raise ValueError(
-                f"The hold-out pattern {pattern!r} matches none of the {len(files)} audio files in "
+                f"The hold-out pattern {pattern!r} matches none of the {len(files)} {kind} in "
                 f"{root}, such as {some}. Match a path, a folder or a name, for example p228 or "
                 f"'*_003'."
             )
-        held_out.update(matched)
-    return held_out
+        found.update(matched)
+    return found
 
 
 def matches(relative: Path, pattern: str) -> bool:

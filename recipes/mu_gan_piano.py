@@ -10,7 +10,3 @@ the files train, the last 6 % test. Expected (the paper's figures, at ratio 2 / 
 from tonezoo.recipes import super_resolution
 
 CONFIG = super_resolution.Config(preset="l8", layout="piano", segment_samples=16_384, epochs=150)
-dataset = super_resolution.dataset
-build = super_resolution.build
-generator = super_resolution.generator
-preview = super_resolution.preview

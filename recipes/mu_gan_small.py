@@ -32,7 +32,3 @@ CONFIG = super_resolution.Config(
     loudness=1e-4,
     tonal=1e-2,
 )
-dataset = super_resolution.dataset
-build = super_resolution.build
-generator = super_resolution.generator
-preview = super_resolution.preview

@@ -19,7 +19,3 @@ CONFIG = super_resolution.Config(
     dropout=0.05,
     spectral=0.1,
 )
-dataset = super_resolution.dataset
-build = super_resolution.build
-generator = super_resolution.generator
-preview = super_resolution.preview

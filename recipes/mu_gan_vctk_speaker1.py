@@ -14,7 +14,3 @@ from tonezoo.recipes import super_resolution
 CONFIG = super_resolution.Config(
     preset="l8", layout="vctk_speaker1", segment_samples=16_384, epochs=400
 )
-dataset = super_resolution.dataset
-build = super_resolution.build
-generator = super_resolution.generator
-preview = super_resolution.preview

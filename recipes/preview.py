@@ -57,3 +57,38 @@ class Preview:
         """Returns a grey-scale spectrogram (height, width, 1) in 0..1, low frequencies below."""
         grey = 1 - spectrogram_db(signal)[::-1] / FLOOR_DB
         return np.pad(grey, ((0, 0), (0, 4)), constant_values=1.0)[:, :, None]
+
+
+class StemPreview:
+    """Writes the separated sources of a track to TensorBoard, beside the true ones.
+
+    Args:
+        tracks: name -> (source, time, channels).
+        sources: their names.
+        sample_rate_hz: rate of the tracks.
+    """
+
+    def __init__(self, tracks: Mapping[str, np.ndarray], *, sources, sample_rate_hz: int):
+        samples = PREVIEW_S * sample_rate_hz
+        self.tracks = {name: np.asarray(stems)[:, :samples] for name, stems in tracks.items()}
+        self.sources = sources
+        self.sample_rate_hz = sample_rate_hz
+
+    def __call__(self, model, step: int) -> None:
+        """Writes to the default `tf.summary` writer; `model` takes normalised mixtures."""
+        import tensorflow as tf
+
+        for name, stems in self.tracks.items():
+            mixture = stems.sum(axis=0)
+            std = mixture.std() or 1.0
+            # (batch, time, source, channels) -> (source, time, channels)
+            estimates = std * np.asarray(model(mixture[None] / std, training=False))[0]
+            estimates = estimates.swapaxes(0, 1)
+            for kind, signals in (("output", estimates), ("target", stems)):
+                for source, signal in zip(self.sources, signals, strict=True):
+                    tf.summary.audio(
+                        f"{name} {source} {kind}",
+                        np.clip(signal, -1, 1)[None],
+                        sample_rate=self.sample_rate_hz,
+                        step=step,
+                    )

@@ -10,7 +10,7 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
-from tonezoo.recipes import load_recipe
+from tonezoo.recipes import load_recipe, task_of
 from tonezoo.recipes.callbacks import (
     EpochLog,
     PeriodicCheckpoint,
@@ -20,7 +20,6 @@ from tonezoo.recipes.callbacks import (
 )
 from tonezoo.recipes.config import override
 from tonezoo.recipes.experiment import Experiment, Position
-from tonezoo.recipes.layouts import find_clips
 from tonezoo.recipes.runs import RunFolder
 
 
@@ -82,25 +81,24 @@ def train(request: TrainingRequest, report: Callable[[str], None] = print) -> Ou
         train(TrainingRequest(recipe="mu_gan_tiny", run=Path("runs/tiny"), max_minutes=2))
     """
     started = time.monotonic()
-    recipe = load_recipe(request.recipe)
-    cfg = override(recipe.CONFIG, request.settings)
-    clips = find_training_clips(request, cfg.layout)
+    cfg = override(load_recipe(request.recipe).CONFIG, request.settings)
+    task = task_of(cfg)
+    clips = find_training_data(request, cfg)
     folder = RunFolder(request.run)
     folder.check(request, cfg)
     if cfg.deterministic:
         tf.config.experimental.enable_op_determinism()
-    source = recipe.dataset(cfg, clips, report)
+    source = task.dataset(cfg, clips, report)
     strategy = all_devices()
     replicas = strategy.num_replicas_in_sync
     report(
-        f"{len(source.lengths)} clips, {len(source.high) / source.sample_rate_hz / 60:.1f} min of "
-        f"audio; {replicas} device(s), "
-        f"batch {cfg.batch_size} x {replicas} = {cfg.batch_size * replicas} patches a step"
+        f"{source.summary}; {replicas} device(s), batch {cfg.batch_size} x {replicas} = "
+        f"{cfg.batch_size * replicas} patches a step"
     )
     keras.utils.set_random_seed(cfg.seed)
     with strategy.scope():
-        experiment = recipe.build(cfg, source, replicas)
-        preview = recipe.preview(cfg, clips, report)
+        experiment = task.build(cfg, source, replicas)
+        preview = task.preview(cfg, clips, report)
         resuming = folder.checkpoint.exists()
         origin = folder.config.get("started_from") if resuming else experiment.start()
         folder.create(request, cfg, clips, experiment, origin)
@@ -201,10 +199,10 @@ def epoch_ranges(step: int, phase) -> list[tuple[int, int]]:
     return [(begin, end) for begin, end in ranges if begin < end]
 
 
-def find_training_clips(request: TrainingRequest, layout: str):
-    """Returns the clips of the request's data folder, or None for the procedural corpus."""
+def find_training_data(request: TrainingRequest, cfg):
+    """Returns the clips or tracks of the request's data folder, None for the procedural corpus."""
     if request.data is not None:
-        return find_clips(request.data, layout=layout, hold_out=request.hold_out)
+        return task_of(cfg).find_data(cfg, request.data, request.hold_out)
     if request.hold_out:
         raise ValueError("--hold-out needs --data: the embedded corpus has no speakers or files.")
     return None

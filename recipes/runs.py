@@ -1,4 +1,4 @@
-"""The folder of a training run: configuration, checkpoint, log, and the generator in it."""
+"""The folder of a training run: configuration, checkpoint, log, and the model in it."""
 
 import itertools
 import json
@@ -10,7 +10,7 @@ from pathlib import Path
 import tonezoo
 from tonezoo.analysis.evaluation import DEFAULT_LOW_PASS, evaluation_names
 from tonezoo.files import TEMPORARY_PREFIX, atomic_path, remove_leftovers
-from tonezoo.recipes import load_recipe
+from tonezoo.recipes import load_recipe, task_of
 from tonezoo.recipes.config import from_options
 from tonezoo.recipes.experiment import CheckpointFile, Position
 from tonezoo.resampling import LOW_PASSES
@@ -191,7 +191,7 @@ class RunFolder:
         return self._writer
 
     def configuration(self):
-        """Returns the run's recipe module and its configuration object.
+        """Returns the run's configuration object.
 
         Raises:
             ValueError: no run, an unknown recipe, or options that are not the recipe's.
@@ -199,32 +199,38 @@ class RunFolder:
         saved = self.config
         recipe = load_recipe(saved["recipe"])
         try:
-            return recipe, from_options(type(recipe.CONFIG), saved["options"])
+            return from_options(type(recipe.CONFIG), saved["options"])
         except ValueError as error:
             raise ValueError(f"{self.path / CONFIG_NAME}: {error}") from error
 
-    def generator(self):
-        """Returns the trained generator, a Keras model, from the last checkpoint.
+    def model(self):
+        """Returns the trained model, a Keras one, from the last checkpoint.
 
         Its weights are their moving average where the run keeps one.
 
         Raises:
-            ValueError: no run, or no trained generator in it yet.
+            ValueError: no run, or no trained model in it yet.
         """
-        recipe, cfg = self.configuration()
+        cfg = self.configuration()
+        task = task_of(cfg)
         if not self.trained_steps():
-            raise ValueError(f"{self.path} has no trained generator yet. Go on with --resume.")
-        model = recipe.generator(cfg)
-        kept = "average" if "average" in self.checkpoint.networks() else "generator"
+            raise ValueError(f"{self.path} has no trained {task.TRAINED} yet. Go on with --resume.")
+        model = task.new_model(cfg)
+        kept = "average" if "average" in self.checkpoint.networks() else task.TRAINED
         self.checkpoint.restore({f"{kept}/{i}": v for i, v in enumerate(model.variables)})
         return model
 
     def trained_steps(self) -> int:
-        """Returns the steps of the generator that the checkpoint holds, 0 without any."""
+        """Returns the steps of the model's phase that the checkpoint holds, 0 without any."""
         if not self.checkpoint.exists():
             return 0
         header = self.checkpoint.header()
-        return header["step"] if header["name"] == "generator" else 0
+        return header["step"] if header["name"] == self.trained_name else 0
+
+    @property
+    def trained_name(self) -> str:
+        """Name of the network and the phase that the run is about."""
+        return task_of(self.configuration()).TRAINED
 
 
 def is_run(path: str | os.PathLike) -> bool:

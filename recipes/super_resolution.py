@@ -11,6 +11,8 @@ from tonezoo.loss_terms import LOSS_TERMS, SHORTEST_SPECTRAL_PATCH
 from tonezoo.recipes.augmentation import Augmentation
 from tonezoo.recipes.experiment import Experiment, Phase
 
+# The network and the phase that a run is about.
+TRAINED = "generator"
 DISCRIMINATOR_HALVINGS = 7
 DTYPES = ("float32", "mixed_bfloat16")
 
@@ -135,6 +137,18 @@ class Config:
         )
 
 
+def run_name(recipe: str, cfg: Config) -> str:
+    """Returns the default name of a run of a recipe."""
+    return f"{recipe}_x{cfg.ratio}"
+
+
+def find_data(cfg: Config, root, hold_out=()):
+    """Returns the clips of a folder, split as the configuration says."""
+    from tonezoo.recipes.layouts import find_clips
+
+    return find_clips(root, layout=cfg.layout, hold_out=hold_out)
+
+
 def dataset(cfg: Config, clips, report=print):
     """Returns the patch source of the training clips.
 
@@ -156,7 +170,7 @@ def dataset(cfg: Config, clips, report=print):
     )
 
 
-def generator(cfg: Config, dtype: str = "float32"):
+def new_model(cfg: Config, dtype: str = "float32"):
     """Returns the generator of a configuration, built."""
     from tonezoo.registry import create_model
 
@@ -174,7 +188,7 @@ def generator(cfg: Config, dtype: str = "float32"):
 
 def build(cfg: Config, source, replicas: int) -> Experiment:
     """Returns the networks, optimizers and phases of a run; call it inside the strategy's scope."""
-    network = generator(cfg, cfg.dtype)
+    network = new_model(cfg, cfg.dtype)
     segment_samples = patch_samples(cfg, network.levels)
     helpers = helper_networks(cfg, segment_samples)
     batch_size = cfg.batch_size * replicas
@@ -203,7 +217,7 @@ def build(cfg: Config, source, replicas: int) -> Experiment:
         optimizers.append(trainer.discriminator_optimizer)
     return Experiment(
         phases=phases,
-        networks={"generator": network, **helpers},
+        networks={TRAINED: network, **helpers},
         optimizers=optimizers,
         global_batch=batch_size,
         data_fingerprint=fingerprint(source),
@@ -244,7 +258,7 @@ def generator_phase(cfg: Config, network, helpers, *, steps_per_epoch: int, batc
         adam(cfg, cfg.halving_steps) if "discriminator" in helpers else None,
     )
     return Phase(
-        name="generator",
+        name=TRAINED,
         model=trainer,
         steps_per_epoch=steps_per_epoch,
         epochs=cfg.epochs,
@@ -356,7 +370,7 @@ def helper_networks(cfg: Config, segment_samples: int) -> dict:
     if cfg.classifier:
         helpers["classifier"] = load_classifier(cfg)
     if cfg.average:
-        helpers["average"] = generator(cfg)
+        helpers["average"] = new_model(cfg)
     return helpers
 
 

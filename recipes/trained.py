@@ -1,10 +1,10 @@
-"""Trained generators as Keras models, from runs and from exported models, to train them further."""
+"""Trained models as Keras models, from runs and from exported models, to train them further."""
 
 import os
 from pathlib import Path
 
 from tonezoo.manifest import MANIFEST_NAME, read_manifest, resolve_version
-from tonezoo.recipes import load_recipe
+from tonezoo.recipes import load_recipe, task_of
 from tonezoo.recipes.config import from_options
 from tonezoo.recipes.runs import RunFolder, is_run, portable
 
@@ -12,20 +12,21 @@ from tonezoo.recipes.runs import RunFolder, is_run, portable
 PROVENANCE = ("recipe", "options", "data", "commit", "training_steps", "started_from")
 
 
-def trained_generator(path: str | os.PathLike):
-    """Returns the generator of a run, an exported model or a model that comes with tonezoo.
+def trained_model(path: str | os.PathLike):
+    """Returns the Keras model of a run, an exported model or a model that comes with tonezoo.
 
     Raises:
         ValueError: nothing usable there.
     """
     if is_run(path):
-        return RunFolder(path).generator()
+        return RunFolder(path).model()
     import tensorflow as tf
 
     folder = resolve_version(path)
     manifest = described(folder)
     recipe = load_recipe(manifest["recipe"])
-    model = recipe.generator(from_options(type(recipe.CONFIG), manifest["options"]))
+    cfg = from_options(type(recipe.CONFIG), manifest["options"])
+    model = task_of(cfg).new_model(cfg)
     saved = tf.train.load_checkpoint(str(folder / "variables" / "variables"))
     names = [f"model_variables/{i}/.ATTRIBUTES/VARIABLE_VALUE" for i in range(len(model.variables))]
     shapes = saved.get_variable_to_shape_map()
@@ -71,7 +72,7 @@ def start_from(network, path: str | os.PathLike) -> dict:
     Raises:
         ValueError: nothing usable there, or a generator of another ratio, rate or widths.
     """
-    source = trained_generator(path)
+    source = trained_model(path)
     task, other = (f"x{g.ratio} to {g.sample_rate_hz} Hz" for g in (network, source))
     if task != other:
         raise ValueError(

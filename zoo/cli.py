@@ -126,18 +126,24 @@ def train(
     recipe: Annotated[str, typer.Argument(help="Recipe; `tonezoo recipes` lists them.")],
     run: Annotated[
         Path | None,
-        typer.Option(help="Folder of the run.", show_default="runs/RECIPE_xRATIO"),
+        typer.Option(help="Folder of the run.", show_default="runs/RECIPE, with _xRATIO"),
     ] = None,
     data: Annotated[
         Path | None,
-        typer.Option(help="Folder of audio.", show_default="procedural speech-like clips"),
+        typer.Option(
+            help="Folder of audio, or of tracks with a file a source.",
+            show_default="procedural clips or tracks",
+        ),
     ] = None,
     ratio: Annotated[
-        int | None, typer.Option(min=2, help="Upsampling ratio.", show_default="the recipe's")
+        int | None,
+        typer.Option(
+            min=2, help="Upsampling ratio of super-resolution.", show_default="the recipe's"
+        ),
     ] = None,
     hold_out: Annotated[
         list[str] | None,
-        typer.Option(metavar="PATTERN", help="Speakers or files kept out of training; repeatable."),
+        typer.Option(metavar="PATTERN", help="Speakers, files or tracks kept out; repeatable."),
     ] = None,
     max_minutes: Annotated[
         float | None,
@@ -154,14 +160,14 @@ def train(
     ] = None,
     resume: Annotated[bool, typer.Option(help="Go on from the last checkpoint.")] = False,
 ) -> None:
-    """Train a recipe on a folder of audio, on all devices of this machine."""
-    from tonezoo.recipes import load_recipe
+    """Train a recipe on a folder of audio or tracks, on all devices of this machine."""
+    from tonezoo.recipes import load_recipe, task_of
     from tonezoo.recipes.config import override
 
     settings = (*(settings or ()), *([] if ratio is None else [f"ratio={ratio}"]))
     # Wrong names are told before TensorFlow is loaded.
     cfg = override(load_recipe(recipe).CONFIG, settings)
-    run = run or Path("runs") / f"{recipe}_x{cfg.ratio}"
+    run = run or Path("runs") / task_of(cfg).run_name(recipe, cfg)
     import_tensorflow()
     from tonezoo.recipes.runner import TrainingRequest
     from tonezoo.recipes.runner import train as train_recipe

@@ -235,10 +235,25 @@ class Demucs(keras.Model):
         self.modified = modified
         self.padding = one_of("padding", padding, PADDINGS)
         self.glu_padding = one_of("glu_padding", glu_padding, PADDINGS)
+        self._check_lengths()
         self.lstm_layers = integer("lstm_layers", lstm_layers, least=0)
         self.rescale = rescale
         self.sample_rate_hz = integer("sample_rate_hz", sample_rate_hz)
         self._add_blocks()
+
+    def _check_lengths(self):
+        if not self._transposed_is_valid:
+            return
+        longest = self.kernel_size
+        if self.glu_padding == "valid":
+            glu_taps = self.encoder_glu_kernel_size + self.decoder_glu_kernel_size
+            longest += self.stride * (glu_taps - 2)
+        if self.upsampler_kernel_size > longest:
+            raise ValueError(
+                f"upsampler_kernel_size must be at most {longest} with padding='valid', or a "
+                "decoder block's output is longer than what it is added to. Received: "
+                f"upsampler_kernel_size={self.upsampler_kernel_size}"
+            )
 
     def _add_blocks(self):
         widths = [self.width * 2**level for level in range(self.depth)]
@@ -318,14 +333,17 @@ class Demucs(keras.Model):
     @property
     def context_samples(self) -> int:
         """Samples on each side of a sample that reach its output, the LSTM apart."""
-        taps = self.upsampler_kernel_size
+        # A kernel off its centre counts as if its shorter side were as long as the other.
+        down = self.kernel_size + (self.kernel_size - self.stride) % 2
+        up = self.upsampler_kernel_size + (self.upsampler_kernel_size - self.stride) % 2
         if self.upsampler != "transposed":
-            taps = self.stride * (1 + sum(self.decoder[0].upsampler.context))
+            up = self.stride * (1 + 2 * max(self.decoder[0].upsampler.context))
+        glu = 2 * (self.encoder_glu_kernel_size // 2 + self.decoder_glu_kernel_size // 2)
         span, spacing = 0, 1
         for _ in range(self.depth):
-            span += (self.kernel_size - 1 + taps - 1) * spacing
+            span += (down - 1 + up - 1) * spacing
             spacing *= self.stride
-            span += (self.encoder_glu_kernel_size + self.decoder_glu_kernel_size - 2) * spacing
+            span += glu * spacing
         return -(-(span // 2 + 1) // self.grid_samples) * self.grid_samples
 
     def valid_length(self, length):

@@ -20,12 +20,19 @@ def load_torch_weights(model, state: Mapping) -> None:
         state: its `state_dict()`: name to tensor or array.
 
     Raises:
-        ValueError: a weight is missing, of another shape, or left over; the message names it.
+        ValueError: a weight is missing, of another shape, or left over; the message names it. A
+            model that is not built, or of another upsampler.
 
     Example:
 
         load_torch_weights(model, torch.load("demucs.th", weights_only=True))
     """
+    if not model.built or model.upsampler != "transposed":
+        raise ValueError(
+            "The PyTorch model has transposed convolutions. Pass a Demucs with "
+            f"upsampler='transposed', built. Received: upsampler={model.upsampler!r}, "
+            f"built={model.built}"
+        )
     arrays = {name: np.asarray(value) for name, value in state.items()}
     pairs = [*_conv_pairs(model, arrays), *_lstm_pairs(model, arrays)]
     unused = sorted(set(arrays) - {name for _, names, _ in pairs for name in names})

@@ -49,7 +49,7 @@ def export(
     from tonezoo.recipes.runs import RunFolder
 
     folder = RunFolder(run)
-    model = folder.generator()
+    model = folder.model()
     to = Path(to)
     version = max(versions(to), default=0) + 1
     description = {
@@ -177,7 +177,7 @@ def write_records(folder: Path, run) -> None:
     """Copies a run's log and evaluation into a folder, with the log's curves where it can."""
     for path in run.records:
         shutil.copyfile(path, folder / path.name)
-    log = [line for line in run.read_log() if line["name"] == "generator"]
+    log = [line for line in run.read_log() if line["name"] == run.trained_name]
     # The picture is an extra, and so is matplotlib.
     with contextlib.suppress(ImportError):
         from tonezoo.analysis.training_curves import save_training_curves
@@ -312,7 +312,7 @@ def load(path: str | os.PathLike):
     from tonezoo.recipes.runs import RunFolder, is_run
 
     if is_run(path):
-        model = RunFolder(path).generator()
+        model = RunFolder(path).model()
         return SuperResolver(
             compiled_call(model),
             ratio=model.ratio,

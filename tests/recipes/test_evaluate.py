@@ -193,7 +193,7 @@ def test_a_run_is_named_by_its_folder_however_it_is_given(run, monkeypatch, path
     generator = SimpleNamespace(
         ratio=4, sample_rate_hz=16_000, grid_samples=4, context_samples=0, name="generator"
     )
-    monkeypatch.setattr(RunFolder, "generator", lambda self: generator)
+    monkeypatch.setattr(RunFolder, "model", lambda self: generator)
     monkeypatch.setattr(export, "compiled_call", lambda model: None)
     monkeypatch.chdir(run)
     assert export.load(path).name == "repeat"

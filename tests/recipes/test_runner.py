@@ -132,7 +132,7 @@ def test_finished_run_is_described_and_can_be_read(tiny_run):
     events = list((tiny_run / "tensorboard").iterdir())
     content = b"".join(path.read_bytes() for path in events)
     assert b"generator/l2" in content and b"RIFF" in content and b"PNG" in content
-    model = folder.generator()
+    model = folder.model()
     assert model(np.zeros((1, 10, 1), "float32")).shape == (1, 40, 1)
 
 
@@ -161,7 +161,7 @@ def test_run_from_before_an_option_existed_can_go_on(resumable):
     config = json.loads(path.read_text())
     del config["options"]["tonal"], config["options"]["seed"]
     path.write_text(json.dumps(config))
-    _, cfg = RunFolder(resumable).configuration()
+    cfg = RunFolder(resumable).configuration()
     request = TrainingRequest(recipe="mu_gan_tiny", run=resumable, resume=True)
     RunFolder(resumable).check(request, cfg)
     with pytest.raises(ValueError, match=r"tonal was 0\.0, now 1\.0"):

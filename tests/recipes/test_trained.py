@@ -11,7 +11,7 @@ import pytest
 import tonezoo
 from tonezoo.manifest import write_manifest
 from tonezoo.recipes.runs import RunFolder
-from tonezoo.recipes.trained import provenance, start_from, trained_generator
+from tonezoo.recipes.trained import provenance, start_from, trained_model
 
 pytestmark = pytest.mark.slow
 
@@ -32,15 +32,15 @@ def assert_same(left, right):
 
 
 def test_exported_model_and_run_give_the_same_keras_model(tiny_run, tiny_model):
-    assert_same(trained_generator(tiny_model), RunFolder(tiny_run).generator())
-    assert_same(trained_generator(tiny_run), RunFolder(tiny_run).generator())
+    assert_same(trained_model(tiny_model), RunFolder(tiny_run).model())
+    assert_same(trained_model(tiny_run), RunFolder(tiny_run).model())
 
 
 def test_a_network_takes_the_weights_whatever_its_dropout(tiny_run, tiny_model):
     for path in (tiny_run, tiny_model):
         network = tiny(dropout=0.0)
         origin = start_from(network, path)
-        assert_same(network, RunFolder(tiny_run).generator())
+        assert_same(network, RunFolder(tiny_run).model())
         assert origin["recipe"] == "mu_gan_tiny" and origin["training_steps"] == 1
     assert provenance(tiny_run)["options"] == provenance(tiny_model)["options"]
 
@@ -77,7 +77,7 @@ def test_models_that_do_not_tell_how_to_build_them_are_refused(
     (folder / "manifest.json").unlink()
     write_manifest(folder, facts)
     with pytest.raises(ValueError, match=message):
-        trained_generator(model)
+        trained_model(model)
 
 
 def test_a_run_that_starts_from_a_model_learns_from_there_and_says_so(tiny_model, tmp_path):
@@ -89,8 +89,8 @@ def test_a_run_that_starts_from_a_model_learns_from_there_and_says_so(tiny_model
     command = [sys.executable, "-m", "tonezoo", "train", "mu_gan_tiny", "--run", tmp_path / "run"]
     done = subprocess.run([*command, *words], check=True, capture_output=True, text=True)
     assert "Starting from weights that mu_gan_tiny trained for 1 steps." in done.stdout
-    old = trained_generator(tiny_model)
-    new = RunFolder(tmp_path / "run").generator()
+    old = trained_model(tiny_model)
+    new = RunFolder(tmp_path / "run").model()
     for a, b in zip(weights(old), weights(new), strict=True):
         np.testing.assert_allclose(a, b, atol=1e-7)
     config = json.loads((tmp_path / "run" / "config.json").read_text())

@@ -27,7 +27,7 @@ def version(tiny_model):
 
 @pytest.fixture(scope="module")
 def keras_model(tiny_run):
-    return RunFolder(tiny_run).generator()
+    return RunFolder(tiny_run).model()
 
 
 @pytest.fixture(scope="module")

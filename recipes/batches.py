@@ -1,0 +1,42 @@
+"""Endless batches, each a function of its number alone, as `tf.data` datasets."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+
+def stateless_batches(
+    draw: Callable[[int], tuple[np.ndarray, ...]],
+    shapes: tuple[tuple[int, ...], ...],
+    start_step: int,
+) -> "tf.data.Dataset":
+    """Returns an endless dataset whose element k is draw(start_step + k), drawn in parallel.
+
+    Args:
+        draw: from the number of a batch to its float32 arrays.
+        shapes: shapes of these.
+        start_step: the number of the first batch.
+
+    Example:
+
+    >>> batches = stateless_batches(lambda step: (np.full(2, step, "float32"),), ((2,),), 7)
+    >>> next(iter(batches))[0].numpy().tolist()
+    [7.0, 7.0]
+    """
+    import tensorflow as tf
+
+    def load(step):
+        # Stateless, or deterministic mode would draw one batch at a time.
+        arrays = tf.numpy_function(draw, [step], len(shapes) * [tf.float32], stateful=False)
+        return tuple(map(tf.ensure_shape, arrays, shapes))
+
+    options = tf.data.Options()
+    options.deterministic = True
+    options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
+    steps = tf.data.Dataset.counter(start_step)
+    dataset = steps.map(load, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    return dataset.prefetch(tf.data.AUTOTUNE).with_options(options)
