@@ -9,7 +9,7 @@ import numpy as np
 
 from tonezoo.analysis.evaluation import DEFAULT_LOW_PASS, Evaluation, evaluate
 from tonezoo.files import check_writable
-from tonezoo.recipes.layouts import find_clips, matches
+from tonezoo.recipes.layouts import Clips, find_clips, matches
 from tonezoo.resampling import check_low_pass
 
 # Of the procedural clips: far from the small numbers that people give as training seeds.
@@ -32,6 +32,7 @@ def evaluate_model(
     ratio: int | None = None,
     low_pass: str = DEFAULT_LOW_PASS,
     out: str | os.PathLike | None = None,
+    model=None,
     report: Callable[[str], None] = print,
     progress: Callable[[int, int], None] | None = None,
 ) -> Evaluation:
@@ -46,6 +47,7 @@ def evaluate_model(
         out: folder for evaluation.json and evaluation.md; None for the run's folder, or
             evaluations/NAME-VERSION for an exported model. With another low-pass than the default
             the files are named after it, as evaluation_soxr.json: an export takes only the former.
+        model: what is loaded from `path`; None to load it.
         report: receives one-line messages.
         progress: called with (clips done, clips).
 
@@ -55,7 +57,7 @@ def evaluate_model(
     from tonezoo.export import load
 
     check_low_pass(low_pass)
-    model = load(path)
+    model = load(path) if model is None else model
     if ratio not in (None, model.ratio):
         raise ValueError(
             f"{path} has ratio {model.ratio}, not {ratio}. Leave --ratio out or give {model.ratio}."
@@ -139,13 +141,7 @@ def evaluation_clips(data, provenance: dict, model, report) -> dict:
         return procedural_corpus(seed=EVALUATION_SEED, clips=8, sample_rate_hz=model.sample_rate_hz)
     paths, root = choose_files(Path(data), provenance, report)
     report(f"Evaluating on {len(paths)} clips of {data}, from {paths[0].name} to {paths[-1].name}.")
-    seen = trained_on([root.resolve() / path.relative_to(root) for path in paths], provenance)
-    if seen:
-        report(
-            f"Warning: going by names of files and folders, the model was trained on {len(seen)} "
-            f"of these {len(paths)} clips, {seen[0]} for one; its figures say little about others. "
-            "Train with --hold-out, or evaluate on other files."
-        )
+    warn_of_trained_on(paths, root, provenance, report)
     return read_clips(
         paths,
         root=root,
@@ -153,6 +149,17 @@ def evaluation_clips(data, provenance: dict, model, report) -> dict:
         ratio=model.ratio,
         report=report,
     )
+
+
+def warn_of_trained_on(paths: list[Path], root: Path, provenance: dict, report) -> None:
+    """Reports it if some of the files below `root` are among those that a model was trained on."""
+    seen = trained_on([root.resolve() / path.relative_to(root) for path in paths], provenance)
+    if seen:
+        report(
+            f"Warning: going by names of files and folders, the model was trained on {len(seen)} "
+            f"of these {len(paths)} clips, {seen[0]} for one; its figures say little about others. "
+            "Train with --hold-out, or evaluate on other files."
+        )
 
 
 def trained_on(paths: Iterable[Path], provenance: dict) -> list[Path]:
@@ -200,9 +207,14 @@ def choose_files(data: Path, provenance: dict, report) -> tuple[list[Path], Path
         except ValueError as error:
             report(f"{error} Evaluating on all {len(everything.train)} files.")
             return list(everything.train), everything.root
+    return held_out_or_all(everything, provenance), everything.root
+
+
+def held_out_or_all(everything: Clips, provenance: dict) -> list[Path]:
+    """Returns what a model's training held out of a folder, all of it where that is nothing."""
     held_out = [
         path
         for path in everything.train
         if any(matches(path.relative_to(everything.root), p) for p in provenance["hold_out"])
     ]
-    return held_out or list(everything.train), everything.root
+    return held_out or list(everything.train)

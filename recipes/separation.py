@@ -250,7 +250,7 @@ def preview(cfg: Config, clips, report=print):
         stems = {}
         for path in clips.test[:1]:
             try:
-                stems[track_name(path)] = read_track(
+                stems[track_name(Path(path.name))] = read_track(
                     path,
                     sources=cfg.source_names,
                     sample_rate_hz=cfg.sample_rate_hz,

@@ -93,7 +93,7 @@ def find_tracks(
                 f"{root} is not MUSDB18: it has no tracks in {root / 'train'}. Give the folder "
                 'that holds train and test, or use layout="folder".'
             )
-        train = [p for p in subsets["train"] if track_name(p) not in VALIDATION_TRACKS]
+        train = [p for p in subsets["train"] if track_name(Path(p.name)) not in VALIDATION_TRACKS]
         test = subsets["test"]
     else:
         train, test = paths, []
@@ -110,7 +110,7 @@ def find_tracks(
 
 def track_name(path: Path) -> str:
     """Returns the name of a track: its folder's, or its stem file's without suffix."""
-    return path.name.removesuffix(STEM_SUFFIX)
+    return path.as_posix().removesuffix(STEM_SUFFIX)
 
 
 def _track_paths(root: Path, sources: Sequence[str]) -> list[Path]:

@@ -10,6 +10,7 @@ _LAZY = {
     "list_models": "tonezoo.registry",
     "count_parameters": "tonezoo.registry",
     "enhance": "tonezoo.enhance_array",
+    "separate": "tonezoo.separate_array",
     "load": "tonezoo.export",
 }
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from tonezoo.pretrained import DEFAULT_MODEL
+from tonezoo.pretrained import DEFAULT_MODEL, DEFAULT_SEPARATOR
 
 app = typer.Typer(
     name="tonezoo",
@@ -37,6 +37,39 @@ def options(
 
 
 Run = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a training run.")]
+Shifts = Annotated[
+    int | None,
+    typer.Option(
+        help="Separation: average over so many shifts of the audio; time grows with it.",
+        show_default="0",
+    ),
+]
+Overlap = Annotated[
+    float | None,
+    typer.Option(
+        help="Separation: share of a segment in common with the next.", show_default="0.25"
+    ),
+]
+Segment = Annotated[
+    float | None,
+    typer.Option(
+        metavar="SECONDS",
+        help="Separation: audio seen at once, 0.1 s or more; memory grows with it.",
+        show_default="10",
+    ),
+]
+Format = Annotated[str, typer.Option(help="wav, flac or ogg.")]
+BitDepth = Annotated[
+    str | None,
+    typer.Option(help="wav: float, 24 or 16; flac: 24 or 16.", show_default="the format's best"),
+]
+
+
+def separation_options(shifts: int | None, overlap: float | None, segment: float | None):
+    from tonezoo.separation import SeparationOptions
+
+    given = {"shifts": shifts, "overlap": overlap, "segment_s": segment}
+    return SeparationOptions(**{name: v for name, v in given.items() if v is not None})
 
 
 def main() -> None:
@@ -204,11 +237,19 @@ def evaluate(
         typer.Option(help="Folder of audio.", show_default="procedural speech-like clips"),
     ] = None,
     ratio: Annotated[
-        int | None, typer.Option(help="Checked against the model's.", show_default=False)
+        int | None,
+        typer.Option(help="Super-resolution: checked against the model's.", show_default=False),
     ] = None,
     low_pass: Annotated[
-        str, typer.Option(help="Filter of the low rate: chebyshev, butterworth, fft or soxr.")
-    ] = "chebyshev",
+        str | None,
+        typer.Option(
+            help="Super-resolution: filter of the low rate, chebyshev, butterworth, fft or soxr.",
+            show_default="chebyshev",
+        ),
+    ] = None,
+    shifts: Shifts = None,
+    overlap: Overlap = None,
+    segment: Segment = None,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -217,25 +258,40 @@ def evaluate(
         ),
     ] = None,
 ) -> None:
-    """Score a model beside the spline and the spline plus white noise."""
+    """Score a model beside what can be had without one: the spline, or the mixture shared out."""
     from rich.console import Console
 
+    from tonezoo.export import load
     from tonezoo.recipes.evaluate import evaluate_model
-    from tonezoo.resampling import check_low_pass
+    from tonezoo.recipes.evaluate_separation import evaluate_separator
+    from tonezoo.resampling import LOW_PASSES, check_low_pass
+    from tonezoo.separation import Separator
 
-    check_low_pass(low_pass)
+    check_low_pass(low_pass or LOW_PASSES[0])
+    options = separation_options(shifts, overlap, segment)
     import_tensorflow()
-    status = Console(stderr=True)
-    with status.status("evaluating") as line:
-        evaluation = evaluate_model(
-            model,
-            data=data,
-            ratio=ratio,
-            low_pass=low_pass,
-            out=out,
-            report=say,
-            progress=lambda done, total: line.update(f"evaluating: {done} of {total} clips"),
-        )
+    loaded = load(model)
+    of_separation = isinstance(loaded, Separator)
+    given = {"--ratio": ratio, "--low-pass": low_pass}
+    if not of_separation:
+        given = {"--shifts": shifts, "--overlap": overlap, "--segment": segment}
+    foreign = [name for name, value in given.items() if value is not None]
+    if foreign:
+        task = "separation" if of_separation else "super-resolution"
+        raise ValueError(f"{', '.join(foreign)}: not for a model of {task}. Leave it out.")
+    with Console(stderr=True).status("evaluating") as line:
+        settings = {
+            "data": data,
+            "out": out,
+            "report": say,
+            "progress": lambda done, total: line.update(f"evaluating: {done} of {total}"),
+        }
+        if of_separation:
+            evaluation = evaluate_separator(model, loaded, options=options, **settings)
+        else:
+            evaluation = evaluate_model(
+                model, model=loaded, ratio=ratio, low_pass=low_pass or LOW_PASSES[0], **settings
+            )
     evaluation.print()
 
 
@@ -264,33 +320,101 @@ def enhance(
             help="Accept rates above the model's input, and make up anew what it cannot hold.",
         ),
     ] = False,
-    format: Annotated[str, typer.Option(help="wav, flac or ogg.")] = "wav",
-    bit_depth: Annotated[
-        str | None,
-        typer.Option(
-            help="wav: float, 24 or 16; flac: 24 or 16.", show_default="the format's best"
-        ),
-    ] = None,
+    format: Format = "wav",
+    bit_depth: BitDepth = None,
 ) -> None:
     """Upsample audio files with a model; the shipped one takes speech from 4 to 16 kHz."""
     from rich.console import Console
 
-    from tonezoo.enhancement import enhance_files, summarize
+    from tonezoo.enhancement import enhance_files
     from tonezoo.export import load
+    from tonezoo.file_jobs import summarize
+    from tonezoo.inference import SuperResolver, check_kind
 
     import_tensorflow()
     console = Console(stderr=True)
     results = enhance_files(
         files,
         out,
-        load(model),
+        check_kind(load(model), SuperResolver),
         chunk_s=None if whole else chunk_s,
         downsample=downsample,
         format=format,
         bit_depth=bit_depth,
         console=console,
     )
-    raise typer.Exit(summarize(results, console))
+    raise typer.Exit(summarize(results, console, "enhanced"))
+
+
+@app.command()
+def separate(
+    files: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="FILES...", help="Audio files (WAV, FLAC, OGG, MP3) or folders of them."
+        ),
+    ],
+    out: Annotated[
+        Path, typer.Option(help="Folder for the outputs, OUT/FILE/SOURCE.wav; they are replaced.")
+    ],
+    model: Annotated[
+        Path, typer.Option(help="Folder of an exported model or a run, or a shipped model's name.")
+    ] = Path(DEFAULT_SEPARATOR),
+    sources: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Write these alone, such as vocals,bass; repeatable.", show_default="all"
+        ),
+    ] = None,
+    two_stems: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SOURCE", help="Write SOURCE and no_SOURCE, the sum of all others, instead."
+        ),
+    ] = None,
+    residual: Annotated[
+        bool,
+        typer.Option("--residual", help="Write the mixture minus all written stems as well."),
+    ] = False,
+    shifts: Shifts = None,
+    overlap: Overlap = None,
+    segment: Segment = None,
+    clip_mode: Annotated[
+        str,
+        typer.Option(
+            help="Above full scale: none keeps it (whole numbers clamp it), clamp, or rescale, by "
+            "one factor for all stems of a file."
+        ),
+    ] = "none",
+    format: Format = "wav",
+    bit_depth: BitDepth = None,
+) -> None:
+    """Separate audio files into their sources, each at its own rate, channels and length."""
+    from rich.console import Console
+
+    from tonezoo.export import load
+    from tonezoo.file_jobs import summarize
+    from tonezoo.inference import check_kind
+    from tonezoo.separation import Separator
+    from tonezoo.separation_files import separate_files
+
+    options = separation_options(shifts, overlap, segment)
+    import_tensorflow()
+    console = Console(stderr=True)
+    results = separate_files(
+        files,
+        out,
+        check_kind(load(model), Separator),
+        sources=[name.strip() for names in sources or () for name in names.split(",")],
+        two_stems=two_stems,
+        residual=residual,
+        options=options,
+        clip_mode=clip_mode,
+        format=format,
+        bit_depth=bit_depth,
+        console=console,
+    )
+    raise typer.Exit(summarize(results, console, "separated"))
 
 
 @app.command()

@@ -5,6 +5,7 @@ import os
 
 import numpy as np
 
+from tonezoo.inference import SuperResolver, check_kind
 from tonezoo.pretrained import DEFAULT_MODEL, model_folder
 
 
@@ -41,8 +42,17 @@ def enhance(
     >>> enhance(low, 4000).shape
     (16000,)
     """
-    resolver = _loaded(os.path.realpath(model_folder(model)))
+    resolver = loaded(model, SuperResolver)
     return resolver.enhance(samples, sample_rate_hz, downsample=downsample)
+
+
+def loaded(model: str | os.PathLike, kind: type):
+    """Returns a model for inference that is loaded once.
+
+    Raises:
+        ValueError: an unusable model, or one of another task than `kind`, a class, is for.
+    """
+    return check_kind(_loaded(os.path.realpath(model_folder(model))), kind)
 
 
 @functools.lru_cache(maxsize=2)

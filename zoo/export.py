@@ -1,6 +1,7 @@
 """Exporting a trained model as a SavedModel with a manifest, verifying it, loading it again."""
 
 import contextlib
+import importlib
 import json
 import math
 import os
@@ -13,7 +14,12 @@ import numpy as np
 
 import tonezoo
 from tonezoo.files import ArrayFile, atomic_path
-from tonezoo.manifest import read_manifest, resolve_version, versions, write_manifest
+from tonezoo.manifest import (
+    read_manifest,
+    resolve_version,
+    versions,
+    write_manifest,
+)
 
 GOLDEN_NAME = "golden.npz"
 GOLDEN_TOLERANCE = 1e-4
@@ -26,12 +32,10 @@ def export(
     data_licence: str = "not stated",
     report: Callable[[str], None] = print,
 ) -> Path:
-    """Exports the generator of a run to `to`/<version>/, the next integer version.
+    """Exports the model of a run to `to`/<version>/, the next integer version.
 
-    The folder holds a SavedModel of stock TensorFlow operations with the signatures
-    serving_default (`waveform` (batch, time, 1) -> `waveform` (batch, ratio * time, 1)),
-    with_lengths (the same with `lengths` (batch,)) and wav_bytes (`audio_bytes` (batch,), WAV files
-    at the low rate -> `audio_bytes`, 16-bit WAV files); a golden input and output; the run's log,
+    The folder holds a SavedModel of stock TensorFlow operations with the signatures of its task
+    (docs/exporting.md); a golden input and output; the run's log,
     its curves (with matplotlib) and its evaluation if there is one; and a manifest with a hash of
     every file. It takes its name only when all of it is written and verified.
 
@@ -70,18 +74,18 @@ def export(
 
 
 def describe_model(model) -> dict:
-    """Returns the manifest's facts about a super-resolution model, which inference needs."""
+    """Returns the manifest's facts about a model, which inference needs."""
     import keras
     import tensorflow as tf
 
     return {
+        "task": model.task,
         "model": type(model).__name__,
         "parameters": model.count_params(),
-        "ratio": model.ratio,
         "sample_rate_hz": model.sample_rate_hz,
-        "low_rate_hz": model.sample_rate_hz / model.ratio,
         "grid_samples": model.grid_samples,
         "context_samples": model.context_samples,
+        **task_export(model.task).describe(model),
         "versions": {
             "tonezoo": tonezoo.__version__,
             "tensorflow": tf.__version__,
@@ -89,6 +93,16 @@ def describe_model(model) -> dict:
             "python": platform.python_version(),
         },
     }
+
+
+def task_export(task: str):
+    """Returns the module with what a task's exported models have of their own.
+
+    `describe(model)` gives facts for the manifest, `signatures(model)` the functions to be served,
+    `output(outputs, facts)` an array of what the one named INFERENCE gives, `golden_samples(model)`
+    the length of the golden input, and `for_inference(call, facts, name)` what `load` returns.
+    """
+    return importlib.import_module(f"tonezoo.{task}_export")
 
 
 def describe_run(folder) -> dict:
@@ -101,7 +115,9 @@ def describe_run(folder) -> dict:
         "started_from": None,
         **provenance(folder.path),
         "metrics": None if evaluation is None else mean_scores(evaluation["rows"]),
-        "evaluated_on": None if evaluation is None else evaluation["clips"],
+        "evaluated_on": None
+        if evaluation is None
+        else evaluation.get("clips", evaluation.get("tracks")),
     }
 
 
@@ -114,56 +130,15 @@ def mean_scores(rows: list[dict]) -> dict:
 
 
 def write_saved_model(model, folder: Path) -> None:
-    """Writes the SavedModel with its three signatures into a folder."""
+    """Writes the SavedModel with the signatures of its task into a folder."""
     import tensorflow as tf
 
-    from tonezoo.inference import RATE_TOLERANCE_HZ
     from tonezoo.serving_ops import check_operations
-
-    waveform = tf.TensorSpec((None, None, 1), tf.float32, name="waveform")
-    lengths = tf.TensorSpec((None,), tf.int32, name="lengths")
-    audio_bytes = tf.TensorSpec((None,), tf.string, name="audio_bytes")
-    low_rate_hz = model.sample_rate_hz / model.ratio
-
-    def not_empty(x):
-        message = "This model needs at least one sample, but got the shape:"
-        with tf.control_dependencies(
-            [tf.debugging.Assert(tf.shape(x)[1] > 0, [message, tf.shape(x)])]
-        ):
-            return tf.identity(x)
-
-    @tf.function(input_signature=[waveform])
-    def serving_default(waveform):
-        return {"waveform": tf.cast(model(not_empty(waveform), training=False), tf.float32)}
-
-    @tf.function(input_signature=[waveform, lengths])
-    def with_lengths(waveform, lengths):
-        output = model(not_empty(waveform), lengths=lengths, training=False)
-        return {"waveform": tf.cast(output, tf.float32)}
-
-    def upsample_wav(contents):
-        samples, rate_hz = tf.audio.decode_wav(contents)
-        difference = tf.abs(tf.cast(rate_hz, tf.float32) - low_rate_hz)
-        message = f"This model takes WAV files at {low_rate_hz:g} Hz, but got (Hz):"
-        with tf.control_dependencies(
-            [tf.debugging.Assert(difference <= RATE_TOLERANCE_HZ, [message, rate_hz])]
-        ):
-            channels = tf.transpose(samples)[:, :, None]
-        output = tf.cast(model(not_empty(channels), training=False), tf.float32)[:, :, 0]
-        return tf.audio.encode_wav(tf.transpose(output), model.sample_rate_hz)
-
-    @tf.function(input_signature=[audio_bytes])
-    def wav_bytes(audio_bytes):
-        return {"audio_bytes": tf.map_fn(upsample_wav, audio_bytes)}
 
     module = tf.Module()
     # A Keras variable is not tracked by TensorFlow, the variable inside it is.
     module.model_variables = [variable.value for variable in model.variables]
-    signatures = {
-        "serving_default": serving_default,
-        "with_lengths": with_lengths,
-        "wav_bytes": wav_bytes,
-    }
+    signatures = task_export(model.task).signatures(model)
     for name, function in signatures.items():
         setattr(module, name, function)
     try:
@@ -188,8 +163,8 @@ def write_records(folder: Path, run) -> None:
 
 def write_golden(folder: Path, model) -> None:
     """Writes a fixed noise input, two signals of odd length, and the Keras model's output."""
-    samples = 1 + 1200 // model.ratio
-    waveform = np.random.default_rng(0).uniform(-0.5, 0.5, (2, samples, 1)).astype("float32")
+    shape = (2, task_export(model.task).golden_samples(model), getattr(model, "channels", 1))
+    waveform = np.random.default_rng(0).uniform(-0.5, 0.5, shape).astype("float32")
     output = np.asarray(model(waveform, training=False), "float32")
     np.savez(folder / GOLDEN_NAME, input=waveform, output=output)
 
@@ -212,19 +187,23 @@ def load_signatures(folder: Path):
         ) from error
 
 
-def serving_function(folder: Path) -> Callable[[np.ndarray], np.ndarray]:
-    """Returns the default signature of a SavedModel as a NumPy function.
+def serving_function(folder: Path, facts: dict) -> Callable[[np.ndarray], np.ndarray]:
+    """Returns the signature of a SavedModel that inference calls, as a NumPy function.
+
+    Args:
+        folder: a version's folder.
+        facts: its manifest.
 
     Raises:
         ValueError: it cannot be loaded, or has no such signature; when called: it fails on that
             input, memory that ran out included.
     """
-    loaded = load_signatures(folder)
-    if "serving_default" not in getattr(loaded, "signatures", {}):
-        raise ValueError(f"{folder} has no signature serving_default. Export the model again.")
+    loaded, module = load_signatures(folder), task_export(facts["task"])
+    if module.INFERENCE not in getattr(loaded, "signatures", {}):
+        raise ValueError(f"{folder} has no signature {module.INFERENCE}. Export the model again.")
 
     def call(waveform: np.ndarray) -> np.ndarray:
-        return loaded.signatures["serving_default"](waveform=waveform)["waveform"].numpy()
+        return module.output(loaded.signatures[module.INFERENCE](waveform=waveform), facts)
 
     return _with_explained_errors(call, folder)
 
@@ -266,7 +245,7 @@ def verify(path: str | os.PathLike) -> dict:
     folder = resolve_version(path)
     manifest = read_manifest(folder)
     waveform, expected = read_golden(folder / GOLDEN_NAME)
-    output = serving_function(folder)(waveform)
+    output = serving_function(folder, manifest)(waveform)
     difference = np.abs(output - expected).max() if output.shape == expected.shape else math.inf
     allowed = GOLDEN_TOLERANCE * np.abs(expected).max()
     if not difference <= allowed:
@@ -278,7 +257,7 @@ def verify(path: str | os.PathLike) -> dict:
 
 
 def read_golden(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the fixed input of an exported model and its output, both (batch, time, 1).
+    """Returns the fixed input (batch, time, channels) of an exported model and its output.
 
     Raises:
         ValueError: the file is damaged, or holds something else.
@@ -286,11 +265,11 @@ def read_golden(path: Path) -> tuple[np.ndarray, np.ndarray]:
     remedy = "Export the model again, or copy it again from where it came from."
     with ArrayFile(path, remedy) as golden:
         arrays = golden["input"], golden["output"]
-    for array in arrays:
-        if array.dtype != np.float32 or array.ndim != 3 or array.shape[2] != 1 or not array.size:
+    for array, axes in zip(arrays, ((3,), (3, 4)), strict=True):
+        if array.dtype != np.float32 or array.ndim not in axes or not array.size:
             raise ValueError(
                 f"{path} holds {array.dtype} of the shape {array.shape} instead of float32 "
-                f"(batch, time, 1). {remedy}"
+                f"(batch, time, ...). {remedy}"
             )
     return arrays
 
@@ -303,41 +282,29 @@ def load(path: str | os.PathLike):
             folder, or the name of a model that comes with tonezoo.
 
     Returns:
-        A `tonezoo.inference.SuperResolver`.
+        A `tonezoo.inference.SuperResolver` or a `tonezoo.separation.Separator`.
 
     Raises:
         ValueError: nothing usable there, or a file that is missing or changed, by name.
     """
-    from tonezoo.inference import SuperResolver
     from tonezoo.recipes.runs import RunFolder, is_run
 
     if is_run(path):
         model = RunFolder(path).model()
-        return SuperResolver(
-            compiled_call(model),
-            ratio=model.ratio,
-            sample_rate_hz=model.sample_rate_hz,
-            grid_samples=model.grid_samples,
-            context_samples=model.context_samples,
-            name=Path(path).resolve().name,
-        )
-    folder = resolve_version(path)
-    manifest = read_manifest(folder)
-    return SuperResolver(
-        serving_function(folder),
-        ratio=manifest["ratio"],
-        sample_rate_hz=manifest["sample_rate_hz"],
-        grid_samples=manifest["grid_samples"],
-        context_samples=manifest["context_samples"],
-        name=f"{manifest['name']} {manifest['version']}",
-    )
+        call, facts, name = compiled_call(model), describe_model(model), Path(path).resolve().name
+    else:
+        folder = resolve_version(path)
+        facts = read_manifest(folder)
+        call = serving_function(folder, facts)
+        name = f"{facts['name']} {facts['version']}"
+    return task_export(facts["task"]).for_inference(call, facts, name)
 
 
 def compiled_call(model) -> Callable[[np.ndarray], np.ndarray]:
     """Returns a Keras model as a NumPy function, compiled once for all lengths."""
     import tensorflow as tf
 
-    waveform = tf.TensorSpec((None, None, 1), tf.float32)
+    waveform = tf.TensorSpec((None, None, getattr(model, "channels", 1)), tf.float32)
 
     @tf.function(input_signature=[waveform])
     def function(samples):

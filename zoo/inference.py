@@ -142,7 +142,7 @@ class SuperResolver:
         """
         if self.input_notice(sample_rate_hz, downsample=downsample) is None:
             return blocks
-        return _resampled(blocks, sample_rate_hz, self.low_rate_hz)
+        return resampled_blocks(blocks, sample_rate_hz, self.low_rate_hz)
 
     def stream(
         self, blocks: Iterable[np.ndarray], chunk_samples: int | None = None
@@ -161,27 +161,12 @@ class SuperResolver:
             ValueError: no samples, NaN or infinite ones, or `chunk_samples` below 1.
         """
         chunk, context = self._low_rate_sizes(chunk_samples)
-        # `held` concatenates to the samples from position - left, where left is the context or all
-        # there is, up to end.
-        held, left, position, end = [], 0, 0, 0
-        for block in itertools.chain(_finite(blocks), [None]):
-            if block is not None:
-                held.append(block)
-                end += len(block)
-                if end < position + chunk + context:
-                    continue
-            elif end == 0:
-                raise ValueError(
-                    f"There is nothing to enhance: 0 samples at {self.low_rate_hz:g} Hz."
-                )
-            window = np.concatenate(held)
-            while position < end and (block is None or position + chunk + context <= end):
-                size = min(chunk, end - position)
-                yield self._upsample(window[: left + size + context], left, size)
-                position += chunk
-                keep = max(0, left + chunk - context)
-                window, left = window[keep:], left + chunk - keep
-            held = [window]
+        empty = True
+        for window in windows(finite(blocks), length=chunk, hop=chunk, context=context):
+            empty = False
+            yield self._upsample(*window)
+        if empty:
+            raise ValueError(f"There is nothing to enhance: 0 samples at {self.low_rate_hz:g} Hz.")
 
     def _low_rate_sizes(self, chunk_samples):
         if chunk_samples is None:
@@ -207,7 +192,76 @@ class SuperResolver:
         return output[:, self.ratio * left : self.ratio * (left + size), 0].T
 
 
-def _finite(blocks):
+def check_kind(model, kind: type):
+    """Returns a model for inference, if it is of a kind.
+
+    Args:
+        model: what `tonezoo.load` returned.
+        kind: `SuperResolver` or `tonezoo.separation.Separator`.
+
+    Raises:
+        ValueError: it is of the other; the message names the command that takes it.
+    """
+    if isinstance(model, kind):
+        return model
+    command = "enhance" if isinstance(model, SuperResolver) else "separate"
+    raise ValueError(
+        f"{model.name} is not a model for this. `tonezoo {command}` takes it; `tonezoo models` "
+        "lists what comes with tonezoo."
+    )
+
+
+def windows(
+    blocks: Iterable[np.ndarray], *, length: int, hop: int, context: int
+) -> Iterator[tuple[np.ndarray, int, int]]:
+    """Cuts a signal of unknown length into windows with what surrounds them.
+
+    Window k covers the samples from k * hop on, `length` of them or what is left; the last one is
+    the first that reaches the end. No more than a window, its context and a block are held.
+
+    Args:
+        blocks: the signal, arrays of (time, channels).
+        length: samples of a window.
+        hop: from a window's start to the next one's, at most `length`.
+        context: samples wanted on each side, fewer at the ends of the signal.
+
+    Yields:
+        (left + size + right, channels), left, size: the window is the `size` samples from `left`.
+
+    Example:
+
+    >>> signal = [np.arange(6.0)[:, None], np.arange(6.0, 8.0)[:, None]]
+    >>> for window, left, size in windows(signal, length=4, hop=3, context=1):
+    ...     print(window[:, 0], left, size)
+    [0. 1. 2. 3. 4.] 0 4
+    [2. 3. 4. 5. 6. 7.] 1 4
+    [5. 6. 7.] 1 2
+    """
+    # `held` concatenates to the samples from position - left, where left is the context or all
+    # there is, up to end.
+    held, left, position, end = [], 0, 0, 0
+    for block in itertools.chain(blocks, [None]):
+        if block is not None:
+            held.append(block)
+            end += len(block)
+            if end < position + length + context:
+                continue
+        elif end == 0:
+            return
+        window = np.concatenate(held)
+        while position + length + context <= end or (
+            # At the end, as long as the last window did not reach it.
+            block is None and (position == 0 or position - hop + length < end)
+        ):
+            size = min(length, end - position)
+            yield window[: left + size + context], left, size
+            position += hop
+            keep = max(0, left + hop - context)
+            window, left = window[keep:], left + hop - keep
+        held = [window]
+
+
+def finite(blocks):
     """Passes blocks (time, channels) on as long as they hold no NaN and no infinity."""
     start = 0
     for block in blocks:
@@ -220,11 +274,12 @@ def _finite(blocks):
         yield block
 
 
-def _resampled(blocks, from_hz, to_hz):
+def resampled_blocks(blocks, from_hz, to_hz):
+    """Returns blocks (time, channels) at another rate, however they are cut."""
     import soxr
 
     resampler = None
-    for block in _finite(blocks):
+    for block in finite(blocks):
         if resampler is None:
             resampler = soxr.ResampleStream(from_hz, to_hz, block.shape[1], dtype="float32")
         yield resampler.resample_chunk(block)

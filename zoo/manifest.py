@@ -10,13 +10,13 @@ from tonezoo.pretrained import model_folder
 MANIFEST_NAME = "manifest.json"
 FORMAT = "tonezoo SavedModel 1"
 # What inference goes by, and the least that each can be.
-WHOLE_NUMBERS = {
-    "ratio": 1,
-    "sample_rate_hz": 1,
-    "grid_samples": 1,
-    "context_samples": 0,
-    "version": 1,
+WHOLE_NUMBERS = {"sample_rate_hz": 1, "grid_samples": 1, "context_samples": 0, "version": 1}
+TASK_WHOLE_NUMBERS = {
+    "super_resolution": {"ratio": 1},
+    "separation": {"channels": 1, "segment_samples": 1},
 }
+# Of models that were exported before there was another.
+FIRST_TASK = "super_resolution"
 
 
 def write_manifest(folder: Path, description: dict) -> None:
@@ -115,7 +115,13 @@ def _read_intact(path):
 
 def _check_facts(path, manifest):
     """Checks what loading and evaluating go by: `name` becomes that of a folder."""
-    for fact, least in WHOLE_NUMBERS.items():
+    task = manifest.setdefault("task", FIRST_TASK)
+    if task not in TASK_WHOLE_NUMBERS:
+        raise ValueError(
+            f"{path} states task as {task!r}, but this tonezoo knows "
+            f"{', '.join(TASK_WHOLE_NUMBERS)}. Use the tonezoo that exported it."
+        )
+    for fact, least in {**WHOLE_NUMBERS, **TASK_WHOLE_NUMBERS[task]}.items():
         value = manifest.get(fact)
         if type(value) is not int or not least <= value < 2**31:
             raise ValueError(
@@ -127,6 +133,12 @@ def _check_facts(path, manifest):
         raise ValueError(
             f"{path} states name as {name!r}, but it must be that of a folder. Export the model "
             "again."
+        )
+    sources = manifest.get("sources")
+    are_names = isinstance(sources, list) and all(isinstance(name, str) for name in sources)
+    if task == "separation" and not (are_names and sources):
+        raise ValueError(
+            f"{path} states sources as {sources!r}, but they must be names. Export the model again."
         )
     if not isinstance(manifest.get("files"), dict):
         raise ValueError(f"{path} lists no files with their hashes. Export the model again.")

@@ -5,6 +5,7 @@ from importlib import resources
 from pathlib import Path
 
 DEFAULT_MODEL = "mu_gan_speech_x4"
+DEFAULT_SEPARATOR = "demucs_procedural"
 
 
 def shipped_models() -> dict[str, Path]:

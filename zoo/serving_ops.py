@@ -9,15 +9,15 @@ ALLOWED_OPERATIONS = frozenset({
     "AvgPool", "BatchMatMulV2", "BatchToSpaceND", "BiasAdd", "BroadcastArgs", "BroadcastTo",
     "Cast", "Ceil", "ClipByValue", "ConcatV2", "Const", "Conv2D", "Conv2DBackpropInput", "Cos",
     "Cumsum", "DecodeWav", "DepthwiseConv2dNative", "DisableCopyOnRead", "DivNoNan", "Einsum",
-    "Elu", "EncodeWav", "Equal", "Exp", "ExpandDims", "Fill", "Floor", "FloorDiv", "FloorMod",
-    "FusedBatchNormV3", "Gather", "GatherNd", "GatherV2", "Greater", "GreaterEqual", "IRFFT",
-    "Identity", "IdentityN", "If", "LeakyRelu", "Less", "LessEqual", "Log", "Log1p",
+    "Elu", "EncodeWav", "EnsureShape", "Equal", "Exp", "ExpandDims", "Fill", "Floor", "FloorDiv",
+    "FloorMod", "FusedBatchNormV3", "Gather", "GatherNd", "GatherV2", "Greater", "GreaterEqual",
+    "IRFFT", "Identity", "IdentityN", "If", "LeakyRelu", "Less", "LessEqual", "Log", "Log1p",
     "LogicalAnd", "LogicalNot", "LogicalOr", "LoopCond", "MatMul", "Max", "Maximum", "Mean",
     "MergeV2Checkpoints", "Min", "Minimum", "MirrorPad", "Mul", "Neg", "NoOp", "NotEqual",
-    "Pack", "Pad", "PadV2", "PartitionedCall", "Placeholder", "PlaceholderWithDefault", "Pow",
-    "Prod", "RFFT", "Range", "ReadVariableOp", "RealDiv", "Relu", "Reshape", "RestoreV2",
-    "ReverseV2", "Rsqrt", "SaveV2", "ScatterNd", "Select", "SelectV2", "Shape",
-    "ShardedFilename", "Sigmoid", "Sin", "Size", "Slice", "Softmax", "Softplus",
+    "OnesLike", "Pack", "Pad", "PadV2", "PartitionedCall", "Placeholder",
+    "PlaceholderWithDefault", "Pow", "Prod", "RFFT", "Range", "ReadVariableOp", "RealDiv", "Relu",
+    "Reshape", "RestoreV2", "ReverseV2", "Rsqrt", "SaveV2", "ScatterNd", "Select", "SelectV2",
+    "Shape", "ShardedFilename", "Sigmoid", "Sin", "Size", "Slice", "Softmax", "Softplus",
     "SpaceToBatchND", "Split", "SplitV", "Sqrt", "Square", "SquaredDifference", "Squeeze",
     "StatefulPartitionedCall", "StatelessIf", "StatelessWhile", "StaticRegexFullMatch",
     "StridedSlice", "StringJoin", "Sub", "Sum", "Tanh", "TensorListConcatV2",
@@ -26,6 +26,15 @@ ALLOWED_OPERATIONS = frozenset({
     "VarHandleOp", "VarIsInitializedOp", "Where", "While", "ZerosLike",
 })
 # fmt: on
+
+
+def not_empty(x):
+    """Returns x (batch, time, channels), in whose graph an input of no samples is refused."""
+    import tensorflow as tf
+
+    message = "This model needs at least one sample, but got the shape:"
+    with tf.control_dependencies([tf.debugging.Assert(tf.shape(x)[1] > 0, [message, tf.shape(x)])]):
+        return tf.identity(x)
 
 
 def used_operations(folder: Path) -> set[str]:

@@ -12,7 +12,8 @@ import soundfile
 from rich.console import Console
 
 from tonezoo.audio_io import read_audio
-from tonezoo.enhancement import EnhancedFile, enhance_files, summarize
+from tonezoo.enhancement import enhance_files
+from tonezoo.file_jobs import FileResult, summarize
 from tonezoo.inference import SuperResolver
 
 LOW_HZ = 4000
@@ -45,7 +46,7 @@ def write(path, samples, rate_hz=LOW_HZ, **options):
 
 def summary(results):
     console = Console(file=io.StringIO(), width=40)
-    return summarize(results, console), console.file.getvalue()
+    return summarize(results, console, "enhanced"), console.file.getvalue()
 
 
 @pytest.mark.parametrize("chunk_s", [None, 10.0, 0.01])
@@ -233,7 +234,7 @@ def test_progress_shows_the_names_of_files_as_they_are(tmp_path):
 
 def test_summary_keeps_long_lines_whole_and_markup_literal():
     path = Path("a folder with a name that is long [bold]/x.wav")
-    code, text = summary([EnhancedFile(path=path, output=path, seconds=1.0)])
+    code, text = summary([FileResult(path=path, output=path, seconds=1.0)])
     assert code == 0
     assert text.splitlines() == [f"{path} (1.0 s)", "1 of 1 files enhanced, 1.0 s of audio."]
 

@@ -12,7 +12,7 @@ import tensorflow as tf
 
 import tonezoo
 from tonezoo import export
-from tonezoo.manifest import manifest_text, text_hash
+from tonezoo.manifest import manifest_text, read_manifest, text_hash
 from tonezoo.recipes.evaluate import training_data
 from tonezoo.recipes.runs import RunFolder
 from tonezoo.serving_ops import ALLOWED_OPERATIONS, check_operations, used_operations
@@ -217,7 +217,7 @@ def test_files_that_tensorflow_cannot_load_although_they_are_signed(copy, name):
 
 
 def test_errors_of_operations_name_the_model(tiny_model):
-    call = export.serving_function(tiny_model / "1")
+    call = export.serving_function(tiny_model / "1", read_manifest(tiny_model / "1"))
     with pytest.raises(ValueError, match=r"tiny/1 fails on an input of the shape \(1, 0, 1\): .*"):
         call(np.zeros((1, 0, 1), "float32"))
 

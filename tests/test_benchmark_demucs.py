@@ -1,0 +1,46 @@
+"""The Demucs benchmark runs and prints a row for each upsampling layer."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tonezoo.layers import UPSAMPLER_KINDS
+
+pytestmark = pytest.mark.slow
+SMALL = ("--preset", "tiny", "--rounds", "1", "--segment-s", "0.2", "--batch", "2")
+
+
+def run(source_tree, *words) -> list[list[str]]:
+    """Returns the cells of the rows that the benchmark prints."""
+    done = subprocess.run(
+        [sys.executable, source_tree / "benchmarks" / "demucs.py", *SMALL, *words],
+        env={**os.environ, "JAX_PLATFORMS": "cpu"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    lines = [line for line in done.stdout.splitlines() if line.startswith("| ")]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+
+
+def test_upsamplers(source_tree):
+    header, _, *rows = run(source_tree, "--parts", "upsamplers")
+    assert [row[0] for row in rows] == list(UPSAMPLER_KINDS)
+    assert all(len(row) == len(header) for row in rows)
+    paper = {row[0]: row[header.index("the paper")] for row in rows}
+    assert (paper["nearest"], paper["linear"], paper["cubic"]) == ("1.33", "1.35", "")
+    assert all(float(row[header.index("step [ms]")]) > 0 for row in rows)
+
+
+def test_jax(source_tree):
+    pytest.importorskip("jax")
+    kinds = ("transposed", "subpixel")
+    rows = run(source_tree, "--backend", "jax", "--upsamplers", ",".join(kinds))
+    header, models = rows[0], [row for row in rows if row[0].startswith("tiny")]
+    # A table for each dtype.
+    assert [row[0] for row in models] == 2 * [f"tiny, {kind}" for kind in kinds]
+    assert all(len(row) == len(header) for row in models)
+    assert {row[1] for row in models} == {"18,096", "18,924"}
+    assert all(float(row[header.index("step [ms]")]) > 0 for row in models)

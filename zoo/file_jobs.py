@@ -1,0 +1,212 @@
+"""Running over many audio files: what there is to do, progress, and what went wrong."""
+
+import contextlib
+import dataclasses
+import functools
+import itertools
+import math
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tonezoo.audio_io import AudioReader, audio_files
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+@dataclasses.dataclass(kw_only=True)
+class FileResult:
+    """What became of one file: `error` is None if `output`, a file or a folder, was written.
+
+    `seconds` is the length of the audio, `clipped_samples` the number of samples clamped to full
+    scale, `peak` the largest magnitude before that (1 is full scale), `notice` says what was done
+    to the sample rate of the input, or to the level of the output, if anything.
+    """
+
+    path: Path
+    output: Path
+    seconds: float = 0.0
+    clipped_samples: int = 0
+    peak: float = 0.0
+    notice: str | None = None
+    error: str | None = None
+
+
+def plan_outputs(
+    paths: Iterable[Path],
+    out_dir: Path,
+    output_name: Callable[[str], str],
+    written: Callable[[Path], Iterable[Path]] = lambda output: [output],
+) -> dict[Path, Path]:
+    """Returns output -> input of all files, those in folders included.
+
+    Args:
+        paths: audio files, or folders of them, whose files keep their places.
+        out_dir: folder of the outputs.
+        output_name: from a file's name without suffix to the output's name.
+        written: the files that make up an output, where it is a folder.
+
+    Raises:
+        ValueError: two inputs with one output, or an input that would be overwritten.
+    """
+    outputs = {}
+    for path, place in places(paths, out_dir):
+        output = out_dir / place.parent / output_name(place.stem)
+        if output in outputs:
+            raise ValueError(
+                f"{outputs[output]} and {path} would both be written to {output}. Rename one, or "
+                f"write them into different folders."
+            )
+        outputs[output] = path
+    # Not Path.resolve, which takes a loop of symbolic links for an error.
+    inputs = {os.path.realpath(path): path for path in outputs.values()}
+    for file in (file for output in outputs for file in written(output)):
+        if replaced := inputs.get(os.path.realpath(file)):
+            raise ValueError(
+                f"{replaced} would be overwritten by an output. Choose another output folder or "
+                f"format."
+            )
+    return outputs
+
+
+def process_files(
+    outputs: Mapping[Path, Path],
+    work: Callable[[FileResult, Callable[[float], None]], None],
+    *,
+    console: "Console | None",
+    doing: str,
+) -> list[FileResult]:
+    """Returns what became of each file; one that fails does not stop the others.
+
+    Args:
+        outputs: output -> input.
+        work: makes one output; it is given the result to be filled in, and a function to be called
+            with the seconds of audio done so far.
+        console: where a progress bar is drawn; None for none.
+        doing: what the bar says, such as "enhancing".
+    """
+    results, paths = [], list(outputs.values())
+    with progress_bar(paths, console, doing) as advance_to:
+        for index, (output, path) in enumerate(outputs.items()):
+            result = FileResult(path=path, output=output)
+            try:
+                work(result, functools.partial(advance_to, index))
+            # The model's own errors, memory that ran out above all, have no common base class.
+            except Exception as error:
+                result.error = explain(error, path)
+            results.append(result)
+        advance_to(len(paths), 0.0)
+    return results
+
+
+def summarize(results: list[FileResult], console: "Console", done: str) -> int:
+    """Prints what became of each file; returns the exit code, 0 if all went well and 1 if not.
+
+    Args:
+        done: what was done to the files, such as "enhanced".
+
+    Example:
+
+    >>> from rich.console import Console
+    >>> good = FileResult(path=Path("a.wav"), output=Path("out/a.wav"), seconds=2.5, peak=0.5)
+    >>> bad = FileResult(path=Path("b.wav"), output=Path("out/b.wav"), error="b.wav is empty.")
+    >>> summarize([good, bad], Console(), "enhanced")
+    out/a.wav (2.5 s)
+    failed: b.wav is empty.
+    1 of 2 files enhanced, 2.5 s of audio; 1 failed.
+    1
+    """
+    from rich.text import Text
+
+    def show(line, style=""):
+        console.print(Text(line, style=style), soft_wrap=True)
+
+    written = [result for result in results if result.error is None]
+    for result in results:
+        if result.error is not None:
+            show(f"failed: {result.error}", "red")
+            continue
+        show(f"{result.output} ({result.seconds:.1f} s)")
+        for remark in filter(None, [result.notice, level_remark(result)]):
+            show(f"  {remark}", "yellow")
+    seconds, failed = sum(result.seconds for result in written), len(results) - len(written)
+    end = f"; {failed} failed." if failed else "."
+    show(f"{len(written)} of {len(results)} files {done}, {seconds:.1f} s of audio{end}")
+    return int(failed > 0)
+
+
+def places(paths: Iterable[Path], out_dir: Path) -> Iterator[tuple[Path, Path]]:
+    """Yields each audio file, of folders every one, and its place below the output folder."""
+    for path in paths:
+        files = []
+        # A folder without audio fails like any other bad file, and does not stop the others.
+        with contextlib.suppress(ValueError):
+            files = audio_files(path)
+        if not files:
+            yield path, Path(path.name)
+        for file in files:
+            # Not what an earlier call wrote into a folder inside this one.
+            if out_dir == path or not file.is_relative_to(out_dir):
+                yield file, file.relative_to(path)
+
+
+@contextlib.contextmanager
+def progress_bar(paths: list[Path], console, doing: str):
+    """Yields advance_to(index, seconds): so much of the file of that index has been done.
+
+    Args:
+        paths: audio files.
+        console: a rich console, or None for no bar.
+        doing: what the bar says until the first file.
+    """
+    if console is None:
+        yield lambda index, seconds: None
+        return
+    from rich import progress
+
+    # starts[i]: seconds of audio in the files before file i.
+    starts = list(itertools.accumulate(map(duration_s, paths), initial=0.0))
+    columns = [
+        progress.TextColumn("{task.description}", markup=False),
+        progress.BarColumn(),
+        progress.TaskProgressColumn(),
+        progress.TextColumn("{task.completed:.0f} s of audio"),
+        progress.TimeRemainingColumn(),
+    ]
+    with progress.Progress(*columns, console=console) as bar:
+        task = bar.add_task(doing, total=starts[-1])
+        yield lambda index, seconds: bar.update(
+            task,
+            completed=starts[index] + seconds,
+            description=paths[index].name if index < len(paths) else "done",
+        )
+
+
+def duration_s(path: Path) -> float:
+    """Returns the length that the header states, 0 where it is unknown or the file is bad."""
+    try:
+        with AudioReader(path) as audio:
+            return (audio.frames or 0) / audio.sample_rate_hz
+    except ValueError:
+        return 0.0
+
+
+def explain(error: Exception, path: Path) -> str:
+    """Returns what went wrong with a file, in a line that names it."""
+    lines = str(error).splitlines() or [""]
+    message = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {lines[0]}"
+    return message if str(path) in message else f"{path}: {message}"
+
+
+def level_remark(result: FileResult) -> str | None:
+    """Returns what there is to say of the level of an output, None if nothing."""
+    if result.peak <= 1:
+        return None
+    peak = f"peak {20 * math.log10(result.peak):+.1f} dB above full scale"
+    if result.clipped_samples:
+        return (
+            f"{result.clipped_samples} samples clipped, {peak}: 32-bit float WAV would keep them."
+        )
+    return f"{peak}: kept, since the file is float."
