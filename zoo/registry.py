@@ -2,6 +2,7 @@
 
 import importlib
 import inspect
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 MU_GAN_PAPER = "Adversarial Audio Super-Resolution with Unsupervised Feature Losses"
@@ -225,7 +226,13 @@ def count_parameters(name: str, preset: str, **overrides) -> int:
     """
     import keras
 
-    with keras.StatelessScope(initialize_variables=False):
-        model = create_model(name, preset=preset, **overrides)
-        model.build((None, None, 1))
-        return model.count_params()
+    def count() -> int:
+        with keras.StatelessScope(initialize_variables=False):
+            model = create_model(name, preset=preset, **overrides)
+            model.build((None, None, 1))
+            return model.count_params()
+
+    # Keras keeps a thread's variables that were not initialised, and allocates them at the end of
+    # the thread's next scope of that kind.
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(count).result()
