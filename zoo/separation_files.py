@@ -90,6 +90,8 @@ def separate_files(
             )
         blocks = separated(result.path, separator, weights, residual, options)
         with contextlib.ExitStack() as stack:
+            # Runs last, and does nothing to a folder with stems in it.
+            stack.callback(remove_if_empty, result.output)
             if clip_mode == "rescale":
                 blocks = stack.enter_context(rescaled(blocks, result, out_dir))
             elif clip_mode == "clamp":
@@ -111,6 +113,11 @@ def separate_files(
         result.peak = max(result.peak, *(writer.peak for writer in writers))
 
     return process_files(outputs, work, console=console, doing="separating")
+
+
+def remove_if_empty(folder: Path) -> None:
+    with contextlib.suppress(OSError):
+        folder.rmdir()
 
 
 def stem_weights(
