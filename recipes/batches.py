@@ -1,5 +1,6 @@
 """Endless batches, each a function of its number alone, as `tf.data` datasets."""
 
+import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -7,6 +8,8 @@ import numpy as np
 
 if TYPE_CHECKING:
     import tensorflow as tf
+
+PREFETCHED = 4
 
 
 def stateless_batches(
@@ -34,9 +37,12 @@ def stateless_batches(
         arrays = tf.numpy_function(draw, [step], len(shapes) * [tf.float32], stateful=False)
         return tuple(map(tf.ensure_shape, arrays, shapes))
 
+    parallel = os.cpu_count() or 1
     options = tf.data.Options()
+    # Its thread would keep the end of training waiting for up to a minute.
+    options.autotune.enabled = False
     options.deterministic = True
     options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
     steps = tf.data.Dataset.counter(start_step)
-    dataset = steps.map(load, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-    return dataset.prefetch(tf.data.AUTOTUNE).with_options(options)
+    dataset = steps.map(load, num_parallel_calls=parallel, deterministic=True)
+    return dataset.prefetch(PREFETCHED).with_options(options)

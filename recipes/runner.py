@@ -209,8 +209,14 @@ def find_training_data(request: TrainingRequest, cfg):
 
 
 def all_devices() -> tf.distribute.Strategy:
-    """Returns a MirroredStrategy over all GPUs, or over all logical CPUs where there is no GPU."""
+    """Returns a MirroredStrategy over all GPUs, or over all logical CPUs where there is no GPU.
+
+    For a single CPU it is no strategy, which would keep the end of training waiting: the datasets
+    that a strategy adds have threads that sleep for up to a minute.
+    """
     devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
+    if [device.device_type for device in devices] == ["CPU"]:
+        return tf.distribute.get_strategy()
     return tf.distribute.MirroredStrategy([device.name for device in devices])
 
 

@@ -12,7 +12,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import keras
 import pytest
 import tensorflow as tf
-from tiny_run import train_tiny
+from tiny_run import train_tiny, train_tiny_separation
 
 # Logical devices have to be split before TensorFlow touches them, hence here and for every test.
 tf.config.set_logical_device_configuration(
@@ -68,6 +68,24 @@ def tiny_model(tiny_run, tmp_path_factory) -> Path:
 
     to = tmp_path_factory.mktemp("savedmodels") / "tiny"
     export(tiny_run, to, report=lambda line: None)
+    return to
+
+
+@pytest.fixture(scope="session")
+def tiny_separation_run(tmp_path_factory) -> Path:
+    """A finished separation run of four steps, trained in a process of its own."""
+    run = tmp_path_factory.mktemp("runs") / "tiny_separation"
+    train_tiny_separation(run)
+    return run
+
+
+@pytest.fixture(scope="session")
+def tiny_separation_model(tiny_separation_run, tmp_path_factory) -> Path:
+    """The exported model of `tiny_separation_run`; copy it before changing anything in it."""
+    from tonezoo.export import export
+
+    to = tmp_path_factory.mktemp("savedmodels") / "tiny_separation"
+    export(tiny_separation_run, to, report=lambda line: None)
     return to
 
 

@@ -1,7 +1,8 @@
-"""Trains the tiny recipe in a process of its own and kills it (SIGKILL) at a given point.
+"""Trains a tiny recipe in a process of its own and kills it (SIGKILL) at a given point.
 
-Arguments: run folder; point: "none", "autoencoder:N", "generator:N" (after step N of that phase) or
-"write:N" (in the middle of the N-th checkpoint that this process writes).
+Arguments: recipe; run folder; point: "none", the name of a phase and a number as "generator:N"
+(after step N of that phase) or "write:N" (in the middle of the N-th checkpoint that this process
+writes).
 """
 
 import os
@@ -14,21 +15,26 @@ import numpy as np
 from tonezoo.recipes import callbacks, experiment
 from tonezoo.recipes.runner import TrainingRequest, train
 
-SETTINGS = (
+COMMON = (
     "deterministic=true",
-    "segment_samples=1152",
     "batch_size=2",
     "steps_per_epoch=5",
     "checkpoint_steps=3",
     "epochs=2",
-    "autoencoder_epochs=1",
-    "dropout=0.2",
-    "halving_steps=4",
-    "average=0.9",
-    "gain_db=3",
-    "speed=0.1",
-    "filters=0.5",
 )
+SETTINGS = {
+    "mu_gan_tiny": (
+        "segment_samples=1152",
+        "autoencoder_epochs=1",
+        "dropout=0.2",
+        "halving_steps=4",
+        "average=0.9",
+        "gain_db=3",
+        "speed=0.1",
+        "filters=0.5",
+    ),
+    "demucs_tiny": ("segment_s=0.1", "gain=true", "tracks=2", "track_s=2"),
+}
 
 
 def die():
@@ -61,14 +67,14 @@ def kill_in_write(number):
     experiment.np.savez = half
 
 
-def main(run, point):
+def main(recipe, run, point):
     kind, _, number = point.partition(":")
     if kind == "write":
         kill_in_write(int(number))
     elif kind != "none":
         kill_after_step(kind, int(number))
-    request = TrainingRequest(recipe="mu_gan_tiny", run=Path(run), settings=SETTINGS, resume=True)
-    print(train(request))
+    settings = (*COMMON, *SETTINGS[recipe])
+    print(train(TrainingRequest(recipe=recipe, run=Path(run), settings=settings, resume=True)))
 
 
 if __name__ == "__main__":
