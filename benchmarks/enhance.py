@@ -12,11 +12,7 @@ are medians over the rounds, ratios medians of the ratios within a round. The au
 import argparse
 import os
 import statistics
-import subprocess
-import sys
 import tempfile
-import time
-from dataclasses import dataclass
 from pathlib import Path
 
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
@@ -25,6 +21,7 @@ os.environ["KERAS_BACKEND"] = "tensorflow"
 
 import numpy as np
 import soundfile
+from commands import noise, print_row, run_tonezoo, write_noise
 from timing import in_turn, median_ratio
 
 from tonezoo.audio_io import read_audio
@@ -76,7 +73,7 @@ def measure_memory(model: Path, manifest: dict, folder: Path, rounds: int) -> No
     done = {}
     for name, seconds in MEMORY_S.items():
         path = write_noise(folder / f"{seconds}.wav", seconds, round(manifest["low_rate_hz"]))
-        done[name] = run_enhance(model, folder / "out", [path])
+        done[name] = run_tonezoo("enhance", path, "--out", folder / "out", "--model", model)
         if done[name].exit_code:
             raise SystemExit(f"The command failed:\n{done[name].message}")
     print_row("file", "peak memory [MB]", f"of that of {MEMORY_REFERENCE}", "with the start [s]")
@@ -90,7 +87,7 @@ def measure_files(model: Path, manifest: dict, folder: Path, rounds: int) -> Non
     """Prints what becomes of many files, and the time they take beside the model alone."""
     good, bad = write_files(folder / "in", round(manifest["low_rate_hz"]))
     paths, out = sorted([*good, *bad]), folder / "out"
-    command = run_enhance(model, out, paths)
+    command = run_tonezoo("enhance", *paths, "--out", out, "--model", model)
     lines = command.message.splitlines()
     failed = [line for line in lines if line.startswith("failed: ")]
     all_named = all(any(str(path) in line for line in failed) for path in bad)
@@ -157,37 +154,6 @@ def speed_steps(network, resolver, low: np.ndarray) -> dict:
     }
 
 
-@dataclass(kw_only=True)
-class Command:
-    """A finished command; `message` is what it wrote to stderr."""
-
-    exit_code: int
-    message: str
-    seconds: float
-    peak_mb: float
-
-
-def run_enhance(model: Path, out: Path, paths: list[Path]) -> Command:
-    """Runs `tonezoo enhance` in a process of its own."""
-    words = [sys.executable, "-m", "tonezoo", "enhance", *paths, "--out", out, "--model", model]
-    with tempfile.TemporaryFile("w+") as stderr:
-        started = time.perf_counter()
-        process = subprocess.Popen([str(word) for word in words], stderr=stderr)
-        # wait4, unlike getrusage, tells of this child alone.
-        _, status, usage = os.wait4(process.pid, 0)
-        seconds = time.perf_counter() - started
-        stderr.seek(0)
-        message = stderr.read()
-    process.returncode = os.waitstatus_to_exitcode(status)
-    unit = 1 if sys.platform == "darwin" else 1024
-    return Command(
-        exit_code=process.returncode,
-        message=message,
-        seconds=seconds,
-        peak_mb=unit * usage.ru_maxrss / 1e6,
-    )
-
-
 def write_files(folder: Path, rate_hz: int) -> tuple[list[Path], list[Path]]:
     """Writes short files of various lengths; returns the good ones and the bad ones."""
     lengths_s = np.random.default_rng(0).uniform(*FILE_S, FILES)
@@ -203,25 +169,6 @@ def write_files(folder: Path, rate_hz: int) -> tuple[list[Path], list[Path]]:
     soundfile.write(not_finite, np.full(rate_hz, np.nan), rate_hz, subtype="FLOAT")
     write_noise(high_rate, 1, 8 * rate_hz)
     return [path for path in paths if path not in bad], bad
-
-
-def write_noise(path: Path, seconds: float, rate_hz: int) -> Path:
-    """Writes a 16-bit WAV file in blocks, so that this process stays small."""
-    left = round(seconds * rate_hz)
-    with soundfile.SoundFile(path, "w", rate_hz, 1, "PCM_16") as file:
-        while left:
-            block = noise(min(left, 2**20))
-            file.write(block)
-            left -= len(block)
-    return path
-
-
-def noise(samples: int) -> np.ndarray:
-    return np.random.default_rng(0).uniform(-0.3, 0.3, samples).astype("float32")
-
-
-def print_row(*cells: str) -> None:
-    print("| " + " | ".join(cells) + " |", flush=True)
 
 
 if __name__ == "__main__":

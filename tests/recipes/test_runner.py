@@ -35,21 +35,21 @@ def train_command(run, *arguments):
     return [str(word) for word in (*command, *arguments)]
 
 
-MU_GAN_POINTS = (
-    *("autoencoder:2", "write:1", "autoencoder:4", "generator:1", "write:3", "generator:7"),
-)
+MU_GAN_POINTS = [
+    "autoencoder:2",
+    "write:1",
+    "autoencoder:4",
+    "generator:1",
+    "write:3",
+    "generator:7",
+]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("recipe", "points", "epochs"),
-    [
-        ("mu_gan_tiny", MU_GAN_POINTS, [("autoencoder", 5), ("generator", 5), ("generator", 10)]),
-        ("demucs_tiny", ("separator:4", "write:2"), [("separator", 5), ("separator", 10)]),
-    ],
-)
-def test_killed_anywhere_and_resumed_ends_as_if_never_stopped(tmp_path, recipe, points, epochs):
+@pytest.mark.parametrize("recipe", KILLED)
+def test_killed_anywhere_and_resumed_ends_as_if_never_stopped(tmp_path, recipe):
     """Several kills in one run: weights, optimizers and random states end the same, bit for bit."""
+    points, epochs = KILLED[recipe]
     assert run_driver(recipe, tmp_path / "straight", "none").returncode == 0
     for point in points:
         killed = run_driver(recipe, tmp_path / "killed", point)

@@ -1,0 +1,66 @@
+"""Commands in processes of their own, with their peak memory, and what benchmarks feed them."""
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+
+@dataclass(kw_only=True)
+class Command:
+    """A finished command; `message` is what it wrote to stderr."""
+
+    exit_code: int
+    message: str
+    seconds: float
+    peak_mb: float
+
+
+def run_tonezoo(*arguments: str | Path) -> Command:
+    """Runs the command line in a process of its own."""
+    return run(sys.executable, "-m", "tonezoo", *arguments)
+
+
+def run(*words: str | Path) -> Command:
+    """Runs a command; standard output is passed on."""
+    with tempfile.TemporaryFile("w+") as stderr:
+        started = time.perf_counter()
+        process = subprocess.Popen([str(word) for word in words], stderr=stderr)
+        # wait4, unlike getrusage, tells of this child alone.
+        _, status, usage = os.wait4(process.pid, 0)
+        seconds = time.perf_counter() - started
+        stderr.seek(0)
+        message = stderr.read()
+    process.returncode = os.waitstatus_to_exitcode(status)
+    unit = 1 if sys.platform == "darwin" else 1024
+    return Command(
+        exit_code=process.returncode,
+        message=message,
+        seconds=seconds,
+        peak_mb=unit * usage.ru_maxrss / 1e6,
+    )
+
+
+def write_noise(path: Path, seconds: float, rate_hz: int, channels: int = 1) -> Path:
+    """Writes a 16-bit WAV file in blocks, so that this process stays small."""
+    left = round(seconds * rate_hz)
+    with soundfile.SoundFile(path, "w", rate_hz, channels, "PCM_16") as file:
+        while left:
+            block = noise(min(left, 2**20))
+            file.write(np.repeat(block[:, None], channels, axis=1))
+            left -= len(block)
+    return path
+
+
+def noise(samples: int) -> np.ndarray:
+    return np.random.default_rng(0).uniform(-0.3, 0.3, samples).astype("float32")
+
+
+def print_row(*cells: str) -> None:
+    print("| " + " | ".join(cells) + " |", flush=True)

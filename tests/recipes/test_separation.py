@@ -1,0 +1,510 @@
+"""Separation recipes: configurations, models, batches, and training on one device and on two."""
+
+import json
+import math
+import re
+import subprocess
+import sys
+from dataclasses import asdict, replace
+
+import keras
+import numpy as np
+import pytest
+import soundfile
+import tensorflow as tf
+
+from tonezoo.demucs import PRESETS, Demucs
+from tonezoo.recipes import list_recipes, load_recipe, separation, task_of
+from tonezoo.recipes.layouts import Clips
+from tonezoo.recipes.preview import StemPreview
+from tonezoo.recipes.runs import RunFolder
+from tonezoo.recipes.stems import StemAugmentation, arrays_source
+from tonezoo.registry import MODELS
+from tonezoo.separation_training import SeparationTrainer
+
+RECIPES = [name for name in list_recipes() if name.startswith("demucs_")]
+# What the upsampling paper's Table 1 compares: kind, and whether the model is modified.
+VARIANTS = {
+    "transposed": ("transposed", False),
+    "modified_transposed": ("transposed", True),
+    "nearest": ("nearest", False),
+    "linear": ("linear", False),
+    "subpixel": ("subpixel", False),
+    "modified_subpixel": ("subpixel", True),
+}
+TINY = separation.Config(
+    preset="tiny",
+    segment_s=0.1,
+    shift_s=0.02,
+    crop_stride_s=0.5,
+    batch_size=2,
+    tracks=2,
+    track_s=1.0,
+    sample_rate_hz=8000,
+)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        *(
+            ({name: 0}, f"{name} must be at least 1, but is 0")
+            for name in (
+                *("sample_rate_hz", "channels", "batch_size", "epochs", "steps_per_epoch"),
+                *("tracks", "checkpoint_steps"),
+            )
+        ),
+        *(
+            ({name: value}, f"{name} must be above 0, but is {value}")
+            for name in ("segment_s", "crop_stride_s", "learning_rate", "track_s")
+            for value in (0.0, -1.0)
+        ),
+        ({"learning_rate": math.nan}, "learning_rate must be a finite number, but is nan"),
+        ({"segment_s": math.inf}, "segment_s must be a finite number, but is inf"),
+        ({"shift_s": math.inf}, "shift_s must be a finite number, but is inf"),
+        ({"beta_1": 1.0}, "beta_1 must be at least 0 and below 1, but is 1.0"),
+        ({"beta_2": -0.1}, "beta_2 must be at least 0 and below 1, but is -0.1"),
+        ({"seed": -1}, "seed must be at least 0, but is -1"),
+        ({"dtype": "float16"}, "dtype must be one of .*mixed_float16.*, but is 'float16'"),
+        ({"sources": "drums,,bass"}, "different names, separated by commas, but is 'drums,,bass'"),
+        ({"sources": "bass, bass"}, "sources must be different names"),
+        ({"sources": ""}, "sources must be different names"),
+        ({"shift_s": -1.0}, "shift must be 0 samples or more .* are -44100 and 4"),
+        ({"remix_group": 0}, "remix group 1 or more, but they are 44100 and 0"),
+    ],
+)
+def test_numbers_out_of_range_are_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        separation.Config(**options)
+
+
+def test_options_become_those_of_the_augmentation():
+    cfg = separation.Config(
+        flip=False, swap=False, gain=True, shift_s=0.25, remix_group=3, sample_rate_hz=16_000
+    )
+    assert cfg.augmentation == StemAugmentation(
+        flip=False, swap=False, gain=True, shift_samples=4000, remix_group=3
+    )
+    assert separation.Config(sources=" a, b c").source_names == ("a", "b c")
+
+
+def test_there_is_a_recipe_of_every_variant_at_both_sizes():
+    names = [f"demucs_{size}_{variant}" for size in ("musdb", "small") for variant in VARIANTS]
+    assert sorted(RECIPES) == sorted([*names, "demucs_tiny"])
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_recipe_builds_a_configuration_and_names_its_command(name):
+    recipe = load_recipe(name)
+    assert recipe.CONFIG.preset in MODELS[recipe.CONFIG.model].parameters
+    assert f"tonezoo train {name} " in recipe.__doc__
+    assert task_of(recipe.CONFIG) is separation
+    assert separation.run_name(name, recipe.CONFIG) == name
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_musdb_recipes_are_those_of_the_paper(variant):
+    recipe = load_recipe(f"demucs_musdb_{variant}")
+    cfg = recipe.CONFIG
+    options = Demucs(**PRESETS["demucs"][cfg.preset] | {"width": 2, "depth": 2}).get_config()
+    assert (options["upsampler"], options["modified"]) == VARIANTS[variant]
+    assert (cfg.upsampler, cfg.modified) == (None, None)
+    assert cfg.learning_rate == (1e-4 if variant == "modified_subpixel" else 2e-4)
+    # 8 on each of 4 GPUs.
+    assert 4 * cfg.batch_size == 32 and cfg.epochs == 600 and cfg.steps_per_epoch is None
+    assert (cfg.layout, cfg.sample_rate_hz, cfg.channels) == ("musdb", 44_100, 2)
+    assert cfg.source_names == ("drums", "bass", "other", "vocals")
+    assert (cfg.segment_s, cfg.crop_stride_s, cfg.shift_s) == (10.0, 1.0, 1.0)
+    assert cfg.flip and cfg.swap and not cfg.gain and cfg.remix_group == 4
+    assert (cfg.beta_1, cfg.beta_2, cfg.dtype) == (0.9, 0.999, "float32")
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_small_recipes_differ_in_the_variant_alone(variant):
+    cfg = load_recipe(f"demucs_small_{variant}").CONFIG
+    model = separation.new_model(replace(cfg, preset="tiny"))
+    assert (model.upsampler, model.modified) == VARIANTS[variant]
+    assert cfg.preset == "small"
+    first = asdict(load_recipe("demucs_small_transposed").CONFIG)
+    different = {key for key, value in asdict(cfg).items() if value != first[key]}
+    assert different <= {"upsampler", "modified"}
+
+
+def test_parameters_are_those_stated():
+    small, tiny = (load_recipe(f"demucs_{n}") for n in ("small_transposed", "tiny"))
+    assert "4.5 million parameters" in small.__doc__ and "18 thousand parameters" in tiny.__doc__
+    assert MODELS["demucs"].parameters["small"] == pytest.approx(4.5e6, abs=0.05e6)
+    count = separation.new_model(tiny.CONFIG).count_params()
+    assert count == MODELS["demucs"].parameters["tiny"] == pytest.approx(18e3, abs=500)
+
+
+def test_a_configuration_is_applied_to_its_model():
+    cfg = replace(TINY, upsampler="nearest", modified=True, sources="vocals,other", channels=1)
+    model = separation.new_model(cfg)
+    assert (model.upsampler, model.modified) == ("nearest", True)
+    assert (model.sources, model.channels) == (("vocals", "other"), 1)
+    assert model.sample_rate_hz == 8000 and model.built and model.width == 4
+    assert model(np.zeros((1, 70, 1), "float32")).shape == (1, 70, 2, 1)
+    assert not any("bias" in v.name for v in model.trainable_variables)
+    preset = separation.new_model(TINY)
+    assert (preset.upsampler, preset.modified) == ("transposed", False)
+
+
+def test_training_has_the_precision_asked_for_and_inference_float32():
+    cfg = replace(TINY, dtype="mixed_bfloat16")
+    source = separation.dataset(cfg, None)
+    trained = separation.build(cfg, source, 1).networks["separator"]
+    assert trained.compute_dtype == "bfloat16" and trained.variable_dtype == "float32"
+    assert separation.new_model(cfg).compute_dtype == "float32"
+
+
+def test_an_epoch_has_as_many_steps_as_there_are_crops():
+    source = separation.dataset(TINY, None)
+    assert [track.samples for track in source.tracks] == [8000, 8000]
+    # 0.1 s rounded up to what 3 strides of 4 divide, and 0.02 s of shift; crops 0.5 s apart:
+    # (8000 - 832 - 160) // 4000 + 1 of each track.
+    experiment = separation.build(TINY, source, 1)
+    (phase,) = experiment.phases
+    assert (phase.name, phase.steps_per_epoch, phase.epochs) == ("separator", 2, 600)
+    finer = replace(TINY, crop_stride_s=0.1, epochs=7)
+    # 2 x (7008 // 800 + 1) crops in batches of 2 x 3.
+    (phase,) = separation.build(finer, source, 3).phases
+    assert (phase.steps_per_epoch, phase.epochs, phase.steps) == (3, 7, 21)
+    (phase,) = separation.build(replace(finer, steps_per_epoch=50), source, 3).phases
+    assert phase.steps_per_epoch == 50
+
+
+def test_batches_go_on_at_any_step_and_are_shared_out_by_replicas():
+    source = separation.dataset(TINY, None)
+    experiment = separation.build(TINY, source, 2)
+    (phase,) = experiment.phases
+    assert experiment.global_batch == 4 and experiment.start() is None
+    assert experiment.data_fingerprint == source.fingerprint
+    first = list(phase.dataset(0).take(4).as_numpy_iterator())
+    mixture, targets = first[0]
+    assert mixture.shape == (4, 832, 2) and targets.shape == (4, 832, 4, 2)
+    for (a, b), (c, d) in zip(phase.dataset(2).take(2).as_numpy_iterator(), first[2:], strict=True):
+        np.testing.assert_array_equal(a, c)
+        np.testing.assert_array_equal(b, d)
+    other = separation.build(replace(TINY, seed=1), source, 2).phases[0]
+    assert not np.array_equal(next(other.dataset(0).take(1).as_numpy_iterator())[0], mixture)
+
+
+def test_checkpoints_hold_weights_optimizer_and_loss_scale():
+    cfg = replace(TINY, dtype="mixed_float16")
+    experiment = separation.build(cfg, separation.dataset(cfg, None), 1)
+    (optimizer,) = experiment.optimizers
+    saved = {id(variable) for variable in experiment.state().values()}
+    weights = experiment.networks["separator"].variables
+    moments = optimizer.inner_optimizer.variables
+    # Of Adam: two moments of each weight, the step and the learning rate.
+    assert len(moments) == 2 * len(weights) + 2
+    for variable in (*weights, *moments, optimizer.dynamic_scale, optimizer.step_counter):
+        assert id(variable) in saved, variable.path
+
+
+def test_procedural_tracks_are_of_the_seed_and_fitted_to_the_channels():
+    cfg = replace(TINY, channels=1, sources="vocals,drums")
+    tracks = separation.procedural_tracks(cfg, seed=3, tracks=2)
+    assert len(tracks) == 2
+    for by_source in tracks.values():
+        assert list(by_source) == ["vocals", "drums"]
+        assert all(x.shape == (8000, 1) for x in by_source.values())
+    again = separation.procedural_tracks(TINY, seed=3, tracks=1)
+    both = again["track_000"]["vocals"]
+    np.testing.assert_allclose(
+        tracks["track_000"]["vocals"][:, 0], both.mean(axis=1), rtol=0, atol=1e-7
+    )
+    other = separation.dataset(replace(TINY, seed=4), None)
+    assert other.fingerprint != separation.dataset(TINY, None).fingerprint
+    with pytest.raises(ValueError, match=r"corpus has no choir, piano, only drums, .* --data"):
+        separation.dataset(replace(TINY, sources="drums,piano,choir"), None)
+
+
+def write_tracks(root, *names, seconds=0.5, rate_hz=8000, sources=("drums", "bass")):
+    for number, name in enumerate(names):
+        rng = np.random.default_rng(number)
+        for source in sources:
+            path = root / name / f"{source}.wav"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            samples = 0.1 * rng.standard_normal((round(seconds * rate_hz), 2))
+            soundfile.write(path, samples, rate_hz, subtype="FLOAT")
+    return root
+
+
+def test_tracks_of_a_folder_are_those_of_the_configuration(tmp_path):
+    cfg = replace(TINY, sources="bass,drums", cache_dir=str(tmp_path / "cache"))
+    root = write_tracks(tmp_path / "data", "a", "b", "c")
+    write_tracks(root, "c", rate_hz=4000)
+    (root / "a" / "bass.wav").write_text("text")
+    clips = separation.find_data(cfg, root, "b")
+    assert [p.name for p in clips.train] == ["a", "c"] and clips.layout == "folder"
+    lines = []
+    source = separation.dataset(cfg, clips, lines.append)
+    assert [track.samples for track in source.tracks] == [4000]
+    assert len(lines) == 1 and "bass.wav" in lines[0]
+    # At another rate than the model's, hence decoded. White noise loses some of its band.
+    assert len(list((tmp_path / "cache").iterdir())) == 1
+    samples, _ = soundfile.read(root / "c" / "bass.wav", dtype="float32")
+    middle = source.tracks[0].read(0, 4000)[0][200:-200:2]
+    assert np.corrcoef(middle[:, 0], samples[100:-100, 0])[0, 1] > 0.95
+    with pytest.raises(ValueError, match="is not MUSDB18"):
+        separation.find_data(replace(cfg, layout="musdb"), root)
+
+
+def halves(mixture, training=False):
+    """A model of two sources that are the mixture and its negative."""
+    mixture = np.asarray(mixture)
+    return np.stack([mixture, -mixture], axis=2)
+
+
+def written(preview, folder):
+    """Returns tag -> bytes of what a preview writes to TensorBoard."""
+    writer = tf.summary.create_file_writer(str(folder))
+    with writer.as_default():
+        preview(halves, 3)
+    writer.close()
+    found = {}
+    for path in folder.iterdir():
+        for record in tf.data.TFRecordDataset(str(path)).as_numpy_iterator():
+            event = tf.compat.v1.Event.FromString(record)
+            for value in event.summary.value:
+                found[value.tag] = value.tensor.string_val[0]
+                assert event.step == 3
+    return found
+
+
+def test_previews_play_outputs_beside_targets_at_the_level_of_the_mixture(tmp_path):
+    rng = np.random.default_rng(0)
+    # 4 s, of which 3 are played, the second far softer than the first.
+    stems = (0.01 * rng.standard_normal((2, 32_000, 2))).astype("float32")
+    stems[1] *= 0.1
+    silent = np.zeros((2, 100, 2), "float32")
+    preview = StemPreview(
+        {"song": stems, "silent": silent}, sources=("drums", "bass"), sample_rate_hz=8000
+    )
+    found = written(preview, tmp_path)
+    assert len(found) == 8
+    mixture = stems.sum(axis=0)
+    expected = {
+        "song drums target": stems[0],
+        "song bass target": stems[1],
+        "song drums output": mixture,
+        "song bass output": -mixture,
+        "silent bass output": silent[0],
+    }
+    for tag, signal in expected.items():
+        (content,) = [value for name, value in found.items() if name.startswith(tag)]
+        samples, rate_hz = tf.audio.decode_wav(content)
+        assert rate_hz == 8000
+        # 16 bits.
+        np.testing.assert_allclose(samples, signal[:24_000], rtol=0, atol=2**-15)
+
+
+def test_the_preview_is_of_a_track_that_is_not_trained_on(tmp_path):
+    preview = separation.preview(TINY, None)
+    (stems,) = preview.tracks.values()
+    assert np.shape(stems) == (4, 8000, 2)
+    for track in separation.dataset(TINY, None).tracks:
+        assert not np.array_equal(track.stems, stems)
+    cfg = replace(TINY, sources="drums,bass")
+    root = write_tracks(tmp_path, "a", "b", "c")
+    assert list(separation.preview(cfg, separation.find_data(cfg, root, ["b", "c"])).tracks) == [
+        "b"
+    ]
+    (root / "b" / "bass.wav").write_text("text")
+    lines = []
+    preview = separation.preview(cfg, separation.find_data(cfg, root, "b"), lines.append)
+    assert preview.tracks == {}
+    assert len(lines) == 1 and lines[0].startswith("No preview: ") and "bass.wav" in lines[0]
+    nothing = Clips(train=(root / "a",), test=(), layout="folder", root=root)
+    assert separation.preview(cfg, nothing).tracks == {}
+
+
+def problem(batch=4, samples=256, seed=0):
+    """Mixtures and targets of two sources, a low and a high tone of random levels and phases."""
+    rng = np.random.default_rng(seed)
+    levels, phases = rng.uniform(0.3, 1.5, (2, batch, 2)), rng.uniform(0, 2 * np.pi, (2, batch, 2))
+    time = np.arange(samples)[:, None, None]
+    tones = [
+        np.sin(2 * np.pi * f * time + phases[i]) * levels[i] for i, f in enumerate((0.01, 0.17))
+    ]
+    # (source, time, batch, channel) -> (batch, time, source, channel)
+    targets = np.stack(tones).transpose(2, 1, 0, 3).astype("float32")
+    return targets.sum(axis=2), targets
+
+
+def trainer(optimizer, dtype="float32", seed=0, **options):
+    keras.utils.set_random_seed(seed)
+    model = Demucs(sources=("low", "high"), width=4, depth=2, dtype=dtype, **options)
+    result = SeparationTrainer(model)
+    result.compile(optimizer)
+    return result
+
+
+def test_the_loss_is_the_mean_absolute_error_without_padding():
+    mixture, targets = problem()
+    model = trainer(keras.optimizers.SGD(0.0))
+    output = np.asarray(model.separator.network(mixture))
+    history = model.fit(mixture, targets, batch_size=4, verbose=0).history
+    # float32 sums of 4096 numbers.
+    assert history["loss"] == [pytest.approx(np.abs(output - targets).mean(), rel=1e-5)]
+    # The middle is what is trained where the network does not pad.
+    valid = trainer(keras.optimizers.SGD(0.0), padding="valid", glu_padding="valid")
+    length = valid.separator.valid_length(100)
+    kept = valid.separator.output_length(length)
+    assert kept < length < 256
+    start = (length - kept) // 2
+    middle = targets[:, start : start + kept]
+    output = np.asarray(valid.separator.network(mixture[:, :length]))
+    history = valid.fit(mixture[:, :length], middle, batch_size=4, verbose=0).history
+    assert history["loss"] == [pytest.approx(np.abs(output - middle).mean(), rel=1e-5)]
+
+
+def test_outside_training_a_call_is_the_models_own():
+    model = trainer(keras.optimizers.SGD(0.0))
+    mixture = problem(samples=101)[0]
+    output = np.asarray(model(mixture))
+    assert output.shape == (4, 101, 2, 2)
+    np.testing.assert_array_equal(output, model.separator(mixture))
+
+
+@pytest.mark.slow
+def test_training_learns_a_fixed_problem():
+    mixture, targets = problem()
+    model = trainer(keras.optimizers.Adam(5e-3))
+    history = model.fit(mixture, targets, batch_size=4, epochs=60, verbose=0).history["loss"]
+    # Silence is worth the targets' mean absolute value, half the mixture for each somewhat less.
+    assert history[0] > 0.8 * np.abs(targets).mean()
+    assert history[-1] < 0.4 * history[0]
+    assert history[-1] < 0.6 * np.abs(targets - mixture[:, :, None] / 2).mean()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dtype", ["float32", "mixed_float16"])
+def test_silence_has_a_finite_loss_and_gradient(dtype):
+    zeros = np.zeros((2, 64, 2), "float32"), np.zeros((2, 64, 2, 2), "float32")
+    model = trainer(keras.optimizers.Adam(1e-3), dtype)
+    history = model.fit(*zeros, epochs=2, verbose=0).history["loss"]
+    assert np.isfinite(history).all()
+    assert all(np.isfinite(v).all() for v in model.separator.trainable_variables)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dtype", separation.DTYPES)
+def test_mixed_precision_takes_the_steps_of_float32(dtype):
+    mixture, targets = problem()
+    exact = trainer(keras.optimizers.SGD(0.1))
+    model = trainer(keras.optimizers.SGD(0.1), dtype)
+    scaled = isinstance(model.optimizer, keras.optimizers.LossScaleOptimizer)
+    assert scaled == (dtype == "mixed_float16")
+    before = [np.array(v) for v in model.separator.trainable_variables]
+    assert all(v.dtype == "float32" for v in before)
+    losses = [m.fit(mixture, targets, epochs=2, verbose=0).history["loss"] for m in (exact, model)]
+    assert np.isfinite(losses).all()
+    # bfloat16 has 8 bits.
+    np.testing.assert_allclose(losses[1], losses[0], rtol=0.02)
+    # The steps point where those of float32 do, and are as long.
+    steps = [
+        np.concatenate([(np.array(v) - b).ravel() for v, b in zip(w, before, strict=True)])
+        for w in (m.separator.trainable_variables for m in (exact, model))
+    ]
+    assert np.abs(steps[0]).max() > 0
+    assert np.linalg.norm(steps[1] - steps[0]) < 0.1 * np.linalg.norm(steps[0])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "make",
+    [lambda: keras.optimizers.Adam(1e-2), lambda: keras.optimizers.SGD(0.5)],
+    ids=["adam", "sgd"],
+)
+def test_two_replicas_take_the_steps_of_one_device(two_replicas, make):
+    """The same global batch of 4, of the recipes' own batches."""
+    rng = np.random.default_rng(0)
+    stems = {"a": {s: rng.standard_normal((2000, 2)) for s in ("low", "high")}}
+    source = arrays_source(stems, sources=("low", "high"), sample_rate_hz=8000)
+    augmentation = StemAugmentation(shift_samples=50, remix_group=2)
+
+    def train(model):
+        batches = source.batches(
+            segment_samples=64,
+            target_samples=64,
+            batch_size=4,
+            seed=0,
+            augmentation=augmentation,
+        )
+        history = model.fit(batches.take(3), epochs=1, verbose=0, shuffle=False).history["loss"]
+        return history, [np.array(v) for v in model.separator.trainable_variables]
+
+    alone = trainer(make())
+    start = [np.array(v) for v in alone.separator.trainable_variables]
+    with two_replicas.scope():
+        together = trainer(make())
+    (loss, weights), (shared_loss, shared) = train(alone), train(together)
+    assert shared_loss == pytest.approx(loss, rel=1e-5)
+    moved = max(np.abs(a - b).max() for a, b in zip(weights, start, strict=True))
+    assert moved > 1e-3
+    for a, b in zip(weights, shared, strict=True):
+        # Sums of two halves instead of one sum: float32 rounding, which Adam divides by gradients
+        # that may be small themselves.
+        np.testing.assert_allclose(a, b, rtol=0, atol=1e-5)
+
+
+def train_command(run, *settings):
+    words = [word for setting in settings for word in ("--set", setting)]
+    return ["train", "demucs_tiny", "--run", run, *words]
+
+
+@pytest.mark.slow
+def test_a_finished_run_is_described_and_can_be_read(tiny_separation_run):
+    folder = RunFolder(tiny_separation_run)
+    assert folder.config["recipe"] == "demucs_tiny" and folder.trained_steps() == 4
+    log = folder.read_log()
+    assert [(line["name"], line["step"]) for line in log] == [("separator", 2), ("separator", 4)]
+    assert all(np.isfinite(line["loss"]) for line in log)
+    events = list((tiny_separation_run / "tensorboard").iterdir())
+    content = b"".join(path.read_bytes() for path in events)
+    assert b"separator/loss" in content and b"vocals output" in content and b"RIFF" in content
+    model = folder.model()
+    with np.load(tiny_separation_run / "checkpoint.npz") as saved:
+        for index, variable in enumerate(model.variables):
+            np.testing.assert_array_equal(variable, saved[f"separator/{index}"])
+    assert model(np.zeros((1, 101, 2), "float32")).shape == (1, 101, 4, 2)
+
+
+@pytest.mark.slow
+def test_a_run_is_resumed_with_its_own_settings_alone(tiny_separation_run, cli):
+    before = (tiny_separation_run / "checkpoint.npz").read_bytes()
+    config = json.loads((tiny_separation_run / "config.json").read_text())
+    same = [f"{key}={config['options'][key]}" for key in ("steps_per_epoch", "tracks", "track_s")]
+    for settings, message in (
+        (same, "segment_s was 0.1, now 0.5; batch_size was 2, now 4. Resume"),
+        (["sources=drums,bass"], "sources was 'drums,bass,other,vocals', now 'drums,bass'"),
+        (["batch=2"], "Unknown setting 'batch'. Available: .*batch_size"),
+    ):
+        code, _, err = cli(*train_command(tiny_separation_run, *settings), "--resume")
+        assert code == 1 and re.search(message, err) and "Traceback" not in err
+    code, _, err = cli(*train_command(tiny_separation_run), "--resume", "--ratio", "2")
+    assert code == 1 and "Unknown setting 'ratio'" in err
+    assert (tiny_separation_run / "checkpoint.npz").read_bytes() == before
+
+
+@pytest.mark.slow
+def test_tracks_are_trained_on_and_those_held_out_written_down(tmp_path):
+    root = write_tracks(tmp_path / "songs", "a", "b", "c", "bad", rate_hz=8000)
+    (root / "bad" / "bass.wav").write_text("text")
+    settings = ["sources=drums,bass", "sample_rate_hz=8000", "segment_s=0.1", "epochs=1"]
+    settings += ["steps_per_epoch=1", "dtype=mixed_bfloat16", "batch_size=2"]
+    words = [*train_command(tmp_path / "run", *settings), "--data", root, "--hold-out", "b"]
+    # In a process of its own: it makes a distribution strategy.
+    command = [str(word) for word in (sys.executable, "-m", "tonezoo", *words)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert "Skipped: " in done.stdout and "bass.wav" in done.stdout
+    assert "2 tracks, " in done.stdout and f"tonezoo evaluate {tmp_path / 'run'}" in done.stdout
+    data = RunFolder(tmp_path / "run").config["data"]
+    assert data["name"] == "songs" and data["hold_out"] == ["b"]
+    assert (data["train"], data["test"]) == (["a", "bad", "c"], ["b"])
+    model = RunFolder(tmp_path / "run").model()
+    assert (model.sources, model.sample_rate_hz) == (("drums", "bass"), 8000)
