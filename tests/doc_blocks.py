@@ -34,18 +34,20 @@ import numpy as np
 import tensorflow as tf
 import typer
 from markdown_it import MarkdownIt
-from tiny_run import SETTINGS
+from tiny_run import SEPARATION_SETTINGS, SETTINGS
 
 from tonezoo.cli import app
 from tonezoo.export import versions
 from tonezoo.recipes import load_recipe
 from tonezoo.recipes.config import override
 from tonezoo.recipes.corpus import procedural_corpus, write_corpus
+from tonezoo.recipes.stem_corpus import procedural_stems, write_stems
 from tonezoo.resampling import decimate
 
 ROOT = Path(__file__).parents[1]
 # What is put behind every `tonezoo train` line; of an option given twice the last one counts.
 TINY_TRAINING = (*SETTINGS, "preset=tiny", "networks=tiny", "batch_size=2")
+TINY_SEPARATION = (*SEPARATION_SETTINGS, "preset=tiny", "shift_s=0.1")
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
 
@@ -182,7 +184,24 @@ def make_run(folder: Path, scratch: Scratch) -> None:
     shutil.copytree(scratch.tiny_run(), folder)
 
 
+def make_song(path: Path, scratch: Scratch) -> None:
+    import soundfile
+
+    (stems,) = procedural_stems(tracks=1, track_s=1.0).values()
+    soundfile.write(path, sum(stems.values()), 44_100)
+
+
+def make_music(folder: Path, scratch: Scratch) -> None:
+    for seed, song in enumerate(("song_a", "song_b")):
+        (made,) = write_stems(folder / song, seed=seed, tracks=1, track_s=1.0)
+        for path in made.iterdir():
+            path.rename(folder / song / path.name)
+        made.rmdir()
+
+
 INPUTS = {
+    "song.wav": make_song,
+    "music": make_music,
     "low.wav": make_low,
     "speech": make_speech,
     "VCTK-Corpus": make_vctk,
@@ -205,7 +224,8 @@ def check_tonezoo(words: list[str]) -> None:
 
 def run_tonezoo(words: list[str], scratch: Scratch) -> str:
     if words[0] == "train":
-        settings = list(TINY_TRAINING)
+        separates = words[1].startswith("demucs_")
+        settings = list(TINY_SEPARATION if separates else TINY_TRAINING)
         if any(word.startswith("start_from=") for word in words):
             settings.append(f"start_from={scratch.tiny_run()}")  # of the tiny preset as well
         tiny = [word for setting in settings for word in ("--set", setting)]

@@ -8,14 +8,14 @@ from doc_blocks import ROOT, Scratch, blocks, check_block, run_page, tokens
 
 import tonezoo.layers
 from tonezoo.analysis.metrics import METRICS
-from tonezoo.recipes import list_recipes
+from tonezoo.recipes import list_recipes, separation, super_resolution
 from tonezoo.recipes.config import override
-from tonezoo.recipes.super_resolution import Config
 
-DOCS = ("layers", "mu_gan", "training", "metrics", "exporting")
+DOCS = ("layers", "mu_gan", "training", "separation", "metrics", "exporting")
 PAGES = (
     "README.md",
     "savedmodels/README.md",
+    "recipes/README.md",
     "benchmarks/README.md",
     *(f"docs/{name}.md" for name in DOCS),
 )
@@ -85,8 +85,8 @@ def first_cells(page: str, heading: str) -> list[str]:
 
 
 def test_the_tables_name_what_there_is(source_tree):
-    recipes = first_cells("docs/training.md", "## Recipes")
-    assert sorted(recipes) == sorted(f"`{name}`" for name in list_recipes())
+    recipes = re.findall(r"`(\w+)`", "".join(first_cells("docs/training.md", "## Recipes")))
+    assert sorted(recipes) == sorted(list_recipes())
     titles = first_cells("docs/metrics.md", "# Metrics")
     assert titles == [metric.title for metric in METRICS.values()]
     layers = read("docs/layers.md")
@@ -99,12 +99,16 @@ def test_the_tables_name_what_there_is(source_tree):
 
 
 def test_the_options_and_their_defaults_are_those_of_the_code(source_tree):
-    rows = re.findall(r"^\| (`[\w`, ]+`) \| `([^`]+)` \|", read("docs/training.md"), re.MULTILINE)
-    assert len(rows) > 15
-    defaults = [
-        f"{name}={default}" for names, default in rows for name in re.findall(r"\w+", names)
-    ]
-    assert override(Config(), defaults) == Config()
+    for page, config in (
+        ("docs/training.md", super_resolution.Config()),
+        ("docs/separation.md", separation.Config()),
+    ):
+        rows = re.findall(r"^\| (`[\w`, ]+`) \| `([^`]+)` \|", read(page), re.MULTILINE)
+        assert len(rows) > 15
+        defaults = [
+            f"{name}={default}" for names, default in rows for name in re.findall(r"\w+", names)
+        ]
+        assert override(config, defaults) == config
 
 
 def test_the_errors_explained_are_in_the_code(source_tree):

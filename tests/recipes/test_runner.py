@@ -35,14 +35,14 @@ def train_command(run, *arguments):
     return [str(word) for word in (*command, *arguments)]
 
 
-MU_GAN_POINTS = [
-    "autoencoder:2",
-    "write:1",
-    "autoencoder:4",
-    "generator:1",
-    "write:3",
-    "generator:7",
-]
+# Where runs are killed one after the other, and the epochs that their logs have in the end.
+KILLED = {
+    "mu_gan_tiny": (
+        ["autoencoder:2", "write:1", "autoencoder:4", "generator:1", "write:3", "generator:7"],
+        [("autoencoder", 5), ("generator", 5), ("generator", 10)],
+    ),
+    "demucs_tiny": (["separator:4", "write:2"], [("separator", 5), ("separator", 10)]),
+}
 
 
 @pytest.mark.slow

@@ -1,0 +1,266 @@
+"""The exported separation model: signatures by source, levels, TF Serving's way of running it."""
+
+import io
+import json
+import shutil
+
+import numpy as np
+import pytest
+import soundfile
+import tensorflow as tf
+from keras.src.backend.tensorflow import rnn
+
+from tonezoo import export
+from tonezoo.demucs import SOURCES, Demucs
+from tonezoo.recipes.runs import RunFolder
+from tonezoo.separation import SeparationOptions, Separator
+from tonezoo.serving_ops import ALLOWED_OPERATIONS, used_operations
+
+pytestmark = pytest.mark.slow
+RATE_HZ = 44_100
+
+
+@pytest.fixture(scope="module")
+def version(tiny_separation_model):
+    return tiny_separation_model / "1"
+
+
+@pytest.fixture(scope="module")
+def keras_model(tiny_separation_run):
+    return RunFolder(tiny_separation_run).model()
+
+
+@pytest.fixture(scope="module")
+def loaded(version):
+    return tf.saved_model.load(str(version))
+
+
+@pytest.fixture
+def copy(tiny_separation_model, tmp_path):
+    return shutil.copytree(tiny_separation_model, tmp_path / "model")
+
+
+def noise(time, batch=1, channels=2):
+    random = np.random.default_rng(time)
+    return random.uniform(-0.5, 0.5, (batch, time, channels)).astype("float32")
+
+
+def expected_sources(model, waveform):
+    """What separation is stated to be: source -> (batch, time, channels), a signal at a time."""
+    stems = []
+    for signal in waveform:
+        mono = signal.mean(axis=1)
+        mean, std = mono.mean(), mono.std() or 1.0
+        stems.append(std * np.asarray(model((signal - mean)[None] / std))[0] + mean)
+    return {source: np.array(stems)[:, :, i] for i, source in enumerate(model.sources)}
+
+
+@pytest.mark.parametrize("time", [1, 50, 333])
+def test_normalized_signature_is_the_keras_model(loaded, keras_model, time):
+    mixture = noise(time, batch=2)
+    outputs = loaded.signatures["normalized"](waveform=mixture)
+    stems = np.asarray(keras_model(mixture))
+    assert set(outputs) == {"drums", "bass", "other", "vocals"}
+    for index, source in enumerate(SOURCES):
+        assert outputs[source].shape == (2, time, 2) and outputs[source].dtype == tf.float32
+        np.testing.assert_allclose(outputs[source], stems[:, :, index], rtol=0, atol=1e-6)
+
+
+def test_default_signature_brings_each_signal_to_its_own_level_and_back(loaded, keras_model):
+    mixture = np.concatenate([noise(301), 0.01 * noise(301) + 0.2, 30 * noise(301), noise(301)])
+    mixture[3] = 0.25
+    outputs = loaded.signatures["serving_default"](waveform=mixture)
+    expected = expected_sources(keras_model, mixture)
+    levels = mixture.std(axis=(1, 2), keepdims=True) + 1e-3
+    assert set(outputs) == set(expected)
+    for source, stems in expected.items():
+        # Of each signal's own level: float32 rounding of the network, 1e-6.
+        np.testing.assert_allclose(outputs[source] / levels, stems / levels, rtol=0, atol=3e-5)
+        alone = loaded.signatures["serving_default"](waveform=mixture[1:2])[source]
+        np.testing.assert_allclose(outputs[source][1:2], alone, rtol=0, atol=1e-6)
+        # The same but for the level.
+        shifted = (outputs[source][1] - 0.2) / 0.01
+        np.testing.assert_allclose(shifted, outputs[source][0], rtol=0, atol=2e-4)
+
+
+def test_silence_and_single_samples_are_finite(loaded):
+    for mixture in (np.zeros((1, 100, 2), "float32"), noise(1)):
+        for stems in loaded.signatures["serving_default"](waveform=mixture).values():
+            assert stems.shape == mixture.shape and np.isfinite(stems).all()
+
+
+def test_an_input_of_no_samples_is_refused(loaded, version):
+    with pytest.raises(tf.errors.InvalidArgumentError, match="at least one sample"):
+        loaded.signatures["serving_default"](waveform=np.zeros((1, 0, 2), "float32"))
+    call = export.load(version)._call
+    with pytest.raises(ValueError, match=r"1 fails on an input of the shape \(1, 0, 2\)"):
+        call(np.zeros((1, 0, 2), "float32"))
+
+
+def wav(samples, rate_hz=RATE_HZ):
+    file = io.BytesIO()
+    soundfile.write(file, samples, rate_hz, format="WAV", subtype="PCM_16")
+    return file.getvalue()
+
+
+def test_wav_signature_takes_mono_and_stereo_and_gives_a_file_a_source(loaded, keras_model):
+    signals = [noise(200)[0], noise(333, channels=1)[0]]
+    contents = tf.constant([wav(signal) for signal in signals])
+    outputs = loaded.signatures["wav_bytes"](audio_bytes=contents)
+    assert set(outputs) == set(SOURCES)
+    for index, signal in enumerate(signals):
+        rounded = (np.round(signal * 32768) / 32768).astype("float32")
+        stereo = np.repeat(rounded, 2 // signal.shape[1], axis=1)
+        expected = expected_sources(keras_model, stereo[None])
+        for source in SOURCES:
+            content = outputs[source].numpy()[index]
+            samples, rate_hz = soundfile.read(io.BytesIO(content), always_2d=True, dtype="float32")
+            assert rate_hz == RATE_HZ and samples.shape == stereo.shape
+            # 16 bits.
+            np.testing.assert_allclose(
+                samples, np.clip(expected[source][0], -1, 1), rtol=0, atol=1e-4
+            )
+
+
+@pytest.mark.parametrize(
+    ("rate_hz", "channels", "message"),
+    [
+        (48_000, 2, "takes WAV files at 44100 Hz"),
+        (RATE_HZ, 3, "takes WAV files of 1 or 2 channels"),
+    ],
+)
+def test_wav_signature_refuses_another_rate_or_more_channels(loaded, rate_hz, channels, message):
+    content = wav(noise(50, channels=channels)[0], rate_hz)
+    with pytest.raises(tf.errors.InvalidArgumentError, match=message):
+        loaded.signatures["wav_bytes"](audio_bytes=tf.constant([content]))
+
+
+def test_session_on_tensor_names_gives_the_eager_output(version, keras_model):
+    """TF Serving runs a signature's tensors in a TF1 session."""
+    mixture = noise(77)
+    with tf.compat.v1.Session(graph=tf.Graph()) as session:
+        meta = tf.compat.v1.saved_model.load(session, ["serve"], str(version))
+        signature = meta.signature_def["serving_default"]
+        names = {source: signature.outputs[source].name for source in SOURCES}
+        outputs = session.run(names, {signature.inputs["waveform"].name: mixture})
+    for source, stems in expected_sources(keras_model, mixture).items():
+        np.testing.assert_allclose(outputs[source], stems, rtol=0, atol=1e-6)
+
+
+def test_graph_uses_stock_operations_alone(version):
+    operations = used_operations(version)
+    assert {"Conv2D", "DecodeWav", "EncodeWav", "While"} <= operations <= ALLOWED_OPERATIONS
+
+
+def test_a_machine_with_a_gpu_exports_the_same_recurrent_layers(
+    tiny_separation_run, version, tmp_path, monkeypatch
+):
+    """Keras would put cuDNN's into the graph where it sees a GPU; other machines lack it."""
+    assert hasattr(rnn, "_is_gpu_available")
+    monkeypatch.setattr(rnn, "_is_gpu_available", lambda: True)
+    folder = export.export(tiny_separation_run, tmp_path / "model", report=lambda line: None)
+    operations = used_operations(folder)
+    assert not [name for name in operations if "cudnn" in name.lower()]
+    assert operations == used_operations(version)
+
+
+@pytest.mark.parametrize("upsampler", ["nearest", "linear", "subpixel"])
+def test_every_upsampler_can_be_exported(tmp_path, upsampler):
+    model = Demucs(width=4, depth=2, upsampler=upsampler, sources=("a", "b c"), channels=1)
+    model.build((None, None, 1))
+    export.write_saved_model(model, tmp_path)
+    mixture = noise(101, channels=1)
+    outputs = tf.saved_model.load(str(tmp_path)).signatures["normalized"](waveform=mixture)
+    stems = np.asarray(model(mixture))
+    for index, source in enumerate(("a", "b c")):
+        np.testing.assert_allclose(outputs[source], stems[:, :, index], rtol=0, atol=1e-6)
+
+
+def test_manifest_tells_what_inference_needs_and_where_the_model_comes_from(version):
+    manifest = json.loads((version / "manifest.json").read_text())
+    assert manifest["task"] == "separation" and manifest["model"] == "Demucs"
+    assert manifest["sources"] == ["drums", "bass", "other", "vocals"]
+    assert (manifest["channels"], manifest["sample_rate_hz"]) == (2, RATE_HZ)
+    # 3 blocks of stride 4; 10 s rounded up to a multiple.
+    assert manifest["grid_samples"] == 64
+    assert manifest["segment_samples"] == -(-441_000 // 64) * 64
+    assert manifest["context_samples"] % 64 == 0 < manifest["context_samples"]
+    assert manifest["recipe"] == "demucs_tiny" and manifest["options"]["preset"] == "tiny"
+    assert manifest["training_steps"] == 4 and "ratio" not in manifest
+    assert manifest["data"]["name"] == "procedural corpus"
+    assert {"saved_model.pb", "golden.npz", "log.jsonl"} <= set(manifest["files"])
+
+
+def test_golden_output_is_that_of_the_keras_model_and_is_compared(copy, keras_model):
+    assert export.verify(copy)["version"] == 1
+    path = copy / "1" / "golden.npz"
+    with np.load(path) as golden:
+        mixture, output = golden["input"], golden["output"]
+    # Several frames of the innermost resolution, and one sample more.
+    assert mixture.shape == (2, 193, 2) and output.shape == (2, 193, 4, 2)
+    np.testing.assert_allclose(output, keras_model(mixture), rtol=0, atol=1e-6)
+    for changed, message in (
+        (output + np.float32(1e-3 * np.abs(output).max()), "differs from the golden one"),
+        (output[:, :, ::-1], "differs from the golden one"),
+        (output[:, :, :3], "from the golden one by inf"),
+        (output.astype("float64"), r"holds float64 of the shape \(2, 193, 4, 2\)"),
+    ):
+        np.savez(path, input=mixture, output=changed)
+        sign(copy / "1")
+        with pytest.raises(ValueError, match=message):
+            export.verify(copy)
+
+
+def sign(version, /, **changes):
+    """Makes the manifest agree with the files that are there, and states other facts."""
+    manifest = json.loads((version / "manifest.json").read_text())
+    (version / "manifest.json").unlink()
+    for key in ("files", "manifest_sha256", "format"):
+        del manifest[key]
+    facts = {key: value for key, value in (manifest | changes).items() if value is not ...}
+    export.write_manifest(version, facts)
+
+
+@pytest.mark.parametrize(
+    ("facts", "message"),
+    [
+        ({"task": "transcription"}, "states task as 'transcription', .* super_resolution, separat"),
+        ({"channels": 0}, "states channels as 0, but it must be a whole number from 1"),
+        ({"segment_samples": ...}, "states segment_samples as None"),
+        ({"sources": ...}, "states sources as None, but they must be names"),
+        ({"sources": []}, r"states sources as \[\], but they must be names"),
+        ({"sources": ["drums", 1]}, "sources as .*, but they must be names"),
+    ],
+)
+def test_signed_manifest_without_usable_facts_is_refused(copy, facts, message):
+    sign(copy / "1", **facts)
+    with pytest.raises(ValueError, match=message):
+        export.load(copy)
+
+
+def test_run_and_export_separate_alike(tiny_separation_run, tiny_separation_model):
+    of_run, exported = (export.load(p) for p in (tiny_separation_run, tiny_separation_model))
+    assert isinstance(of_run, Separator) and isinstance(exported, Separator)
+    assert (of_run.name, exported.name) == ("tiny_separation", "tiny_separation 1")
+    for fact in ("sources", "channels", "sample_rate_hz", "segment_samples", "grid_samples"):
+        assert getattr(of_run, fact) == getattr(exported, fact)
+    assert of_run.context_samples == exported.context_samples
+    mixture = 0.3 * noise(9000)[0] + np.float32(0.1)
+    for signal, rate_hz, options in (
+        (mixture, RATE_HZ, SeparationOptions()),
+        (mixture, RATE_HZ, SeparationOptions(segment_s=0.1, shifts=2)),
+        (mixture[:, 0], 22_050, SeparationOptions()),
+    ):
+        a, b = (model.separate(signal, rate_hz, options) for model in (of_run, exported))
+        assert list(a) == list(b) == list(SOURCES)
+        for source in SOURCES:
+            assert a[source].shape == signal.shape
+            np.testing.assert_allclose(a[source], b[source], rtol=0, atol=1e-6)
+
+
+def test_a_short_signal_is_separated_as_the_signature_does(loaded, tiny_separation_model):
+    mixture = noise(2000)
+    outputs = loaded.signatures["serving_default"](waveform=mixture)
+    stems = export.load(tiny_separation_model).separate(mixture[0], RATE_HZ)
+    for source in SOURCES:
+        np.testing.assert_allclose(stems[source], outputs[source][0], rtol=0, atol=1e-6)
