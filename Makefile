@@ -2,6 +2,8 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+# A process for each core; a file's tests stay in one, which trains their models once.
+WORKERS := --numprocesses auto --dist loadfile
 
 .PHONY: demo test test-fast lint clean
 
@@ -15,10 +17,10 @@ demo: $(STAMP)
 	$(BIN)/python -m tonezoo.recipes.demo demo $(if $(INPUT),--input="$$INPUT")
 
 test: $(STAMP)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(WORKERS)
 
 test-fast: $(STAMP)
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest $(WORKERS) -m "not slow"
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
