@@ -114,6 +114,7 @@ def models(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """List the models with their presets and parameter counts, and the trained ones."""
+    from tonezoo.manifest import read_manifest, resolve_version
     from tonezoo.pretrained import shipped_models
     from tonezoo.registry import model_rows
 
@@ -138,7 +139,12 @@ def models(
     Console().print(table)
     for name, source in {row["name"]: row["source"] for row in rows}.items():
         say(f"{name}: {source}")
-    say(f"Trained models, for `tonezoo enhance --model`: {', '.join(shipped_models())}.")
+    commands = {"super_resolution": "enhance", "separation": "separate"}
+    trained = [
+        f"{name} ({commands[read_manifest(resolve_version(path))['task']]})"
+        for name, path in shipped_models().items()
+    ]
+    say(f"Trained models, for `--model`: {', '.join(trained)}.")
 
 
 @app.command()

@@ -183,7 +183,7 @@ class Separator:
 
         def normalised():
             for block in open_blocks():
-                block = (block - mean) / std
+                block = (block - mean) / (std or 1)
                 yield block if as_they_are else np.repeat(block, self.channels, axis=1)
 
         outputs = self._at_own_rate(normalised(), sample_rate_hz, signals, options)
@@ -297,7 +297,8 @@ class Separator:
 def measure(blocks: Iterable[np.ndarray]) -> tuple[int, int, np.float32, np.float32]:
     """Returns samples, channels, mean and standard deviation of the mono mix of a signal.
 
-    The standard deviation of silence, whose level cannot be changed, is given as 1.
+    Where the channels cancel each other out, the deviation is that of all of them; it is 0 for
+    silence, of which the sources are silent too.
 
     Raises:
         ValueError: no samples, or NaN or infinite ones.
@@ -307,17 +308,20 @@ def measure(blocks: Iterable[np.ndarray]) -> tuple[int, int, np.float32, np.floa
     >>> measure([np.array([[0.0, 0.5], [0.5, 1.0]])])
     (2, 2, np.float32(0.5), np.float32(0.25))
     """
-    length, channels, total, squares = 0, 0, 0.0, 0.0
+    length, channels, total, squares, all_squares = 0, 0, 0.0, 0.0, 0.0
     for block in finite(blocks):
         mono = block.mean(axis=1, dtype="float64")
         length, channels = length + len(mono), block.shape[1]
         total += mono.sum()
         squares += (mono**2).sum()
+        all_squares += (block.astype("float64") ** 2).sum() / channels
     if not length:
         raise ValueError("There is nothing to separate: the signal has 0 samples.")
     mean = total / length
-    std = math.sqrt(max(squares / length - mean**2, 0.0))
-    return length, channels, np.float32(mean), np.float32(std if std > 1e-10 else 1.0)
+    deviations = (math.sqrt(max(s / length - mean**2, 0.0)) for s in (squares, all_squares))
+    # Below that is the rounding of the sums.
+    std = next((deviation for deviation in deviations if deviation > 1e-7), 0.0)
+    return length, channels, np.float32(mean), np.float32(std)
 
 
 def triangle(length: int) -> np.ndarray:

@@ -56,9 +56,13 @@ def signatures(model) -> dict:
     def normalised(waveform):
         mono = tf.reduce_mean(waveform, axis=2, keepdims=True)
         mean = tf.reduce_mean(mono, axis=1, keepdims=True)
-        std = tf.sqrt(tf.reduce_mean(tf.square(mono - mean), axis=1, keepdims=True))
-        std = tf.where(std > 1e-10, std, tf.ones_like(std))
-        outputs = by_source((waveform - mean) / std)
+        deviations = [
+            tf.sqrt(tf.reduce_mean(tf.square(signal - mean), axis=(1, 2), keepdims=True))
+            for signal in (mono, waveform)
+        ]
+        # Where the channels cancel each other out, that of all of them; 0 for silence.
+        std = tf.where(deviations[0] > 1e-7, *deviations)
+        outputs = by_source(tf.math.divide_no_nan(waveform - mean, std))
         return {name: std * output + mean for name, output in outputs.items()}
 
     def separate_wav(contents):

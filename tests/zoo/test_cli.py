@@ -22,7 +22,7 @@ def test_models_prints_every_preset_as_json(cli):
 def test_models_prints_a_table(cli):
     code, out, _ = cli("models")
     assert code == 0 and "56,341,441" in out and "Kuleshov" in out
-    assert "--model`: mu_gan_speech_x4." in out
+    assert "--model`: demucs_procedural (separate), mu_gan_speech_x4 (enhance)." in out
 
 
 def test_version_and_help(cli):
@@ -71,6 +71,18 @@ def paths(tmp_path):
         ("verify {empty}", "is not a tonezoo model"),
         ("verify {file}", "is a file, but a model is a folder"),
         ("enhance {file} --out {tmp}/o --model {empty}", "is not a tonezoo model"),
+        ("enhance {file} --out {tmp}/o --model demucs_procedural", "`tonezoo separate` takes it"),
+        ("separate {file} --out {tmp}/o --model {empty}", "is not a tonezoo model"),
+        ("separate {file} --out {tmp}/o --model mu_gan_speech_x4", "`tonezoo enhance` takes it"),
+        ("separate {file} --out {tmp}/o --sources piano", "no source 'piano'. It separates into"),
+        ("separate {file} --out {tmp}/o --two-stems piano", "no source 'piano'"),
+        ("separate {file} --out {tmp}/o --overlap 1", "The overlap is 1.0"),
+        ("separate {file} --out {tmp}/o --shifts -1", "The number of shifts is -1"),
+        ("separate {file} --out {tmp}/o --segment 0", "The segment is 0.0 s"),
+        ("separate {file} --out {tmp}/o --clip-mode loud", "clip_mode must be one of"),
+        ("train demucs_tiny --run {tmp}/r --ratio 4", "Unknown setting 'ratio'"),
+        ("train demucs_tiny --run {tmp}/r --data {empty}", "No track was found"),
+        ("train demucs_tiny --run {tmp}/r --set sources=piano", "procedural corpus has no piano"),
     ],
 )
 def test_wrong_input_gets_one_message_and_leaves_nothing(cli, paths, words, message):

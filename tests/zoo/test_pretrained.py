@@ -8,15 +8,24 @@ import pytest
 
 import tonezoo
 from tonezoo.export import verify
-from tonezoo.manifest import resolve_version
-from tonezoo.pretrained import DEFAULT_MODEL, model_folder, shipped_models
+from tonezoo.manifest import read_manifest, resolve_version
+from tonezoo.pretrained import (
+    DEFAULT_MODEL,
+    DEFAULT_SEPARATOR,
+    model_folder,
+    shipped_models,
+)
 
 NAMES = sorted(shipped_models())
+TASKS = {name: read_manifest(resolve_version(name))["task"] for name in NAMES}
+ENHANCERS = [name for name in NAMES if TASKS[name] == "super_resolution"]
+SEPARATORS = [name for name in NAMES if TASKS[name] == "separation"]
+LARGEST_BYTES = {"super_resolution": 12e6, "separation": 20e6}
 COLUMNS = ("snr_db", "lsd", "mos_lqo_nb", "mos_lqo_wb", "low_band_error_db")
 
 
 def test_the_default_model_is_shipped_and_a_folder_wins_over_its_name(tmp_path, monkeypatch):
-    assert DEFAULT_MODEL in NAMES
+    assert DEFAULT_MODEL in ENHANCERS and DEFAULT_SEPARATOR in SEPARATORS
     assert model_folder(DEFAULT_MODEL) == shipped_models()[DEFAULT_MODEL]
     monkeypatch.chdir(tmp_path)
     (tmp_path / DEFAULT_MODEL).mkdir()
@@ -33,10 +42,11 @@ def test_a_shipped_model_is_intact_and_names_its_data(name):
     files = {"log.jsonl", "curves.png", "evaluation.json", "evaluation.md"}
     assert files <= set(manifest["files"])
     folder = resolve_version(name)
-    assert sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) < 12e6
+    size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    assert size < LARGEST_BYTES[TASKS[name]]
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", ENHANCERS)
 def test_a_shipped_model_adds_nothing_to_silence_and_no_lines_to_noise(name):
     from tonezoo.analysis.probes import probe
 
@@ -50,11 +60,63 @@ def test_a_shipped_model_adds_nothing_to_silence_and_no_lines_to_noise(name):
     assert max(probes.lines_db.values()) < 6, probes.lines_db
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_the_page_shows_its_evaluation(name, source_tree):
+def shown_on_the_page(name, source_tree) -> list[list[str]]:
+    """Returns the cells of the first table in a model's section."""
     page = (source_tree / "savedmodels" / "README.md").read_text()
     table = re.search(r"^\| row \|.*\n\|[-|]+\n((?:\|.*\n)+)", page.split(f"## {name}\n")[1], re.M)
-    shown = [[cell.strip() for cell in line.split("|")[1:-1]] for line in table[1].splitlines()]
+    return [[cell.strip() for cell in line.split("|")[1:-1]] for line in table[1].splitlines()]
+
+
+@pytest.mark.parametrize("name", SEPARATORS)
+def test_the_page_shows_the_evaluation_of_a_separator(name, source_tree):
+    shipped = json.loads((resolve_version(name) / "evaluation.json").read_text())
+    rows = {f"{name} 1": shipped["rows"][0], "mixture / 4": shipped["rows"][1]}
+    shown = shown_on_the_page(name, source_tree)
+    assert [row for row, *_ in shown] == list(rows)
+    for row, *cells in shown:
+        sdr = rows[row]["metrics"]["sdr_db"]
+        expected = [*(sdr["per_source"][source] for source in shipped["sources"]), sdr["mean"]]
+        assert cells == [f"{value:.2f}" for value in expected]
+
+
+@pytest.mark.parametrize("name", SEPARATORS)
+def test_a_separator_is_better_than_the_mixture_and_keeps_silence(name):
+    shipped = json.loads((resolve_version(name) / "evaluation.json").read_text())
+    model, mixture = (row["metrics"]["sdr_db"] for row in shipped["rows"])
+    for source in shipped["sources"]:
+        assert model["per_source"][source] > mixture["per_source"][source]
+    stems = tonezoo.separate(np.zeros((44_100, 2), "float32"), 44_100, model=name)
+    assert list(stems) == shipped["sources"]
+    assert not any(np.any(stem) for stem in stems.values())
+
+
+@pytest.mark.slow
+def test_a_real_recording_is_separated_into_stems_that_sum_to_it(tmp_path, cli):
+    """The excerpt that comes with stempeg: rate and length kept, stems and residual the mixture."""
+    import soundfile
+
+    from tonezoo.recipes.tracks import import_stempeg
+
+    try:
+        stempeg = import_stempeg()
+    except ImportError as error:
+        pytest.skip(str(error))
+    mixture, rate_hz = stempeg.read_stems(stempeg.example_stem_path(), stem_id=0)
+    song = tmp_path / "song.wav"
+    soundfile.write(song, mixture, int(rate_hz), subtype="FLOAT")
+    code, _, err = cli("separate", song, "--out", tmp_path / "out", "--residual")
+    assert code == 0, err
+    stems = {}
+    for path in (tmp_path / "out" / "song").iterdir():
+        stems[path.stem], stem_rate_hz = soundfile.read(path)
+        assert stem_rate_hz == rate_hz and stems[path.stem].shape == mixture.shape
+    assert set(stems) == {"drums", "bass", "other", "vocals", "residual"}
+    np.testing.assert_allclose(sum(stems.values()), mixture, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ENHANCERS)
+def test_the_page_shows_its_evaluation(name, source_tree):
+    shown = shown_on_the_page(name, source_tree)
     shipped = json.loads((resolve_version(name) / "evaluation.json").read_text())
     rows = {row["name"]: row["metrics"] for row in shipped["rows"]}
     rows[f"{name} {resolve_version(name).name}"] = shipped["rows"][0]["metrics"]
@@ -68,7 +130,7 @@ def test_the_page_shows_its_evaluation(name, source_tree):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", ENHANCERS)
 def test_the_figures_of_its_table_come_out_again(name, shared_audio, tmp_path):
     pytest.importorskip("pesq")
     from tonezoo.recipes.evaluate import evaluate_model

@@ -201,6 +201,19 @@ def test_the_model_sees_a_mixture_of_mean_0_and_standard_deviation_1():
     assert abs(mono.mean()) < 1e-3 and abs(mono.std() - 1) < 1e-3
 
 
+def test_channels_that_cancel_each_other_out_are_no_silence():
+    x = noise(1000, 1)
+    x = np.concatenate([x, -x], axis=1)
+    stems = SPLIT.separate(x, RATE_HZ)
+    np.testing.assert_allclose(stems["b"], 0.75 * x, rtol=0, atol=2e-6)
+
+
+def test_silence_stays_silent_whatever_the_model_makes_of_it():
+    noisy = separator(lambda x: np.stack([x + 1, x - 1], axis=2))
+    stems = noisy.separate(np.zeros((1000, 2), "float32"), RATE_HZ)
+    assert not np.any(stems["a"]) and not np.any(stems["b"])
+
+
 @pytest.mark.parametrize("value", [0.0, 0.25])
 def test_silence_and_constants_stay_finite(value):
     stems = SPLIT.separate(np.full((1000, 2), value, "float32"), RATE_HZ)
