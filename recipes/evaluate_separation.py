@@ -83,12 +83,17 @@ def evaluation_tracks(data, provenance: dict, model: Separator, report) -> dict:
         return {name: functools.partial(_fitted, stems, model) for name, stems in corpus.items()}
     found = find_tracks(data, sources=model.sources)
     paths = list(found.test) or held_out_or_all(found, provenance)
-    report(f"{len(paths)} tracks of {data}, from {paths[0].name} to {paths[-1].name}.")
+    report(f"Tracks of {data}: {len(paths)}, from {paths[0].name} to {paths[-1].name}.")
     warn_of_trained_on(paths, found.root, provenance, report)
     return {
-        track_name(path.relative_to(found.root)): functools.partial(_read, path, model, report)
+        name_below(path, found.root): functools.partial(_read, path, model, report)
         for path in usable(paths, model, report)
     }
+
+
+def name_below(path: Path, root: Path) -> str:
+    """Returns the name of a track with the folders below `root`, which may be the track itself."""
+    return track_name(Path(path.resolve().name) if path == root else path.relative_to(root))
 
 
 def usable(paths: list[Path], model: Separator, report) -> list[Path]:

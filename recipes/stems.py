@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
 GAIN_RANGE = (0.25, 1.25)
+# As `tonezoo.separation.measure` has it.
+LEAST_STD = 1e-7
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -251,8 +253,9 @@ class StemSource:
     @staticmethod
     def _crop(track, start, samples):
         stems = track.read(int(start), samples)
-        # A silent track has no level to be brought to.
-        stems = (stems - np.float32(track.mean)) / np.float32(track.std or 1.0)
+        # A silent track has no level to be brought to, nor has the rounding of what cancels out.
+        std = track.std if track.std > LEAST_STD else 1.0
+        stems = (stems - np.float32(track.mean)) / np.float32(std)
         return np.pad(stems, ((0, 0), (0, samples - stems.shape[1]), (0, 0)))
 
 

@@ -72,7 +72,7 @@ def test_all_tracks_of_a_folder_are_evaluated_on(tmp_path):
     root = write_tracks(tmp_path / "songs", "b", "a/live", seconds=0.1)
     tracks, lines = chosen(root)
     assert list(tracks) == ["a/live", "b"]
-    assert lines == [f"2 tracks of {root}, from live to b."]
+    assert lines == [f"Tracks of {root}: 2, from live to b."]
     stems = tracks["b"]()
     assert list(stems) == ["drums", "bass"]
     for source, samples in stems.items():
@@ -125,13 +125,13 @@ def test_a_folder_without_tracks_is_explained(tmp_path):
 
 def test_procedural_tracks_are_fitted_to_the_model(monkeypatch):
     monkeypatch.setattr(module, "PROCEDURAL_TRACKS", 2)
-    monkeypatch.setattr(module, "PROCEDURAL_TRACK_S", 0.5)
+    monkeypatch.setattr(module, "PROCEDURAL_TRACK_S", 1.0)
     tracks, lines = chosen(None, halves(channels=1))
     assert len(tracks) == 2 and "procedural tracks that were not trained on" in lines[0]
     for read in tracks.values():
         stems = read()
         assert list(stems) == ["drums", "bass"]
-        assert all(x.shape == (4000, 1) for x in stems.values())
+        assert all(x.shape == (8000, 1) for x in stems.values())
     tracks, _ = chosen(None, halves(sources=("drums", "piano")))
     with pytest.raises(ValueError, match=r"have no piano\. Give a folder of tracks with --data"):
         next(iter(tracks.values()))()

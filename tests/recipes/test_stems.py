@@ -339,10 +339,14 @@ def test_silent_tracks_give_zeros(augmentation):
     assert not mixtures.any() and not targets.any()
 
 
-def test_tracks_whose_sources_cancel_are_taken_as_they_are():
+@pytest.mark.parametrize("rounding", [0.0, 1e-9])
+def test_tracks_that_cancel_out_are_taken_as_they_are(rounding):
     x = noise(1, 500, 2)
-    _, (targets,) = drawn(source_of(np.concatenate([x, -x])), batch_size=16)
-    assert 0.4 < np.abs(targets).max() <= 0.5
+    left_and_right = np.concatenate([x[..., :1], -x[..., :1]], axis=2)
+    for track in (np.concatenate([x, -x]), np.concatenate([left_and_right, 0 * x])):
+        noisy = track + rounding * rng().standard_normal(track.shape)
+        _, (targets,) = drawn(source_of(noisy), batch_size=16)
+        assert 0.4 < np.abs(targets).max() <= 0.5 + 1e-6
 
 
 def test_crops_are_counted():

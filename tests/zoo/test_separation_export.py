@@ -51,8 +51,9 @@ def expected_sources(model, waveform):
     stems = []
     for signal in waveform:
         mono = signal.mean(axis=1)
-        mean, std = mono.mean(), mono.std() or 1.0
-        stems.append(std * np.asarray(model((signal - mean)[None] / std))[0] + mean)
+        mean, std = mono.mean(), mono.std()
+        normalised = (signal - mean) / std if std else np.zeros_like(signal)
+        stems.append(std * np.asarray(model(normalised[None]))[0] + mean)
     return {source: np.array(stems)[:, :, i] for i, source in enumerate(model.sources)}
 
 
@@ -84,10 +85,23 @@ def test_default_signature_brings_each_signal_to_its_own_level_and_back(loaded, 
         np.testing.assert_allclose(shifted, outputs[source][0], rtol=0, atol=2e-4)
 
 
-def test_silence_and_single_samples_are_finite(loaded):
+def test_silence_separates_into_silence_and_single_samples_are_finite(loaded):
     for mixture in (np.zeros((1, 100, 2), "float32"), noise(1)):
         for stems in loaded.signatures["serving_default"](waveform=mixture).values():
             assert stems.shape == mixture.shape and np.isfinite(stems).all()
+            assert mixture.any() or not np.any(stems)
+
+
+def test_channels_that_cancel_each_other_out_have_a_level_all_the_same(loaded, keras_model):
+    left = noise(301, channels=1)
+    mixture = np.concatenate([left, -left], axis=2)
+    std = mixture.std()
+    stems = std * np.asarray(keras_model(mixture / std))
+    outputs = loaded.signatures["serving_default"](waveform=mixture)
+    for index, source in enumerate(SOURCES):
+        np.testing.assert_allclose(outputs[source], stems[:, :, index], rtol=0, atol=1e-5)
+        soft = loaded.signatures["serving_default"](waveform=0.01 * mixture)[source]
+        np.testing.assert_allclose(soft / 0.01, outputs[source], rtol=0, atol=1e-4)
 
 
 def test_an_input_of_no_samples_is_refused(loaded, version):
