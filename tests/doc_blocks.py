@@ -199,7 +199,13 @@ def make_music(folder: Path, scratch: Scratch) -> None:
         made.rmdir()
 
 
+def make_falcon(folder: Path, scratch: Scratch) -> None:
+    make_music(folder.parent / "falcon_songs", scratch)
+    shutil.move(folder.parent / "falcon_songs" / "song_a", folder)
+
+
 INPUTS = {
+    "falcon": make_falcon,
     "song.wav": make_song,
     "music": make_music,
     "low.wav": make_low,
