@@ -129,6 +129,9 @@ def test_channels_that_cancel_are_silent_as_in_museval():
 
 
 @needs_museval
+@pytest.mark.skipif(
+    np.__version__.startswith("1."), reason="museval's way out of singular matrices works there"
+)
 def test_copies_among_the_references_are_told_where_museval_fails():
     click = np.zeros((RATE_HZ, 1))
     click[0] = 4
