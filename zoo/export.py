@@ -73,19 +73,26 @@ def export(
     return to / str(version)
 
 
-def describe_model(model) -> dict:
-    """Returns the manifest's facts about a model, which inference needs."""
-    import keras
-    import tensorflow as tf
-
+def inference_facts(model) -> dict:
+    """Returns the facts about a model that inference goes by."""
     return {
         "task": model.task,
-        "model": type(model).__name__,
-        "parameters": model.count_params(),
         "sample_rate_hz": model.sample_rate_hz,
         "grid_samples": model.grid_samples,
         "context_samples": model.context_samples,
         **task_export(model.task).describe(model),
+    }
+
+
+def describe_model(model) -> dict:
+    """Returns the manifest's facts about a model."""
+    import keras
+    import tensorflow as tf
+
+    return {
+        **inference_facts(model),
+        "model": type(model).__name__,
+        "parameters": model.count_params(),
         "versions": {
             "tonezoo": tonezoo.__version__,
             "tensorflow": tf.__version__,
@@ -291,7 +298,7 @@ def load(path: str | os.PathLike):
 
     if is_run(path):
         model = RunFolder(path).model()
-        call, facts, name = compiled_call(model), describe_model(model), Path(path).resolve().name
+        call, facts, name = compiled_call(model), inference_facts(model), Path(path).resolve().name
     else:
         folder = resolve_version(path)
         facts = read_manifest(folder)

@@ -191,7 +191,12 @@ def test_a_loaded_model_brings_its_own_ratio_rate_and_name():
 def test_a_run_is_named_by_its_folder_however_it_is_given(run, monkeypatch, path):
     monkeypatch.undo()
     generator = SimpleNamespace(
-        ratio=4, sample_rate_hz=16_000, grid_samples=4, context_samples=0, name="generator"
+        task="super_resolution",
+        ratio=4,
+        sample_rate_hz=16_000,
+        grid_samples=4,
+        context_samples=0,
+        name="generator",
     )
     monkeypatch.setattr(RunFolder, "model", lambda self: generator)
     monkeypatch.setattr(export, "compiled_call", lambda model: None)

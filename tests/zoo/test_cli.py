@@ -29,7 +29,7 @@ def test_version_and_help(cli):
     code, out, _ = cli("--version")
     assert (code, out.strip()) == (0, tonezoo.__version__)
     code, out, _ = cli("train", "--help")
-    assert code == 0 and "runs/RECIPE_xRATIO" in out and "Folder of the run ." not in out
+    assert code == 0 and "runs/RECIPE" in out and "Folder of the run ." not in out
 
 
 def test_recipes_prints_each_with_a_description(cli):
