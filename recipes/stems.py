@@ -155,8 +155,9 @@ class FileTrack:
 class StemSource:
     """Tracks, from which augmented batches of mixtures and their sources are drawn.
 
-    Every source of a track is brought to (x - mean) / std of the track's mono mix, as in the original:
-    the mixture then has standard deviation 1, and next to no mean. Tracks shorter than a crop are silent to its end.
+    Every source of a track is brought to (x - mean) / std of the track's mono mix, as in the
+    original: the mixture then has standard deviation 1, and next to no mean. Tracks shorter than a
+    crop are silent to its end.
 
     Args:
         tracks: `ArrayTrack` or `FileTrack`, at least one.
