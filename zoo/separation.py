@@ -305,8 +305,9 @@ def measure(blocks: Iterable[np.ndarray]) -> tuple[int, int, np.float32, np.floa
 
     Example:
 
-    >>> measure([np.array([[0.0, 0.5], [0.5, 1.0]])])
-    (2, 2, np.float32(0.5), np.float32(0.25))
+    >>> length, channels, mean, std = measure([np.array([[0.0, 0.5], [0.5, 1.0]])])
+    >>> length, channels, float(mean), float(std)
+    (2, 2, 0.5, 0.25)
     """
     length, channels, total, squares, all_squares = 0, 0, 0.0, 0.0, 0.0
     for block in finite(blocks):
