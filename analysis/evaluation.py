@@ -5,7 +5,6 @@ import functools
 import json
 import os
 from collections.abc import Callable, Mapping
-from importlib import metadata
 from pathlib import Path
 
 import numpy as np
@@ -23,11 +22,13 @@ from tonezoo.analysis.metrics import (
 )
 from tonezoo.analysis.probes import Probes, probe
 from tonezoo.analysis.published import published_scores
+from tonezoo.analysis.reporting import finite_or_none, package_versions
 from tonezoo.files import atomic_path
 from tonezoo.resampling import LOW_PASSES, check_low_pass, decimate, upsample_spline
 
 NOISE_LEVELS_DBFS = (-48, -54, -60, -66, -72, -78)
 BOOTSTRAP_RESAMPLES = 2000
+VERSIONED = ("tonezoo", "keras", "tensorflow", "numpy", "scipy", "pesq")
 # As in training. Scores with it are a model's own, those with others a remark on them.
 DEFAULT_LOW_PASS = LOW_PASSES[0]
 
@@ -273,9 +274,9 @@ class Evaluation:
             cells = {}
             for key, per_clip, (mean, low, high) in zip(METRICS, scores.T, summary, strict=True):
                 cells[key] = {
-                    "mean": _finite(mean),
-                    "interval_95": [_finite(low), _finite(high)],
-                    "per_clip": [_finite(value) for value in per_clip],
+                    "mean": finite_or_none(mean),
+                    "interval_95": [finite_or_none(low), finite_or_none(high)],
+                    "per_clip": [finite_or_none(value) for value in per_clip],
                 }
             rows.append({"name": name, "metrics": cells})
         return {
@@ -292,7 +293,7 @@ class Evaluation:
             "verdict": self.verdict,
             "probes": dataclasses.asdict(self.probes),
             "notes": self.notes,
-            "versions": _versions(),
+            "versions": package_versions(VERSIONED),
         }
 
     def to_markdown(self) -> str:
@@ -355,17 +356,3 @@ def _measure(reference, estimate, sample_rate_hz, ratio, *, with_pesq: bool) -> 
         pesq = mos_lqo(reference, estimate, sample_rate_hz, band) if with_pesq else np.nan
         scores.append(pesq)
     return scores
-
-
-def _finite(value: float) -> float | None:
-    return float(value) if np.isfinite(value) else None
-
-
-def _versions() -> dict[str, str | None]:
-    versions = {}
-    for package in ("tonezoo", "keras", "tensorflow", "numpy", "scipy", "pesq"):
-        try:
-            versions[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            versions[package] = None
-    return versions

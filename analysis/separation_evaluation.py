@@ -5,13 +5,13 @@ import functools
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from importlib import metadata
 from pathlib import Path, PurePath
 
 import numpy as np
 
 from tonezoo.analysis.evaluation_table import NO_VALUE, markdown_row
 from tonezoo.analysis.published import SEPARATION_SDR
+from tonezoo.analysis.reporting import finite_or_none, package_versions
 from tonezoo.analysis.separation_metrics import (
     BSS_EVAL,
     SEPARATION_METRICS,
@@ -23,6 +23,7 @@ from tonezoo.analysis.separation_metrics import (
 )
 from tonezoo.files import atomic_path
 
+VERSIONED = ("tonezoo", "keras", "tensorflow", "numpy", "scipy", "museval")
 # The others are in the JSON file.
 TABLES = ("sdr_db", "si_sdr_db")
 
@@ -235,7 +236,9 @@ class SeparationEvaluation:
         """What a reader of the tables has to know, one note an item."""
         options = "; ".join(f"{name} {value}" for name, value in self.details.items())
         seconds = sum(self.track_samples) / self.sample_rate_hz
-        versions = ", ".join(f"{name} {version}" for name, version in _versions().items())
+        versions = ", ".join(
+            f"{name} {version}" for name, version in package_versions(VERSIONED).items()
+        )
         return [
             *([f"Options: {options}."] if options else []),
             f"{self.sample_rate_hz} Hz, float output. Tracks ({len(self.track_names)}, "
@@ -259,9 +262,9 @@ class SeparationEvaluation:
                 per_source = zip(self.sources, self.per_source[row, :, metric], strict=True)
                 per_track = zip(self.sources, self.scores[row, :, :, metric].T, strict=True)
                 cells[key] = {
-                    "mean": _finite(self.means[row, metric]),
-                    "per_source": {source: _finite(value) for source, value in per_source},
-                    "per_track": {s: [_finite(value) for value in v] for s, v in per_track},
+                    "mean": finite_or_none(self.means[row, metric]),
+                    "per_source": {source: finite_or_none(value) for source, value in per_source},
+                    "per_track": {s: [finite_or_none(value) for value in v] for s, v in per_track},
                 }
             rows.append({"name": name, "metrics": cells})
         return {
@@ -276,7 +279,7 @@ class SeparationEvaluation:
             "paper": {name: {"sdr_db": sdr} for name, sdr in SEPARATION_SDR.items()},
             "verdict": self.verdict,
             "notes": self.notes,
-            "versions": _versions(),
+            "versions": package_versions(VERSIONED),
         }
 
     def to_markdown(self) -> str:
@@ -405,17 +408,3 @@ def _nanmedian(values: np.ndarray) -> np.ndarray:
 
 def _cell(value: float) -> str:
     return NO_VALUE if np.isnan(value) else f"{value:.2f}"
-
-
-def _finite(value: float) -> float | None:
-    return float(value) if np.isfinite(value) else None
-
-
-def _versions() -> dict[str, str | None]:
-    versions = {}
-    for package in ("tonezoo", "keras", "tensorflow", "numpy", "scipy", "museval"):
-        try:
-            versions[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            versions[package] = None
-    return versions

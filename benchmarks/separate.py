@@ -136,7 +136,9 @@ def measure_joins(options) -> None:
     print_row("model", "source", "at the segment rate [dB]", "in one call [dB]")
     print_row(*4 * ["---"])
     for name, model in models.items():
-        hop = model._segment(SeparationOptions(segment_s=JOIN_SEGMENT_S, overlap=JOIN_OVERLAP))[1]
+        hop = model.segment_and_hop(
+            SeparationOptions(segment_s=JOIN_SEGMENT_S, overlap=JOIN_OVERLAP)
+        )[1]
         tone = sustained_tone((JOINS + 4) * hop, hop)
         pieces = separated(model, tone, JOIN_SEGMENT_S)
         whole = separated(model, tone, len(tone) / RATE_HZ)

@@ -6,15 +6,8 @@
 procedural corpus. What to expect of it there stands in recipes/README.md.
 """
 
-from tonezoo.recipes import separation
+import dataclasses
 
-CONFIG = separation.Config(
-    preset="small",
-    upsampler="subpixel",
-    segment_s=1.5,
-    shift_s=0.5,
-    crop_stride_s=0.5,
-    batch_size=8,
-    epochs=40,
-    learning_rate=1e-3,
-)
+from tonezoo.recipes import demucs_small_transposed
+
+CONFIG = dataclasses.replace(demucs_small_transposed.CONFIG, upsampler="subpixel")

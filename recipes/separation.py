@@ -162,12 +162,13 @@ def procedural_tracks(cfg: Config, *, seed: int, tracks: int) -> dict:
         ValueError: the configuration names sources that the corpus does not have.
     """
     from tonezoo.recipes.stem_corpus import procedural_stems
-    from tonezoo.recipes.tracks import STEM_STREAMS, fit_channels
+    from tonezoo.recipes.tracks import fit_channels
+    from tonezoo.separation import SOURCES
 
-    foreign = sorted(set(cfg.source_names) - set(STEM_STREAMS[1:]))
+    foreign = sorted(set(cfg.source_names) - set(SOURCES))
     if foreign:
         raise ValueError(
-            f"The procedural corpus has no {', '.join(foreign)}, only {', '.join(STEM_STREAMS[1:])}"
+            f"The procedural corpus has no {', '.join(foreign)}, only {', '.join(SOURCES)}"
             ". Give a folder of tracks with --data."
         )
     corpus = procedural_stems(

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-SOURCES = ("drums", "bass", "other", "vocals")
+from tonezoo.separation import SOURCES
+
 KICK, SNARE, CLOSED_HAT, OPEN_HAT = 36, 38, 42, 46
 
 MAJOR, MINOR = (0, 2, 4, 5, 7, 9, 11), (0, 2, 3, 5, 7, 8, 10)

@@ -1,5 +1,6 @@
 """Training data of source separation: tracks of stems, and batches of augmented mixtures."""
 
+import contextlib
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -14,13 +15,12 @@ from tonezoo.audio_io import AudioReader
 from tonezoo.files import atomic_path
 from tonezoo.recipes.batches import stateless_batches
 from tonezoo.recipes.tracks import fit_channels, plays_in_place, read_track, source_files
+from tonezoo.separation import LEAST_STD
 
 if TYPE_CHECKING:
     import tensorflow as tf
 
 GAIN_RANGE = (0.25, 1.25)
-# As `tonezoo.separation.measure` has it.
-LEAST_STD = 1e-7
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,17 +127,14 @@ class FileTrack:
     def __init__(self, files: Sequence[Path], channels: int):
         self.files, self.channels = tuple(files), channels
         self.samples, total, squares = 0, 0.0, 0.0
-        readers = [AudioReader(path) for path in self.files]
-        try:
+        with contextlib.ExitStack() as stack:
+            readers = [stack.enter_context(AudioReader(path)) for path in self.files]
             for blocks in zip(*(reader.blocks() for reader in readers), strict=True):
                 fitted = [fit_channels(block, channels, files[0].parent) for block in blocks]
                 mono = np.sum(fitted, axis=0, dtype="float64").mean(axis=1)
                 self.samples += len(mono)
                 total += mono.sum()
                 squares += (mono**2).sum()
-        finally:
-            for reader in readers:
-                reader.__exit__(None, None, None)
         self.mean = total / self.samples
         self.std = max(squares / self.samples - self.mean**2, 0.0) ** 0.5
 

@@ -9,11 +9,12 @@ import numpy as np
 from tonezoo.audio_io import AUDIO_SUFFIXES, AudioReader, read_audio
 from tonezoo.recipes.layouts import Clips, held_out
 from tonezoo.resampling import resample
+from tonezoo.separation import SOURCES
 
 TRACK_LAYOUTS = ("folder", "musdb")
 STEM_SUFFIX = ".stem.mp4"
 # The order of the streams in a stem file of MUSDB18.
-STEM_STREAMS = ("mixture", "drums", "bass", "other", "vocals")
+STEM_STREAMS = ("mixture", *SOURCES)
 # The usual 14 of the 100 training tracks of MUSDB18, as in the package musdb.
 VALIDATION_TRACKS = frozenset(
     {
@@ -214,8 +215,7 @@ def _decoded(track: Path, sources: Sequence[str]) -> Iterator:
     foreign = sorted(set(sources) - set(STEM_STREAMS))
     if foreign:
         raise ValueError(
-            f"{track} has no source {', '.join(foreign)}: stem files hold "
-            f"{', '.join(STEM_STREAMS[1:])}."
+            f"{track} has no source {', '.join(foreign)}: stem files hold {', '.join(SOURCES)}."
         )
     stempeg = import_stempeg()
     try:

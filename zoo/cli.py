@@ -58,6 +58,15 @@ Segment = Annotated[
         show_default="10",
     ),
 ]
+Files = Annotated[
+    list[Path],
+    typer.Argument(
+        metavar="FILES...", help="Audio files (WAV, FLAC, OGG, MP3) or folders of them."
+    ),
+]
+Model = Annotated[
+    Path, typer.Option(help="Folder of an exported model or a run, or a shipped model's name.")
+]
 Format = Annotated[str, typer.Option(help="wav, flac or ogg.")]
 BitDepth = Annotated[
     str | None,
@@ -114,7 +123,7 @@ def models(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """List the models with their presets and parameter counts, and the trained ones."""
-    from tonezoo.manifest import read_manifest, resolve_version
+    from tonezoo.manifest import read_facts, resolve_version
     from tonezoo.pretrained import shipped_models
     from tonezoo.registry import model_rows
 
@@ -141,7 +150,7 @@ def models(
         say(f"{name}: {source}")
     commands = {"super_resolution": "enhance", "separation": "separate"}
     trained = [
-        f"{name} ({commands[read_manifest(resolve_version(path))['task']]})"
+        f"{name} ({commands[read_facts(resolve_version(path))['task']]})"
         for name, path in shipped_models().items()
     ]
     say(f"Trained models, for `--model`: {', '.join(trained)}.")
@@ -273,7 +282,8 @@ def evaluate(
     from tonezoo.resampling import LOW_PASSES, check_low_pass
     from tonezoo.separation import Separator
 
-    check_low_pass(low_pass or LOW_PASSES[0])
+    chosen_low_pass = low_pass or LOW_PASSES[0]
+    check_low_pass(chosen_low_pass)
     options = separation_options(shifts, overlap, segment)
     import_tensorflow()
     loaded = load(model)
@@ -296,25 +306,18 @@ def evaluate(
             evaluation = evaluate_separator(model, loaded, options=options, **settings)
         else:
             evaluation = evaluate_model(
-                model, model=loaded, ratio=ratio, low_pass=low_pass or LOW_PASSES[0], **settings
+                model, model=loaded, ratio=ratio, low_pass=chosen_low_pass, **settings
             )
     evaluation.print()
 
 
 @app.command()
 def enhance(
-    files: Annotated[
-        list[Path],
-        typer.Argument(
-            metavar="FILES...", help="Audio files (WAV, FLAC, OGG, MP3) or folders of them."
-        ),
-    ],
+    files: Files,
     out: Annotated[
         Path, typer.Option(help="Folder for the outputs; files of the same names are replaced.")
     ],
-    model: Annotated[
-        Path, typer.Option(help="Folder of an exported model or a run, or a shipped model's name.")
-    ] = Path(DEFAULT_MODEL),
+    model: Model = Path(DEFAULT_MODEL),
     chunk_s: Annotated[
         float, typer.Option(help="Seconds of audio computed at once, 0.01 or more.")
     ] = 10.0,
@@ -354,18 +357,11 @@ def enhance(
 
 @app.command()
 def separate(
-    files: Annotated[
-        list[Path],
-        typer.Argument(
-            metavar="FILES...", help="Audio files (WAV, FLAC, OGG, MP3) or folders of them."
-        ),
-    ],
+    files: Files,
     out: Annotated[
         Path, typer.Option(help="Folder for the outputs, OUT/FILE/SOURCE.wav; they are replaced.")
     ],
-    model: Annotated[
-        Path, typer.Option(help="Folder of an exported model or a run, or a shipped model's name.")
-    ] = Path(DEFAULT_SEPARATOR),
+    model: Model = Path(DEFAULT_SEPARATOR),
     sources: Annotated[
         list[str] | None,
         typer.Option(

@@ -12,9 +12,9 @@ from tonezoo.initializers import bounded_bias, bounded_kernel
 from tonezoo.layers import UPSAMPLER_KINDS, upsampler
 from tonezoo.layers.checks import integer, one_of
 from tonezoo.recurrent import BidirectionalLSTM
+from tonezoo.separation import SOURCES
 from tonezoo.super_resolution import check_waveform
 
-SOURCES = ("drums", "bass", "other", "vocals")
 PADDINGS = ("same", "valid")
 # High-rate taps, but low-rate ones for subpixel.
 UPSAMPLER_KERNEL_SIZES = {**dict.fromkeys(UPSAMPLER_KINDS, 9), "transposed": 8, "subpixel": 3}

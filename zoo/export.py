@@ -170,7 +170,7 @@ def write_records(folder: Path, run) -> None:
 
 def write_golden(folder: Path, model) -> None:
     """Writes a fixed noise input, two signals of odd length, and the Keras model's output."""
-    shape = (2, task_export(model.task).golden_samples(model), getattr(model, "channels", 1))
+    shape = (2, task_export(model.task).golden_samples(model), model.channels)
     waveform = np.random.default_rng(0).uniform(-0.5, 0.5, shape).astype("float32")
     output = np.asarray(model(waveform, training=False), "float32")
     np.savez(folder / GOLDEN_NAME, input=waveform, output=output)
@@ -311,7 +311,7 @@ def compiled_call(model) -> Callable[[np.ndarray], np.ndarray]:
     """Returns a Keras model as a NumPy function, compiled once for all lengths."""
     import tensorflow as tf
 
-    waveform = tf.TensorSpec((None, None, getattr(model, "channels", 1)), tf.float32)
+    waveform = tf.TensorSpec((None, None, model.channels), tf.float32)
 
     @tf.function(input_signature=[waveform])
     def function(samples):

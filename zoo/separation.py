@@ -9,11 +9,15 @@ import numpy as np
 
 from tonezoo.inference import finite, resampled_blocks, windows
 
+# The usual four, in the order of papers and of stem files.
+SOURCES = ("drums", "bass", "other", "vocals")
 OVERLAP = 0.25
 LARGEST_OVERLAP = 0.95
 MIN_SEGMENT_S = 0.1
 SHIFT_S = 0.5
 MOST_SHIFTS = 100
+# Below that a deviation is the rounding of sums.
+LEAST_STD = 1e-7
 # A wide LSTM's weights come from memory for every step: several segments share them.
 SEGMENTS_AT_ONCE = 4
 
@@ -219,14 +223,14 @@ class Separator:
         blocks = itertools.chain([silence] if offset else [], blocks)
         done = 0
         for block in self._overlap_add(blocks, signals, options):
-            skipped = min(len(block), offset - done) if done < offset else 0
+            skipped = min(len(block), offset - done)
             done += skipped
             if skipped < len(block):
                 yield block[skipped:]
 
     def _overlap_add(self, blocks, signals, options):
         """Yields (time, source, signal, channel), the cross-faded segments."""
-        length, hop = self._segment(options)
+        length, hop = self.segment_and_hop(options)
         context = -(-self.context_samples // self.grid_samples) * self.grid_samples
         weights = triangle(length)
         added = np.zeros((0, len(self.sources), signals, self.channels), "float32")
@@ -245,8 +249,8 @@ class Separator:
         if len(added):
             yield added / divisor[:, None, None, None]
 
-    def _segment(self, options):
-        """Returns length and hop of the segments, multiples of the grid."""
+    def segment_and_hop(self, options: SeparationOptions) -> tuple[int, int]:
+        """Returns length and hop of the segments in samples, multiples of the grid."""
         length = self.segment_samples
         if options.segment_s is not None:
             length = max(1, round(options.segment_s * self.sample_rate_hz))
@@ -263,7 +267,7 @@ class Separator:
         """
         first = True
         while batch := list(itertools.islice(cut, SEGMENTS_AT_ONCE)):
-            if first and len(batch) == 1 and batch[0][2] <= length and batch[0][1] == 0:
+            if first and len(batch) == 1:
                 inputs, skipped = [batch[0][0]], 0
             else:
                 inputs, skipped = [], context
@@ -320,8 +324,7 @@ def measure(blocks: Iterable[np.ndarray]) -> tuple[int, int, np.float32, np.floa
         raise ValueError("There is nothing to separate: the signal has 0 samples.")
     mean = total / length
     deviations = (math.sqrt(max(s / length - mean**2, 0.0)) for s in (squares, all_squares))
-    # Below that is the rounding of the sums.
-    std = next((deviation for deviation in deviations if deviation > 1e-7), 0.0)
+    std = next((deviation for deviation in deviations if deviation > LEAST_STD), 0.0)
     return length, channels, np.float32(mean), np.float32(std)
 
 

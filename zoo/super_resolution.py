@@ -40,6 +40,7 @@ class SuperResolutionModel(keras.Model):
     """
 
     task = "super_resolution"
+    channels = 1
 
     def __init__(
         self,

@@ -14,16 +14,22 @@ from tonezoo.separation_files import separate_files, stem_weights
 
 SOURCES = ("drums", "bass", "vocals")
 FACTORS = np.array([0.5, 0.2, 2.0], "float32")
-SPLIT = Separator(
-    lambda x: x[:, :, None] * FACTORS[None, None, :, None],
-    sources=SOURCES,
-    channels=2,
-    sample_rate_hz=8000,
-    segment_samples=800,
-    grid_samples=4,
-    context_samples=8,
-    name="stub",
-)
+
+
+def stub(call, context_samples: int = 0) -> Separator:
+    return Separator(
+        call,
+        sources=SOURCES,
+        channels=2,
+        sample_rate_hz=8000,
+        segment_samples=800,
+        grid_samples=4,
+        context_samples=context_samples,
+        name="stub",
+    )
+
+
+SPLIT = stub(lambda x: x[:, :, None] * FACTORS[None, None, :, None], context_samples=8)
 
 
 def write(path, samples, rate_hz=8000, subtype="FLOAT"):
@@ -150,16 +156,7 @@ def test_a_model_that_fails_halfway_leaves_no_stems(tmp_path):
             raise ValueError("out of order")
         return x[:, :, None] * FACTORS[None, None, :, None]
 
-    model = Separator(
-        fails,
-        sources=SOURCES,
-        channels=2,
-        sample_rate_hz=8000,
-        segment_samples=800,
-        grid_samples=4,
-        context_samples=0,
-        name="stub",
-    )
+    model = stub(fails)
     song = write(tmp_path / "song.wav", noise(9000, 2))
     for mode in ("none", "rescale"):
         calls.clear()
@@ -213,16 +210,7 @@ def test_shifts_and_segments_reach_the_model(tmp_path):
         lengths.append(x.shape[1])
         return x[:, :, None] * FACTORS[None, None, :, None]
 
-    model = Separator(
-        spy,
-        sources=SOURCES,
-        channels=2,
-        sample_rate_hz=8000,
-        segment_samples=800,
-        grid_samples=4,
-        context_samples=0,
-        name="stub",
-    )
+    model = stub(spy)
     song = write(tmp_path / "song.wav", noise(9000, 2))
     separate_files([song], tmp_path / "a", model)
     once, lengths[:] = len(lengths), []
