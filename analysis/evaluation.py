@@ -23,8 +23,8 @@ from tonezoo.analysis.metrics import (
 from tonezoo.analysis.probes import Probes, probe
 from tonezoo.analysis.published import published_scores
 from tonezoo.analysis.reporting import finite_or_none, package_versions
+from tonezoo.audio.resampling import LOW_PASSES, check_low_pass, decimate, upsample_spline
 from tonezoo.files import atomic_path
-from tonezoo.resampling import LOW_PASSES, check_low_pass, decimate, upsample_spline
 
 NOISE_LEVELS_DBFS = (-48, -54, -60, -66, -72, -78)
 BOOTSTRAP_RESAMPLES = 2000
@@ -58,7 +58,7 @@ def evaluate(
         ratio: high rate / low rate, 2 or more.
         sample_rate_hz: the high rate.
         model_name: name of the model's row.
-        low_pass: filter before the decimation, see `tonezoo.resampling.decimate`.
+        low_pass: filter before the decimation, see `tonezoo.audio.resampling.decimate`.
         seed: seed of noise and bootstrap; a clip's noise depends on its name, not on its place.
         progress: called after each clip with the number of finished and of all clips.
 

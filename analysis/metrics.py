@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tonezoo.analysis.spectrogram import power_frames
-from tonezoo.resampling import resample
+from tonezoo.audio.resampling import resample
 
 N_FFT = 2048
 POWER_FLOOR = 1e-8

@@ -2,7 +2,7 @@
 
     python benchmarks/low_passes.py mu_gan_speech_x4 --data speech
 
-Prints a Markdown table: for each low-pass of `tonezoo.resampling.decimate`, the scores of the cubic
+Prints a Markdown table: for each low-pass of `tonezoo.audio.resampling.decimate`, the scores of the cubic
 spline and of the model, means over the clips. Clips are chosen as `tonezoo evaluate` chooses them.
 """
 
@@ -15,9 +15,9 @@ import numpy as np
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 from tonezoo.analysis.metrics import METRICS
-from tonezoo.export import load
+from tonezoo.audio.resampling import LOW_PASSES
 from tonezoo.recipes.evaluate import evaluate_loaded, evaluation_clips, training_data
-from tonezoo.resampling import LOW_PASSES
+from tonezoo.serving.export import load
 
 COLUMNS = ("lsd", "snr_db", "mos_lqo_wb", "low_band_error_db")
 

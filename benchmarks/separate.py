@@ -117,7 +117,7 @@ def measure_joins(options) -> None:
     import keras
 
     from tonezoo.demucs import Demucs
-    from tonezoo.export import load
+    from tonezoo.serving.export import load
 
     keras.utils.set_random_seed(0)
     convolutions = Demucs(width=16, depth=5, lstm_layers=0, upsampler="subpixel")

@@ -22,7 +22,7 @@ class Augmentation:
         equaliser_db: standard deviation of the gain at each of 7 frequencies, spread evenly over
             the band and joined by straight lines.
         filters: share of the patches whose low-pass is a random one (Butterworth, Chebyshev,
-            windowed sinc, brick wall) in place of that of `tonezoo.resampling.decimate`.
+            windowed sinc, brick wall) in place of that of `tonezoo.audio.resampling.decimate`.
 
     Raises:
         ValueError: a negative number, or a share above 1.
@@ -100,7 +100,7 @@ def faded(samples):
 
 
 def usual_low_pass(frequencies, ratio, rng):
-    """Returns the response of `tonezoo.resampling.decimate`, which filters forth and back."""
+    """Returns the response of `tonezoo.audio.resampling.decimate`, which filters forth and back."""
     return chebyshev(frequencies, 8, 0.05, 0.8 / ratio) ** 2
 
 

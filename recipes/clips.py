@@ -23,7 +23,7 @@ def read_clips(
     Raises:
         ValueError: there were files, but none of them can be used.
     """
-    from tonezoo.audio_io import read_audio
+    from tonezoo.audio.reader import read_audio
     from tonezoo.recipes.decoding import high_and_low
 
     paths = list(paths)

@@ -80,7 +80,7 @@ def high_and_low(
     >>> high.shape, low.shape
     ((160,), (40,))
     """
-    from tonezoo.resampling import decimate, resample_sharply
+    from tonezoo.audio.resampling import decimate, resample_sharply
 
     mono = samples.mean(axis=1) if samples.ndim == 2 else samples
     high = resample_sharply(np.asarray(mono, "float32"), from_hz, sample_rate_hz)
@@ -104,7 +104,7 @@ def _decoded(
             return failure(f"{os.fsdecode(path)}: {error}")
 
     def read(path):
-        from tonezoo.audio_io import read_audio
+        from tonezoo.audio.reader import read_audio
 
         try:
             return convert(path, *read_audio(os.fsdecode(path)))
@@ -163,7 +163,7 @@ def _header(path: bytes) -> tuple[int, int, int]:
     """Returns the decoder to use, the sample rate in Hz and the number of samples a channel."""
     import soundfile
 
-    from tonezoo.audio_io import AudioReader
+    from tonezoo.audio.reader import AudioReader
 
     try:
         with AudioReader(os.fsdecode(path)) as audio:

@@ -64,9 +64,9 @@ def make_demo(
         from tonezoo.cli import import_tensorflow
 
         import_tensorflow()
-        from tonezoo.export import load
-        from tonezoo.manifest import read_manifest, resolve_version
         from tonezoo.pretrained import DEFAULT_MODEL, shipped_models
+        from tonezoo.serving.export import load
+        from tonezoo.serving.manifest import read_manifest, resolve_version
 
         path = resolve_version(shipped_models()[DEFAULT_MODEL])
         manifest, model = read_manifest(path), load(path)
@@ -105,11 +105,11 @@ def replace_parts(folder: Path, new: Path, aside: Path) -> None:
 
 def train_and_describe(work: Path, shipped, clip, minutes: float, settings) -> str:
     """Takes the tiny model from training to export in a folder; returns the page."""
-    from tonezoo.export import export, load, verify
     from tonezoo.recipes.demo_page import Training, page
     from tonezoo.recipes.evaluate import evaluate_model
     from tonezoo.recipes.runner import TrainingRequest, train
     from tonezoo.recipes.runs import RunFolder
+    from tonezoo.serving.export import export, load, verify
 
     run, exported = work / RUN, work / EXPORTED
     with step(f"Training {RECIPE} for {minutes:g} min on the procedural corpus"):
@@ -143,10 +143,10 @@ def show(model, manifest, clip, folder: Path, evaluation=None):
         folder: where the WAV files go.
         evaluation: of the model; None to evaluate it on this clip, if that has a target.
     """
-    from tonezoo.audio_writer import AudioWriter
+    from tonezoo.audio.resampling import upsample_spline
+    from tonezoo.audio.writer import AudioWriter
     from tonezoo.recipes.demo_page import Example, Shown
     from tonezoo.recipes.evaluate import evaluate_loaded
-    from tonezoo.resampling import upsample_spline
 
     example = Example(
         clip=clip,

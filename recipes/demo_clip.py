@@ -53,7 +53,7 @@ def read_recording(path: str | os.PathLike) -> Recording:
     Raises:
         ValueError: the file cannot be read as audio, is damaged, or is shorter than `SHORTEST_S`.
     """
-    from tonezoo.audio_io import AudioReader
+    from tonezoo.audio.reader import AudioReader
 
     path = Path(path).expanduser()
     with AudioReader(path) as audio:
@@ -92,9 +92,9 @@ def clip_of_recording(recording: Recording, model) -> Clip:
         recording: from `read_recording`.
         model: a `tonezoo.inference.SuperResolver`.
     """
+    from tonezoo.audio.resampling import resample
     from tonezoo.inference import RATE_TOLERANCE_HZ
     from tonezoo.recipes.decoding import high_and_low
-    from tonezoo.resampling import resample
 
     rate_hz = recording.sample_rate_hz
     if rate_hz <= model.low_rate_hz + RATE_TOLERANCE_HZ:
@@ -131,8 +131,8 @@ def procedural_clip(model) -> Clip:
     Args:
         model: a `tonezoo.inference.SuperResolver`.
     """
+    from tonezoo.audio.resampling import decimate
     from tonezoo.recipes.corpus import procedural_corpus
-    from tonezoo.resampling import decimate
 
     corpus = procedural_corpus(seed=PROCEDURAL_SEED, clips=1, sample_rate_hz=model.sample_rate_hz)
     ((_, samples),) = corpus.items()

@@ -162,7 +162,7 @@ def panels(example: Example) -> str:
 
 def panel(name: str, caption: str, samples: np.ndarray, rate_hz: float, example: Example) -> str:
     """Returns one signal's spectrogram, player and caption."""
-    from tonezoo.resampling import resample
+    from tonezoo.audio.resampling import resample
 
     high_hz = example.sample_rate_hz
     picture = spectrogram_svg(samples, rate_hz, top_hz=high_hz / 2, ratio=round(high_hz / rate_hz))

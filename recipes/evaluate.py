@@ -8,9 +8,9 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from tonezoo.analysis.evaluation import DEFAULT_LOW_PASS, Evaluation, evaluate
+from tonezoo.audio.resampling import check_low_pass
 from tonezoo.files import check_writable
 from tonezoo.recipes.layouts import Clips, find_clips, matches
-from tonezoo.resampling import check_low_pass
 
 # Of the procedural clips: far from the small numbers that people give as training seeds.
 EVALUATION_SEED = 2**31 - 1
@@ -43,7 +43,7 @@ def evaluate_model(
         data: folder of audio: its test split where the model's layout names one, else the clips
             that were held out, else all. None for procedural clips.
         ratio: checked against the model's, where given.
-        low_pass: filter before the decimation, see `tonezoo.resampling.decimate`.
+        low_pass: filter before the decimation, see `tonezoo.audio.resampling.decimate`.
         out: folder for evaluation.json and evaluation.md; None for the run's folder, or
             evaluations/NAME-VERSION for an exported model. With another low-pass than the default
             the files are named after it, as evaluation_soxr.json: an export takes only the former.
@@ -54,7 +54,7 @@ def evaluate_model(
     Raises:
         ValueError: an unknown low-pass, no model there, no usable clips, or another ratio.
     """
-    from tonezoo.export import load
+    from tonezoo.serving.export import load
 
     check_low_pass(low_pass)
     model = load(path) if model is None else model
@@ -84,7 +84,7 @@ def evaluate_loaded(
     Args:
         model: a `tonezoo.inference.SuperResolver`.
         clips: name and mono samples (time,) at the model's output rate of each clip.
-        low_pass: filter before the decimation, see `tonezoo.resampling.decimate`.
+        low_pass: filter before the decimation, see `tonezoo.audio.resampling.decimate`.
         progress: called with (clips done, clips).
 
     Raises:
@@ -107,8 +107,8 @@ def training_data(path: str | os.PathLike) -> dict:
     Raises:
         ValueError: it does not tell what `tonezoo train` writes down.
     """
-    from tonezoo.manifest import read_manifest, resolve_version
     from tonezoo.recipes.runs import RunFolder, is_run
+    from tonezoo.serving.manifest import read_manifest, resolve_version
 
     source = RunFolder(path).config if is_run(path) else read_manifest(resolve_version(path))
     data = source.get("data")

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tonezoo.audio_io import audio_files
+from tonezoo.audio.reader import audio_files
 
 LAYOUTS = ("folder", "vctk_speaker1", "vctk_speaker99", "piano")
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from tonezoo.analysis.spectrogram import FLOOR_DB, spectrogram_db
-from tonezoo.resampling import decimate
+from tonezoo.audio.resampling import decimate
 
 PREVIEW_CLIPS = 3
 PREVIEW_S = 3

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import tonezoo
 from tonezoo.analysis.evaluation import DEFAULT_LOW_PASS, evaluation_names
+from tonezoo.audio.resampling import LOW_PASSES
 from tonezoo.files import TEMPORARY_PREFIX, atomic_path, remove_leftovers
 from tonezoo.recipes import load_recipe, task_of
 from tonezoo.recipes.config import from_options
 from tonezoo.recipes.experiment import CheckpointFile, Position
-from tonezoo.resampling import LOW_PASSES
 
 CONFIG_NAME = "config.json"
 CHECKPOINT_NAME = "checkpoint.npz"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import soundfile
 
-from tonezoo.audio_io import AudioReader
+from tonezoo.audio.reader import AudioReader
 from tonezoo.files import atomic_path
 from tonezoo.recipes.batches import stateless_batches
 from tonezoo.recipes.tracks import fit_channels, plays_in_place, read_track, source_files

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from tonezoo.audio_io import AUDIO_SUFFIXES, AudioReader, read_audio
+from tonezoo.audio.reader import AUDIO_SUFFIXES, AudioReader, read_audio
+from tonezoo.audio.resampling import resample
 from tonezoo.recipes.layouts import Clips, held_out
-from tonezoo.resampling import resample
 from tonezoo.separation import SOURCES
 
 TRACK_LAYOUTS = ("folder", "musdb")

@@ -3,10 +3,10 @@
 import os
 from pathlib import Path
 
-from tonezoo.manifest import MANIFEST_NAME, read_manifest, resolve_version
 from tonezoo.recipes import load_recipe, task_of
 from tonezoo.recipes.config import from_options
 from tonezoo.recipes.runs import RunFolder, is_run, portable
+from tonezoo.serving.manifest import MANIFEST_NAME, read_manifest, resolve_version
 
 # What of a run's or a model's description tells how its weights came about.
 PROVENANCE = ("recipe", "options", "data", "commit", "training_steps", "started_from")

@@ -64,7 +64,7 @@ def tiny_run(tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def tiny_model(tiny_run, tmp_path_factory) -> Path:
     """The exported model of `tiny_run`; copy it before changing anything in it."""
-    from tonezoo.export import export
+    from tonezoo.serving.export import export
 
     to = tmp_path_factory.mktemp("savedmodels") / "tiny"
     export(tiny_run, to, report=lambda line: None)
@@ -82,7 +82,7 @@ def tiny_separation_run(tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def tiny_separation_model(tiny_separation_run, tmp_path_factory) -> Path:
     """The exported model of `tiny_separation_run`; copy it before changing anything in it."""
-    from tonezoo.export import export
+    from tonezoo.serving.export import export
 
     to = tmp_path_factory.mktemp("savedmodels") / "tiny_separation"
     export(tiny_separation_run, to, report=lambda line: None)

@@ -36,13 +36,13 @@ import typer
 from markdown_it import MarkdownIt
 from tiny_run import SEPARATION_SETTINGS, SETTINGS
 
+from tonezoo.audio.resampling import decimate
 from tonezoo.cli import app
-from tonezoo.export import versions
 from tonezoo.recipes import load_recipe
 from tonezoo.recipes.config import override
 from tonezoo.recipes.corpus import procedural_corpus, write_corpus
 from tonezoo.recipes.stem_corpus import procedural_stems, write_stems
-from tonezoo.resampling import decimate
+from tonezoo.serving.export import versions
 
 ROOT = Path(__file__).parents[1]
 # What is put behind every `tonezoo train` line; of an option given twice the last one counts.

@@ -73,7 +73,7 @@ def make_fixtures(folder: Path) -> Fixtures:
     fixtures = Fixtures(model=folder / "model", run=folder / "run")
     if not fixtures.model.exists():
         import_tensorflow()
-        from tonezoo.export import export
+        from tonezoo.serving.export import export
 
         train_tiny(fixtures.run)
         export(fixtures.run, fixtures.model, report=lambda line: None)

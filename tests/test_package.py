@@ -29,14 +29,16 @@ def setup(source_tree) -> configparser.ConfigParser:
 
 
 def test_the_packages_listed_are_the_folders_of_the_tree(setup, source_tree):
-    folders = dict(
-        line.split(" = ") for line in setup["options"]["package_dir"].strip().splitlines()
-    )
-    assert setup["options"]["packages"].split() == list(folders)
-    in_tree = {path.parent.name for path in source_tree.glob("*/__init__.py")}
-    assert set(folders.values()) == in_tree == PACKAGES
-    # A module in a folder further down would be left out of the wheel without a word.
-    assert not [path for folder in in_tree for path in (source_tree / folder).glob("*/**/*.py")]
+    roots = dict(line.split(" = ") for line in setup["options"]["package_dir"].strip().splitlines())
+    assert set(roots.values()) == {path.parent.name for path in source_tree.glob("*/__init__.py")}
+    assert set(roots.values()) == PACKAGES
+    # A module in a folder that is not listed would be left out of the wheel without a word.
+    in_tree = set()
+    for package, folder in roots.items():
+        for path in (source_tree / folder).rglob("*.py"):
+            inside = path.parent.relative_to(source_tree / folder)
+            in_tree.add(".".join([package, *inside.parts]))
+    assert set(setup["options"]["packages"].split()) == in_tree
 
 
 def test_ci_tries_the_oldest_versions_that_the_metadata_admits(setup, source_tree):

@@ -11,7 +11,7 @@ _LAZY = {
     "count_parameters": "tonezoo.registry",
     "enhance": "tonezoo.enhance_array",
     "separate": "tonezoo.separate_array",
-    "load": "tonezoo.export",
+    "load": "tonezoo.serving.export",
 }
 
 __all__ = ["__version__", *_LAZY]

@@ -123,9 +123,9 @@ def models(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """List the models with their presets and parameter counts, and the trained ones."""
-    from tonezoo.manifest import read_facts, resolve_version
     from tonezoo.pretrained import shipped_models
     from tonezoo.registry import model_rows
+    from tonezoo.serving.manifest import read_facts, resolve_version
 
     rows = model_rows()
     if as_json:
@@ -276,11 +276,11 @@ def evaluate(
     """Score a model beside what can be had without one: the spline, or the mixture shared out."""
     from rich.console import Console
 
-    from tonezoo.export import load
+    from tonezoo.audio.resampling import LOW_PASSES, check_low_pass
     from tonezoo.recipes.evaluate import evaluate_model
     from tonezoo.recipes.evaluate_separation import evaluate_separator
-    from tonezoo.resampling import LOW_PASSES, check_low_pass
     from tonezoo.separation import Separator
+    from tonezoo.serving.export import load
 
     chosen_low_pass = low_pass or LOW_PASSES[0]
     check_low_pass(chosen_low_pass)
@@ -335,10 +335,10 @@ def enhance(
     """Upsample audio files with a model; the shipped one takes speech from 4 to 16 kHz."""
     from rich.console import Console
 
+    from tonezoo.audio.jobs import summarize
     from tonezoo.enhancement import enhance_files
-    from tonezoo.export import load
-    from tonezoo.file_jobs import summarize
     from tonezoo.inference import SuperResolver, check_kind
+    from tonezoo.serving.export import load
 
     import_tensorflow()
     console = Console(stderr=True)
@@ -394,11 +394,11 @@ def separate(
     """Separate audio files into their sources, each at its own rate, channels and length."""
     from rich.console import Console
 
-    from tonezoo.export import load
-    from tonezoo.file_jobs import summarize
+    from tonezoo.audio.jobs import summarize
     from tonezoo.inference import check_kind
     from tonezoo.separation import Separator
     from tonezoo.separation_files import separate_files
+    from tonezoo.serving.export import load
 
     options = separation_options(shifts, overlap, segment)
     import_tensorflow()
@@ -428,7 +428,7 @@ def export(
     ] = "not stated",
 ) -> None:
     """Export the model of a run as a SavedModel for TensorFlow Serving."""
-    from tonezoo.export import export as export_run
+    from tonezoo.serving.export import export as export_run
 
     import_tensorflow()
     export_run(run, to, data_licence=data_licence, report=say)
@@ -441,7 +441,7 @@ def verify(
     ],
 ) -> None:
     """Check an exported model's files and its golden output."""
-    from tonezoo.export import verify as verify_model
+    from tonezoo.serving.export import verify as verify_model
 
     import_tensorflow()
     manifest = verify_model(path)

@@ -57,6 +57,6 @@ def loaded(model: str | os.PathLike, kind: type):
 
 @functools.lru_cache(maxsize=2)
 def _loaded(path: str):
-    from tonezoo.export import load
+    from tonezoo.serving.export import load
 
     return load(path)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from tonezoo.separation import Separator
-from tonezoo.serving_ops import not_empty
+from tonezoo.serving.operations import not_empty
 
 INFERENCE = "normalized"
 # Of the original; what the model was trained on may be shorter.

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tonezoo.audio_io import AudioReader
-from tonezoo.audio_writer import AudioWriter, output_subtype
-from tonezoo.file_jobs import FileResult, plan_outputs, process_files
+from tonezoo.audio.jobs import FileResult, plan_outputs, process_files
+from tonezoo.audio.reader import AudioReader
+from tonezoo.audio.writer import AudioWriter, output_subtype
 from tonezoo.files import check_writable
 from tonezoo.separation import SeparationOptions, Separator, aligned
 

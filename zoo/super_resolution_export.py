@@ -1,7 +1,7 @@
 """What exported super-resolution models have of their own: signatures, facts, inference."""
 
 from tonezoo.inference import RATE_TOLERANCE_HZ, SuperResolver
-from tonezoo.serving_ops import not_empty
+from tonezoo.serving.operations import not_empty
 
 INFERENCE = "serving_default"
 

@@ -8,7 +8,7 @@ import pytest
 from tonezoo.analysis.evaluation import NOISE_LEVELS_DBFS, Evaluation, evaluate
 from tonezoo.analysis.metrics import METRICS, lsd, snr_db
 from tonezoo.analysis.probes import Probes
-from tonezoo.resampling import LOW_PASSES, decimate, upsample_spline
+from tonezoo.audio.resampling import LOW_PASSES, decimate, upsample_spline
 
 COLUMN = {key: index for index, key in enumerate(METRICS)}
 

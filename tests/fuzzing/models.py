@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tonezoo.manifest import MANIFEST_NAME, manifest_text, text_hash, write_manifest
+from tonezoo.serving.manifest import MANIFEST_NAME, manifest_text, text_hash, write_manifest
 
 VALUES = (
     *(None, True, "", "4", "x" * 5000, "/etc", "../..", "\x00", "mu_gan_tiny", [], ["a"], {}),

@@ -136,7 +136,7 @@ def _serve_cases(pipe, folder, fixtures, limit_s):
 
 def _load_once(fixtures):
     """Makes loading the intact model and run cost nothing from the second time on."""
-    from tonezoo import export
+    from tonezoo.serving import export
 
     load = export.load
     remembered = functools.lru_cache(load)

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
+from tonezoo.audio.resampling import decimate
 from tonezoo.recipes.augmentation import MARGIN_SAMPLES, Augmentation, random_low_pass
 from tonezoo.recipes.data import prepare_arrays
-from tonezoo.resampling import decimate
 
 SEGMENT = 4096
 

@@ -7,9 +7,9 @@ import pytest
 import soundfile
 import tensorflow as tf
 
+from tonezoo.audio.resampling import decimate
 from tonezoo.recipes import clip_cache
 from tonezoo.recipes.data import PatchSource, prepare, prepare_arrays
-from tonezoo.resampling import decimate
 
 RATE = {"sample_rate_hz": 16_000, "ratio": 4}
 OPTIONS = {"segment_samples": 80, "batch_size": 5, "seed": 3}

@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 import soundfile
 
-from tonezoo.audio_io import read_audio
+from tonezoo.audio.reader import read_audio
+from tonezoo.audio.resampling import decimate, resample_sharply
 from tonezoo.recipes import decoding
 from tonezoo.recipes.decoding import decode_clips, high_and_low
-from tonezoo.resampling import decimate, resample_sharply
 
 FORMATS = {
     "pcm16.wav": {"subtype": "PCM_16"},
@@ -50,7 +50,7 @@ def graph_only(tensorflow_io, monkeypatch):
     def refuse(path):
         raise ValueError(f"{path} was left to soundfile.")
 
-    monkeypatch.setattr("tonezoo.audio_io.read_audio", refuse)
+    monkeypatch.setattr("tonezoo.audio.reader.read_audio", refuse)
 
 
 def decode(paths, report=print):
@@ -100,7 +100,7 @@ def test_a_file_that_the_graph_leaves_incomplete_is_read_by_soundfile_in_its_pla
 
     monkeypatch.setattr(decoding, "_header", promise)
     monkeypatch.setattr(
-        "tonezoo.audio_io.read_audio", lambda path: read.append(path) or read_audio(path)
+        "tonezoo.audio.reader.read_audio", lambda path: read.append(path) or read_audio(path)
     )
     names = ["odd1.flac", "a.flac", "odd2.flac", "odd3.flac", "b.flac", "odd4.flac"]
     for index, name in enumerate(names):

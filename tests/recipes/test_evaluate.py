@@ -12,7 +12,7 @@ import soundfile
 from repeat_model import REPEAT
 
 import tonezoo
-from tonezoo import export
+from tonezoo.audio.resampling import LOW_PASSES
 from tonezoo.recipes.evaluate import (
     evaluate_loaded,
     evaluate_model,
@@ -20,7 +20,7 @@ from tonezoo.recipes.evaluate import (
     trained_on,
 )
 from tonezoo.recipes.runs import RunFolder
-from tonezoo.resampling import LOW_PASSES
+from tonezoo.serving import export
 
 
 def data_of(name, train, test=(), hold_out=()):

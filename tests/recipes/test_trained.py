@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 import tonezoo
-from tonezoo.manifest import write_manifest
 from tonezoo.recipes.runs import RunFolder
 from tonezoo.recipes.trained import provenance, start_from, trained_model
+from tonezoo.serving.manifest import write_manifest
 
 pytestmark = pytest.mark.slow
 

@@ -11,9 +11,9 @@ import pytest
 import soundfile
 from rich.console import Console
 
-from tonezoo.audio_io import read_audio
+from tonezoo.audio.jobs import FileResult, summarize
+from tonezoo.audio.reader import read_audio
 from tonezoo.enhancement import enhance_files
-from tonezoo.file_jobs import FileResult, summarize
 from tonezoo.inference import SuperResolver
 
 LOW_HZ = 4000

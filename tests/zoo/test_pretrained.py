@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 
 import tonezoo
-from tonezoo.export import verify
-from tonezoo.manifest import read_manifest, resolve_version
 from tonezoo.pretrained import (
     DEFAULT_MODEL,
     DEFAULT_SEPARATOR,
     model_folder,
     shipped_models,
 )
+from tonezoo.serving.export import verify
+from tonezoo.serving.manifest import read_manifest, resolve_version
 
 NAMES = sorted(shipped_models())
 TASKS = {name: read_manifest(resolve_version(name))["task"] for name in NAMES}

@@ -7,8 +7,8 @@ import pytest
 import soundfile
 from rich.console import Console
 
-from tonezoo.audio_writer import AudioWriter
-from tonezoo.file_jobs import summarize
+from tonezoo.audio.jobs import summarize
+from tonezoo.audio.writer import AudioWriter
 from tonezoo.separation import SeparationOptions, Separator
 from tonezoo.separation_files import separate_files, stem_weights
 

@@ -11,11 +11,11 @@ import pytest
 import soundfile
 import tensorflow as tf
 
-from tonezoo import export
 from tonezoo.demucs import SOURCES, Demucs
 from tonezoo.recipes.runs import RunFolder
 from tonezoo.separation import SeparationOptions, Separator
-from tonezoo.serving_ops import ALLOWED_OPERATIONS, used_operations
+from tonezoo.serving import export
+from tonezoo.serving.operations import ALLOWED_OPERATIONS, used_operations
 
 pytestmark = pytest.mark.slow
 RATE_HZ = 44_100

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from tonezoo import audio_headers
+from tonezoo.audio import headers
 
 AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3")
 BLOCK_FRAMES = 65_536
@@ -85,12 +85,12 @@ class AudioReader:
                     raise ValueError(
                         f"{self.path} is a pipe or a device. Write the audio to a file first."
                     )
-                self._file = stack.enter_context(audio_headers.PatchedFile(self.path))
+                self._file = stack.enter_context(headers.PatchedFile(self.path))
             except OSError as error:
                 raise ValueError(f"Cannot read {self.path}: {error.strerror}.") from error
             if self._file.size == 0:
                 raise ValueError(f"{self.path} is empty (0 bytes).")
-            missing = audio_headers.wav_missing_bytes(self._file)
+            missing = headers.wav_missing_bytes(self._file)
             if missing:
                 raise self._truncated(f"{missing} bytes of audio are missing at the end")
             self._decoder = stack.enter_context(self._open_decoder())
@@ -149,8 +149,8 @@ class AudioReader:
                 f"at least {LOWEST_RATE_HZ} Hz: its header is damaged, or it is no audio."
             )
         position = self._file.tell()
-        self._first_frame = audio_headers.mp3_first_frame(self._file)
-        if self._decoder.format == "OGG" and audio_headers.ogg_is_cut(self._file):
+        self._first_frame = headers.mp3_first_frame(self._file)
+        if self._decoder.format == "OGG" and headers.ogg_is_cut(self._file):
             raise self._truncated("its last page is incomplete")
         self._file.seek(position)
 
@@ -169,8 +169,8 @@ class AudioReader:
         if self._decoder.format == "MP3":
             # Without a stated length libsndfile guesses one from the first frame's bit rate, and
             # stops there however much audio is left.
-            length_is_guessed = not audio_headers.mp3_states_length(self._first_frame)
-            if audio_headers.mp3_holds_frames(self._file.read(2**20), self._first_frame):
+            length_is_guessed = not headers.mp3_states_length(self._first_frame)
+            if headers.mp3_holds_frames(self._file.read(2**20), self._first_frame):
                 raise ValueError(
                     f"{self.path} cannot be decoded beyond {done / self.sample_rate_hz:.2f} s, "
                     f"though more audio follows: its length is not stated correctly. Convert it to "

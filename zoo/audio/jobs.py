@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tonezoo.audio_io import AudioReader, audio_files
+from tonezoo.audio.reader import AudioReader, audio_files
 
 if TYPE_CHECKING:
     from rich.console import Console

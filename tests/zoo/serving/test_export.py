@@ -11,11 +11,11 @@ import soundfile
 import tensorflow as tf
 
 import tonezoo
-from tonezoo import export
-from tonezoo.manifest import manifest_text, read_manifest, text_hash
 from tonezoo.recipes.evaluate import training_data
 from tonezoo.recipes.runs import RunFolder
-from tonezoo.serving_ops import ALLOWED_OPERATIONS, check_operations, used_operations
+from tonezoo.serving import export
+from tonezoo.serving.manifest import manifest_text, read_manifest, text_hash
+from tonezoo.serving.operations import ALLOWED_OPERATIONS, check_operations, used_operations
 
 pytestmark = pytest.mark.slow
 
@@ -135,7 +135,7 @@ def test_failed_export_leaves_nothing(tiny_run, tmp_path, monkeypatch):
     def refuse(folder):
         raise ValueError("no")
 
-    monkeypatch.setattr("tonezoo.serving_ops.check_operations", refuse)
+    monkeypatch.setattr("tonezoo.serving.operations.check_operations", refuse)
     with pytest.raises(ValueError, match="no"):
         export.export(tiny_run, tmp_path / "model")
     assert list((tmp_path / "model").iterdir()) == []
@@ -293,7 +293,7 @@ def test_enhance_takes_an_array_and_the_run_gives_the_same(tiny_model, tiny_run)
 
 
 def test_real_clips_come_back_at_exactly_four_times_their_length(tiny_model, shared_audio):
-    from tonezoo.resampling import decimate
+    from tonezoo.audio.resampling import decimate
 
     model = export.load(tiny_model)
     for path in sorted((shared_audio / "vctk" / "p228").iterdir())[:10]:

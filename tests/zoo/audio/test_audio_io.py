@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from tonezoo.audio_io import AudioReader, read_audio
-from tonezoo.audio_writer import AudioWriter
+from tonezoo.audio.reader import AudioReader, read_audio
+from tonezoo.audio.writer import AudioWriter
 
 RATE_HZ = 8000
 
@@ -313,7 +313,7 @@ def test_output_that_cannot_be_created(tmp_path):
 FULL_DISK = """
 import pathlib, resource, sys
 import numpy as np
-from tonezoo.audio_writer import AudioWriter
+from tonezoo.audio.writer import AudioWriter
 
 folder, limit = pathlib.Path(sys.argv[1]), int(sys.argv[2])
 noise = 0.1 * np.random.default_rng(0).standard_normal((200_000, 2)).astype("float32")

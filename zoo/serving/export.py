@@ -14,7 +14,7 @@ import numpy as np
 
 import tonezoo
 from tonezoo.files import ArrayFile, atomic_path
-from tonezoo.manifest import (
+from tonezoo.serving.manifest import (
     read_manifest,
     resolve_version,
     versions,
@@ -140,7 +140,7 @@ def write_saved_model(model, folder: Path) -> None:
     """Writes the SavedModel with the signatures of its task into a folder."""
     import tensorflow as tf
 
-    from tonezoo.serving_ops import check_operations
+    from tonezoo.serving.operations import check_operations
 
     module = tf.Module()
     # A Keras variable is not tracked by TensorFlow, the variable inside it is.

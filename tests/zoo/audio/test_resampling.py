@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from tonezoo.resampling import LOW_PASSES, decimate, resample_sharply
+from tonezoo.audio.resampling import LOW_PASSES, decimate, resample_sharply
 
 
 def gain_db(samples, bins):

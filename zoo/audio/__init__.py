@@ -1,0 +1,1 @@
+"""Audio files and signals: reading, writing, resampling, and running over many files."""

@@ -1,0 +1,1 @@
+"""Exported models: SavedModels with their manifests, signatures and golden outputs."""
