@@ -118,8 +118,8 @@ def measure_pytorch(options) -> None:
     import torch
     from demucs.demucs import Demucs as TorchDemucs
 
-    from tonezoo.demucs import SOURCES, Demucs
-    from tonezoo.demucs_weights import load_torch_weights
+    from tonezoo.models.demucs import SOURCES, Demucs
+    from tonezoo.models.demucs_weights import load_torch_weights
 
     torch.set_num_threads(os.cpu_count())
     torch.manual_seed(0)
@@ -204,7 +204,7 @@ def measure_jax(options) -> None:
     (dtype,) = dtypes
     import jax
 
-    from tonezoo.demucs import TABLE1
+    from tonezoo.models.demucs import TABLE1
 
     device = jax.devices()[0]
     matrix_rate, size = measure_matrix_rate(device, DTYPES[dtype], options.rounds)

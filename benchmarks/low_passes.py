@@ -2,8 +2,9 @@
 
     python benchmarks/low_passes.py mu_gan_speech_x4 --data speech
 
-Prints a Markdown table: for each low-pass of `tonezoo.audio.resampling.decimate`, the scores of the cubic
-spline and of the model, means over the clips. Clips are chosen as `tonezoo evaluate` chooses them.
+Prints a Markdown table: for each low-pass of `tonezoo.audio.resampling.decimate`, the scores of the
+cubic spline and of the model, means over the clips. Clips are chosen as `tonezoo evaluate` chooses
+them.
 """
 
 import argparse

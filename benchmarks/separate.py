@@ -116,7 +116,7 @@ def measure_joins(options) -> None:
     """Prints what repeats with the segments, relative to the tone."""
     import keras
 
-    from tonezoo.demucs import Demucs
+    from tonezoo.models.demucs import Demucs
     from tonezoo.serving.export import load
 
     keras.utils.set_random_seed(0)

@@ -105,7 +105,7 @@ def spread(values: list[float]) -> str:
 def epoch_times(rounds: int) -> tuple[dict[str, list[float]], dict[str, int]]:
     """Returns seconds of a step, forward, backward and update, and parameters, of each row."""
     from tonezoo.recipes import task_of
-    from tonezoo.separation_training import SeparationTrainer
+    from tonezoo.training.supervised import SeparationTrainer
 
     steps, parameters = {}, {}
     for row in ROWS:

@@ -202,7 +202,7 @@ def build(cfg: Config, source, replicas: int) -> Experiment:
     """Returns the model, its optimizer and the phase of a run; inside the strategy's scope."""
     import keras
 
-    from tonezoo.separation_training import SeparationTrainer
+    from tonezoo.training.supervised import SeparationTrainer
 
     model = new_model(cfg, cfg.dtype)
     segment_samples = model.valid_length(round(cfg.segment_s * cfg.sample_rate_hz))

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from tonezoo.loss_terms import LOSS_TERMS, SHORTEST_SPECTRAL_PATCH
 from tonezoo.recipes.augmentation import Augmentation
 from tonezoo.recipes.experiment import Experiment, Phase
+from tonezoo.training.loss_terms import LOSS_TERMS, SHORTEST_SPECTRAL_PATCH
 
 # The network and the phase that a run is about.
 TRAINED = "generator"
@@ -243,7 +243,7 @@ def autoencoder_phase(cfg: Config, autoencoder, *, steps_per_epoch: int, batches
 
 def generator_phase(cfg: Config, network, helpers, *, steps_per_epoch: int, batches) -> Phase:
     """Returns the phase that trains the generator, and its discriminator where there is one."""
-    from tonezoo.super_resolution_training import (
+    from tonezoo.training.gan import (
         AverageWeights,
         BalanceClassifier,
         SuperResolutionTrainer,
@@ -331,7 +331,7 @@ def patch_samples(cfg: Config, levels: int) -> int:
     >>> patch_samples(Config(ratio=6), levels=4)
     8064
     """
-    from tonezoo.loudness import shortest_patch
+    from tonezoo.training.loudness import shortest_patch
 
     multiple = math.lcm(2 ** max(levels, DISCRIMINATOR_HALVINGS), cfg.ratio)
     needed = [multiple]
@@ -375,7 +375,7 @@ def helper_networks(cfg: Config, segment_samples: int) -> dict:
 
 
 def load_classifier(cfg: Config):
-    from tonezoo.classifier_loss import ClassifierFeatureLoss
+    from tonezoo.training.classifier_loss import ClassifierFeatureLoss
 
     if cfg.classifier_checkpoint is None:
         raise ValueError(

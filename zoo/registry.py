@@ -46,7 +46,7 @@ MODELS = {
     for entry in (
         ModelEntry(
             name="mu_gan",
-            path="tonezoo.mu_gan:MuGanGenerator",
+            path="tonezoo.models.mu_gan:MuGanGenerator",
             parameters={
                 "l8": 56_341_441,
                 "l8_half": 14_088_673,
@@ -65,7 +65,7 @@ MODELS = {
         ),
         ModelEntry(
             name="mu_gan_autoencoder",
-            path="tonezoo.mu_gan:MuGanAutoencoder",
+            path="tonezoo.models.mu_gan:MuGanAutoencoder",
             parameters={
                 "full": 12_393_409,
                 "half": 3_100_129,
@@ -78,7 +78,7 @@ MODELS = {
         ),
         ModelEntry(
             name="mu_gan_discriminator",
-            path="tonezoo.mu_gan:MuGanDiscriminator",
+            path="tonezoo.models.mu_gan:MuGanDiscriminator",
             parameters={
                 "full": 11_205_697,
                 "half": 2_803_233,
@@ -91,7 +91,7 @@ MODELS = {
         ),
         ModelEntry(
             name="audio_unet",
-            path="tonezoo.audio_unet:AudioUnet",
+            path="tonezoo.models.audio_unet:AudioUnet",
             parameters={
                 "l8": 103_603_458,
                 "l8_half": 25_906_818,
@@ -108,7 +108,7 @@ MODELS = {
         ),
         ModelEntry(
             name="demucs",
-            path="tonezoo.demucs:Demucs",
+            path="tonezoo.models.demucs:Demucs",
             parameters={
                 "original": 648_497_008,
                 "table1_transposed": 703_097_008,

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 
-from tonezoo import audio_unet, demucs, layers, mu_gan
+from tonezoo import layers
+from tonezoo.models import audio_unet, demucs, mu_gan
 
 METHODS = ("nearest", "linear", "cubic", "sinc", "stretch", "learned")
 

@@ -9,7 +9,7 @@ import pytest
 import soundfile
 
 from tonezoo.analysis.separation_metrics import import_museval, si_sdr_db
-from tonezoo.demucs import SOURCES
+from tonezoo.models.demucs import SOURCES
 from tonezoo.recipes import evaluate_separation as module
 from tonezoo.recipes.evaluate_separation import evaluate_separator, evaluation_tracks
 from tonezoo.separation import SeparationOptions, Separator

@@ -13,14 +13,14 @@ import pytest
 import soundfile
 import tensorflow as tf
 
-from tonezoo.demucs import PRESETS, Demucs
+from tonezoo.models.demucs import PRESETS, Demucs
 from tonezoo.recipes import list_recipes, load_recipe, separation, task_of
 from tonezoo.recipes.layouts import Clips
 from tonezoo.recipes.preview import StemPreview
 from tonezoo.recipes.runs import RunFolder
 from tonezoo.recipes.stems import StemAugmentation, arrays_source
 from tonezoo.registry import MODELS
-from tonezoo.separation_training import SeparationTrainer
+from tonezoo.training.supervised import SeparationTrainer
 
 RECIPES = [name for name in list_recipes() if name.startswith("demucs_")]
 # What the upsampling paper's Table 1 compares: kind, and whether the model is modified.

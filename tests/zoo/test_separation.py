@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from tonezoo.demucs import Demucs
+from tonezoo.models.demucs import Demucs
 from tonezoo.separation import SeparationOptions, Separator, measure, triangle
 
 RATE_HZ = 8000

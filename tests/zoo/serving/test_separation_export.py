@@ -11,7 +11,7 @@ import pytest
 import soundfile
 import tensorflow as tf
 
-from tonezoo.demucs import SOURCES, Demucs
+from tonezoo.models.demucs import SOURCES, Demucs
 from tonezoo.recipes.runs import RunFolder
 from tonezoo.separation import SeparationOptions, Separator
 from tonezoo.serving import export

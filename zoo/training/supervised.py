@@ -11,14 +11,14 @@ class SeparationTrainer(keras.Model):
     the model's own, with padding and cropping.
 
     Args:
-        separator: a `tonezoo.demucs.Demucs`, or another model with `network`.
+        separator: a `tonezoo.models.demucs.Demucs`, or another model with `network`.
 
     Source: Défossez et al. 2019, section 4.3: L1 between waveforms.
 
     Example:
 
     >>> import numpy as np
-    >>> from tonezoo.demucs import Demucs
+    >>> from tonezoo.models.demucs import Demucs
     >>> model = Demucs(width=4, depth=2)
     >>> trainer = SeparationTrainer(model)
     >>> trainer.compile(keras.optimizers.Adam(3e-4))

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 import tonezoo
-from tonezoo.demucs import PADDINGS, PRESETS, Demucs
 from tonezoo.layers import UPSAMPLER_KINDS
+from tonezoo.models.demucs import PADDINGS, PRESETS, Demucs
 
 TABLE1_PRESETS = [preset for preset in PRESETS["demucs"] if preset.startswith("table1")]
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tonezoo import losses
+from tonezoo.training import losses
 
 
 def signals():

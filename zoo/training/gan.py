@@ -6,9 +6,9 @@ import keras
 import tensorflow as tf
 from keras import ops
 
-from tonezoo import losses
-from tonezoo.loss_terms import LOSS_TERMS
-from tonezoo.loudness import loudness_disturbance
+from tonezoo.training import losses
+from tonezoo.training.loss_terms import LOSS_TERMS
+from tonezoo.training.loudness import loudness_disturbance
 
 
 class SuperResolutionTrainer(keras.Model):

@@ -9,7 +9,13 @@ import keras
 from keras import layers, ops
 
 from tonezoo.layers import Superpixel1D
-from tonezoo.mu_gan_blocks import (
+from tonezoo.models.base import (
+    SuperResolutionModel,
+    check_waveform,
+    pad_to_multiple,
+    scaled,
+)
+from tonezoo.models.mu_gan_blocks import (
     DOWNSAMPLING,
     FINAL_KERNEL_SIZE,
     KERNEL_SIZES,
@@ -17,12 +23,6 @@ from tonezoo.mu_gan_blocks import (
     UpBlock,
     final_conv,
     multiscale,
-)
-from tonezoo.super_resolution import (
-    SuperResolutionModel,
-    check_waveform,
-    pad_to_multiple,
-    scaled,
 )
 
 

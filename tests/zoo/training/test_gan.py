@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tonezoo.mu_gan import MuGanAutoencoder, MuGanDiscriminator, MuGanGenerator
-from tonezoo.super_resolution_training import AverageWeights, SuperResolutionTrainer
+from tonezoo.models.mu_gan import MuGanAutoencoder, MuGanDiscriminator, MuGanGenerator
+from tonezoo.training.gan import AverageWeights, SuperResolutionTrainer
 
 PAPER = {"l2": 1.0, "feature": 1.0, "adversarial": 1e-3}
 SEGMENT = 1040

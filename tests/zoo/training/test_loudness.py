@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import scipy.signal
 
-from tonezoo.loudness import critical_bands, loudness_disturbance
+from tonezoo.training.loudness import critical_bands, loudness_disturbance
 
 RATE_HZ = 16_000
 

@@ -4,7 +4,7 @@ import math
 
 from keras import ops
 
-from tonezoo.loss_terms import (
+from tonezoo.training.loss_terms import (
     SHORTEST_SPECTRAL_PATCH,
     SPECTRAL_RESOLUTIONS,
     TONAL_PERIOD_SAMPLES,

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tonezoo.classifier_loss import CHANNELS, ClassifierFeatureLoss
+from tonezoo.training.classifier_loss import CHANNELS, ClassifierFeatureLoss
 
 
 @pytest.fixture

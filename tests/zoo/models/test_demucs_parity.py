@@ -4,8 +4,8 @@ import keras
 import numpy as np
 import pytest
 
-from tonezoo.demucs import Demucs
-from tonezoo.demucs_weights import load_torch_weights
+from tonezoo.models.demucs import Demucs
+from tonezoo.models.demucs_weights import load_torch_weights
 
 torch = pytest.importorskip("torch")
 package = pytest.importorskip("demucs.demucs")

@@ -11,9 +11,9 @@ from keras import layers, ops
 from tonezoo.initializers import bounded_bias, bounded_kernel
 from tonezoo.layers import UPSAMPLER_KINDS, upsampler
 from tonezoo.layers.checks import integer, one_of
+from tonezoo.models.base import check_waveform
 from tonezoo.recurrent import BidirectionalLSTM
 from tonezoo.separation import SOURCES
-from tonezoo.super_resolution import check_waveform
 
 PADDINGS = ("same", "valid")
 # High-rate taps, but low-rate ones for subpixel.

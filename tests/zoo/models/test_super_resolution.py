@@ -6,8 +6,8 @@ from scipy.interpolate import CubicSpline
 
 import tonezoo
 from tonezoo.inference import SuperResolver
-from tonezoo.mu_gan import GUARDED
-from tonezoo.super_resolution import high_pass_taps
+from tonezoo.models.base import high_pass_taps
+from tonezoo.models.mu_gan import GUARDED
 
 MODELS = [("mu_gan", 2), ("mu_gan", 4), ("mu_gan", 6), ("audio_unet", 4), ("audio_unet", 6)]
 

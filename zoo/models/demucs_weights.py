@@ -1,4 +1,4 @@
-"""Weights of the PyTorch package demucs, brought into `tonezoo.demucs.Demucs`."""
+"""Weights of the PyTorch package demucs, brought into `tonezoo.models.demucs.Demucs`."""
 
 import re
 from collections.abc import Mapping

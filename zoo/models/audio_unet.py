@@ -8,7 +8,7 @@ import keras
 from keras import layers, ops
 
 from tonezoo.layers import Subpixel1D
-from tonezoo.super_resolution import SuperResolutionModel, scaled
+from tonezoo.models.base import SuperResolutionModel, scaled
 
 BOTTLENECK_KERNEL_SIZE = 9
 FINAL_KERNEL_SIZE = 9

@@ -1,0 +1,1 @@
+"""Training: losses, and the Keras models that train a network with them."""
