@@ -25,10 +25,10 @@ from commands import noise, print_row, run_tonezoo, write_noise
 from timing import in_turn, median_ratio
 
 from tonezoo.audio.reader import read_audio
-from tonezoo.enhancement import enhance_files
 from tonezoo.pretrained import DEFAULT_MODEL
 from tonezoo.serving.export import load
 from tonezoo.serving.manifest import read_manifest, resolve_version
+from tonezoo.tasks.super_resolution.files import enhance_files
 
 CHUNK_S = 10.0  # what `tonezoo enhance` does by default
 MEMORY_S = {"10 s": 10, "5 min": 300, "1 h": 3600}

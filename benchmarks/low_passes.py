@@ -17,8 +17,12 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 from tonezoo.analysis.metrics import METRICS
 from tonezoo.audio.resampling import LOW_PASSES
-from tonezoo.recipes.evaluate import evaluate_loaded, evaluation_clips, training_data
 from tonezoo.serving.export import load
+from tonezoo.tasks.super_resolution.evaluation import (
+    evaluate_loaded,
+    evaluation_clips,
+    training_data,
+)
 
 COLUMNS = ("lsd", "snr_db", "mos_lqo_wb", "low_band_error_db")
 

@@ -23,7 +23,7 @@ import numpy as np
 from commands import print_row, run, run_tonezoo, write_noise
 
 from tonezoo.pretrained import DEFAULT_SEPARATOR
-from tonezoo.separation import SeparationOptions, Separator
+from tonezoo.tasks.separation.engine import SeparationOptions, Separator
 
 RATE_HZ = 44_100
 MEMORY_S = {"10 s": 10, "5 min": 300, "1 h": 3600}

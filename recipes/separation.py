@@ -4,8 +4,8 @@ import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from tonezoo.recipes.data.stems import StemAugmentation
 from tonezoo.recipes.experiment import Experiment, Phase
-from tonezoo.recipes.stems import StemAugmentation
 
 # The network and the phase that a run is about.
 TRAINED = "separator"
@@ -24,11 +24,11 @@ class Config:
         sources: names of the sources, separated by commas: the files of a track.
         sample_rate_hz: rate of the model; tracks at others are resampled.
         channels: channels of the model.
-        layout: how the data folder is split (see `tonezoo.recipes.tracks`).
+        layout: how the data folder is split (see `tonezoo.recipes.data.tracks`).
         segment_s: length of an example, rounded up to what the model's strides divide.
         crop_stride_s: an epoch has as many examples as there are crops so far apart.
         shift_s: sources start up to this much later, each by itself.
-        flip, swap, gain, remix_group: see `tonezoo.recipes.stems.StemAugmentation`.
+        flip, swap, gain, remix_group: see `tonezoo.recipes.data.stems.StemAugmentation`.
         batch_size: examples per replica; the global batch is batch_size * replicas.
         epochs: passes over the crops.
         steps_per_epoch: steps of an epoch in place of those; None for these.
@@ -125,7 +125,7 @@ def run_name(recipe: str, cfg: Config) -> str:
 
 def find_data(cfg: Config, root, hold_out=()):
     """Returns the tracks of a folder, split as the configuration says."""
-    from tonezoo.recipes.tracks import find_tracks
+    from tonezoo.recipes.data.tracks import find_tracks
 
     return find_tracks(root, sources=cfg.source_names, layout=cfg.layout, hold_out=hold_out)
 
@@ -134,10 +134,10 @@ def dataset(cfg: Config, clips, report=print):
     """Returns the source of batches of the training tracks.
 
     Args:
-        clips: `tonezoo.recipes.layouts.Clips` of tracks, or None for the procedural corpus.
+        clips: `tonezoo.recipes.data.layouts.Clips` of tracks, or None for the procedural corpus.
         report: called with a line for each track that is skipped.
     """
-    from tonezoo.recipes.stems import arrays_source, tracks_source
+    from tonezoo.recipes.data.stems import arrays_source, tracks_source
 
     if clips is None:
         return arrays_source(
@@ -161,9 +161,9 @@ def procedural_tracks(cfg: Config, *, seed: int, tracks: int) -> dict:
     Raises:
         ValueError: the configuration names sources that the corpus does not have.
     """
-    from tonezoo.recipes.stem_corpus import procedural_stems
-    from tonezoo.recipes.tracks import fit_channels
-    from tonezoo.separation import SOURCES
+    from tonezoo.recipes.corpus.songs import procedural_stems
+    from tonezoo.recipes.data.tracks import fit_channels
+    from tonezoo.tasks.separation.engine import SOURCES
 
     foreign = sorted(set(cfg.source_names) - set(SOURCES))
     if foreign:
@@ -241,8 +241,8 @@ def build(cfg: Config, source, replicas: int) -> Experiment:
 
 def preview(cfg: Config, clips, report=print):
     """Returns the `StemPreview` of a track that is not trained on, None where there is none."""
+    from tonezoo.recipes.data.tracks import read_track, track_name
     from tonezoo.recipes.preview import StemPreview
-    from tonezoo.recipes.tracks import read_track, track_name
 
     if clips is None:
         tracks = procedural_tracks(cfg, seed=cfg.seed + 1, tracks=1)

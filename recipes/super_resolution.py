@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tonezoo.recipes.augmentation import Augmentation
+from tonezoo.recipes.data.augmentation import Augmentation
 from tonezoo.recipes.experiment import Experiment, Phase
 from tonezoo.training.loss_terms import LOSS_TERMS, SHORTEST_SPECTRAL_PATCH
 
@@ -27,7 +27,7 @@ class Config:
         networks: preset of the discriminator and the autoencoder.
         ratio: upsampling ratio R.
         sample_rate_hz: rate of the target.
-        layout: how the data folder is split (see `tonezoo.recipes.layouts`).
+        layout: how the data folder is split (see `tonezoo.recipes.data.layouts`).
         segment_samples: patch length at the target rate, rounded down to what R and the networks
             divide (8192 becomes 8064 at R = 6).
         batch_size: patches per replica; the global batch is batch_size * replicas.
@@ -42,7 +42,7 @@ class Config:
             previews and export then use; 0 for the weights themselves.
         dtype: Keras dtype policy of the networks, "float32" or "mixed_bfloat16" (a third faster or
             more on processors and GPUs that have it). Evaluation and export use float32.
-        gain_db, speed, equaliser_db, filters: see `tonezoo.recipes.augmentation.Augmentation`.
+        gain_db, speed, equaliser_db, filters: see `tonezoo.recipes.data.augmentation.Augmentation`.
         dropout: dropout rate of all networks; None for the presets' own.
         l2, patch_rms, feature, classifier, adversarial, spectral, loudness, tonal: weights of the
             loss terms.
@@ -144,7 +144,7 @@ def run_name(recipe: str, cfg: Config) -> str:
 
 def find_data(cfg: Config, root, hold_out=()):
     """Returns the clips of a folder, split as the configuration says."""
-    from tonezoo.recipes.layouts import find_clips
+    from tonezoo.recipes.data.layouts import find_clips
 
     return find_clips(root, layout=cfg.layout, hold_out=hold_out)
 
@@ -153,15 +153,16 @@ def dataset(cfg: Config, clips, report=print):
     """Returns the patch source of the training clips.
 
     Args:
-        clips: `tonezoo.recipes.layouts.Clips`, or None for the embedded procedural corpus.
+        clips: `tonezoo.recipes.data.layouts.Clips`, or None for the embedded procedural corpus.
         report: called with a line for each file that is skipped.
     """
-    from tonezoo.recipes import corpus, data
+    from tonezoo.recipes.corpus import speech
+    from tonezoo.recipes.data import patches
 
     if clips is None:
-        arrays = corpus.procedural_corpus(seed=cfg.seed, sample_rate_hz=cfg.sample_rate_hz)
-        return data.prepare_arrays(arrays, sample_rate_hz=cfg.sample_rate_hz, ratio=cfg.ratio)
-    return data.prepare(
+        arrays = speech.procedural_corpus(seed=cfg.seed, sample_rate_hz=cfg.sample_rate_hz)
+        return patches.prepare_arrays(arrays, sample_rate_hz=cfg.sample_rate_hz, ratio=cfg.ratio)
+    return patches.prepare(
         clips.train,
         sample_rate_hz=cfg.sample_rate_hz,
         ratio=cfg.ratio,
@@ -301,12 +302,12 @@ def preview(cfg: Config, clips, report=print):
     These are test clips, or other procedural clips where the embedded corpus is used; a folder of
     which nothing is held out has none.
     """
-    from tonezoo.recipes import corpus
-    from tonezoo.recipes.clips import read_clips
+    from tonezoo.recipes.corpus import speech
+    from tonezoo.recipes.data.clips import read_clips
     from tonezoo.recipes.preview import PREVIEW_CLIPS, Preview
 
     if clips is None:
-        arrays = corpus.procedural_corpus(
+        arrays = speech.procedural_corpus(
             seed=cfg.seed + 1, clips=PREVIEW_CLIPS, sample_rate_hz=cfg.sample_rate_hz
         )
     else:

@@ -40,8 +40,8 @@ from tonezoo.audio.resampling import decimate
 from tonezoo.cli import app
 from tonezoo.recipes import load_recipe
 from tonezoo.recipes.config import override
-from tonezoo.recipes.corpus import procedural_corpus, write_corpus
-from tonezoo.recipes.stem_corpus import procedural_stems, write_stems
+from tonezoo.recipes.corpus.songs import procedural_stems, write_stems
+from tonezoo.recipes.corpus.speech import procedural_corpus, write_corpus
 from tonezoo.serving.export import versions
 
 ROOT = Path(__file__).parents[1]

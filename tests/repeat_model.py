@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tonezoo.inference import SuperResolver
+from tonezoo.tasks.super_resolution.engine import SuperResolver
 
 REPEAT = SuperResolver(
     lambda x: np.repeat(x, 4, axis=1),

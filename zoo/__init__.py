@@ -9,8 +9,8 @@ _LAZY = {
     "create_model": "tonezoo.registry",
     "list_models": "tonezoo.registry",
     "count_parameters": "tonezoo.registry",
-    "enhance": "tonezoo.enhance_array",
-    "separate": "tonezoo.separate_array",
+    "enhance": "tonezoo.tasks.super_resolution.array",
+    "separate": "tonezoo.tasks.separation.array",
     "load": "tonezoo.serving.export",
 }
 

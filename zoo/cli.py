@@ -75,7 +75,7 @@ BitDepth = Annotated[
 
 
 def separation_options(shifts: int | None, overlap: float | None, segment: float | None):
-    from tonezoo.separation import SeparationOptions
+    from tonezoo.tasks.separation.engine import SeparationOptions
 
     given = {"shifts": shifts, "overlap": overlap, "segment_s": segment}
     return SeparationOptions(**{name: v for name, v in given.items() if v is not None})
@@ -277,10 +277,10 @@ def evaluate(
     from rich.console import Console
 
     from tonezoo.audio.resampling import LOW_PASSES, check_low_pass
-    from tonezoo.recipes.evaluate import evaluate_model
-    from tonezoo.recipes.evaluate_separation import evaluate_separator
-    from tonezoo.separation import Separator
     from tonezoo.serving.export import load
+    from tonezoo.tasks.separation.engine import Separator
+    from tonezoo.tasks.separation.evaluation import evaluate_separator
+    from tonezoo.tasks.super_resolution.evaluation import evaluate_model
 
     chosen_low_pass = low_pass or LOW_PASSES[0]
     check_low_pass(chosen_low_pass)
@@ -336,9 +336,9 @@ def enhance(
     from rich.console import Console
 
     from tonezoo.audio.jobs import summarize
-    from tonezoo.enhancement import enhance_files
-    from tonezoo.inference import SuperResolver, check_kind
     from tonezoo.serving.export import load
+    from tonezoo.tasks.super_resolution.engine import SuperResolver, check_kind
+    from tonezoo.tasks.super_resolution.files import enhance_files
 
     import_tensorflow()
     console = Console(stderr=True)
@@ -395,10 +395,10 @@ def separate(
     from rich.console import Console
 
     from tonezoo.audio.jobs import summarize
-    from tonezoo.inference import check_kind
-    from tonezoo.separation import Separator
-    from tonezoo.separation_files import separate_files
     from tonezoo.serving.export import load
+    from tonezoo.tasks.separation.engine import Separator
+    from tonezoo.tasks.separation.files import separate_files
+    from tonezoo.tasks.super_resolution.engine import check_kind
 
     options = separation_options(shifts, overlap, segment)
     import_tensorflow()

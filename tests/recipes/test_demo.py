@@ -16,10 +16,10 @@ from repeat_model import REPEAT
 
 from tonezoo.analysis.evaluation import evaluate
 from tonezoo.analysis.metrics import METRICS
-from tonezoo.inference import SuperResolver
 from tonezoo.recipes import demo
-from tonezoo.recipes.demo_clip import clip_of_recording, procedural_clip, read_recording
-from tonezoo.recipes.demo_page import GENERATOR, Example, Shown, Training, page
+from tonezoo.recipes.demo.clip import clip_of_recording, procedural_clip, read_recording
+from tonezoo.recipes.demo.page import GENERATOR, Example, Shown, Training, page
+from tonezoo.tasks.super_resolution.engine import SuperResolver
 
 MANIFEST = {
     "name": "speech",
@@ -105,8 +105,8 @@ def test_files_that_are_too_short_are_refused(recorded):
 
 
 def test_the_procedural_clip_is_not_trained_or_evaluated_on(model):
-    from tonezoo.recipes.corpus import procedural_corpus
-    from tonezoo.recipes.evaluate import EVALUATION_SEED
+    from tonezoo.recipes.corpus.speech import procedural_corpus
+    from tonezoo.tasks.super_resolution.evaluation import EVALUATION_SEED
 
     clip = procedural_clip(model)
     assert len(clip.target) == 4 * len(clip.low)

@@ -15,10 +15,10 @@ import tensorflow as tf
 
 from tonezoo.models.demucs import PRESETS, Demucs
 from tonezoo.recipes import list_recipes, load_recipe, separation, task_of
-from tonezoo.recipes.layouts import Clips
+from tonezoo.recipes.data.layouts import Clips
+from tonezoo.recipes.data.stems import StemAugmentation, arrays_source
 from tonezoo.recipes.preview import StemPreview
 from tonezoo.recipes.runs import RunFolder
-from tonezoo.recipes.stems import StemAugmentation, arrays_source
 from tonezoo.registry import MODELS
 from tonezoo.training.supervised import SeparationTrainer
 

@@ -7,7 +7,7 @@ import pytest
 import soundfile
 
 import tonezoo
-from tonezoo.recipes.corpus import write_corpus
+from tonezoo.recipes.corpus.speech import write_corpus
 
 
 def test_models_prints_every_preset_as_json(cli):

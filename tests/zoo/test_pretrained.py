@@ -95,7 +95,7 @@ def test_a_real_recording_is_separated_into_stems_that_sum_to_it(tmp_path, cli):
     """The excerpt that comes with stempeg: rate and length kept, stems and residual the mixture."""
     import soundfile
 
-    from tonezoo.recipes.tracks import import_stempeg
+    from tonezoo.recipes.data.tracks import import_stempeg
 
     try:
         stempeg = import_stempeg()
@@ -133,7 +133,7 @@ def test_the_page_shows_its_evaluation(name, source_tree):
 @pytest.mark.parametrize("name", ENHANCERS)
 def test_the_figures_of_its_table_come_out_again(name, shared_audio, tmp_path):
     pytest.importorskip("pesq")
-    from tonezoo.recipes.evaluate import evaluate_model
+    from tonezoo.tasks.super_resolution.evaluation import evaluate_model
 
     folder = shared_audio / "vctk" / "p228"
     shipped = json.loads((resolve_version(name) / "evaluation.json").read_text())

@@ -13,7 +13,7 @@ from tonezoo.layers import UPSAMPLER_KINDS, upsampler
 from tonezoo.layers.checks import integer, one_of
 from tonezoo.models.base import check_waveform
 from tonezoo.recurrent import BidirectionalLSTM
-from tonezoo.separation import SOURCES
+from tonezoo.tasks.separation.engine import SOURCES
 
 PADDINGS = ("same", "valid")
 # High-rate taps, but low-rate ones for subpixel.

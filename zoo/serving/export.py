@@ -109,7 +109,7 @@ def task_export(task: str):
     `output(outputs, facts)` an array of what the one named INFERENCE gives, `golden_samples(model)`
     the length of the golden input, and `for_inference(call, facts, name)` what `load` returns.
     """
-    return importlib.import_module(f"tonezoo.{task}_export")
+    return importlib.import_module(f"tonezoo.tasks.{task}.signatures")
 
 
 def describe_run(folder) -> dict:
@@ -289,7 +289,7 @@ def load(path: str | os.PathLike):
             folder, or the name of a model that comes with tonezoo.
 
     Returns:
-        A `tonezoo.inference.SuperResolver` or a `tonezoo.separation.Separator`.
+        The engine of its task: a `SuperResolver` or a `Separator`.
 
     Raises:
         ValueError: nothing usable there, or a file that is missing or changed, by name.

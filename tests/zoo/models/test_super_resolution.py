@@ -5,9 +5,9 @@ import pytest
 from scipy.interpolate import CubicSpline
 
 import tonezoo
-from tonezoo.inference import SuperResolver
 from tonezoo.models.base import high_pass_taps
 from tonezoo.models.mu_gan import GUARDED
+from tonezoo.tasks.super_resolution.engine import SuperResolver
 
 MODELS = [("mu_gan", 2), ("mu_gan", 4), ("mu_gan", 6), ("audio_unet", 4), ("audio_unet", 6)]
 

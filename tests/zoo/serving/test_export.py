@@ -11,11 +11,11 @@ import soundfile
 import tensorflow as tf
 
 import tonezoo
-from tonezoo.recipes.evaluate import training_data
 from tonezoo.recipes.runs import RunFolder
 from tonezoo.serving import export
 from tonezoo.serving.manifest import manifest_text, read_manifest, text_hash
 from tonezoo.serving.operations import ALLOWED_OPERATIONS, check_operations, used_operations
+from tonezoo.tasks.super_resolution.evaluation import training_data
 
 pytestmark = pytest.mark.slow
 

@@ -13,9 +13,9 @@ import tensorflow as tf
 
 from tonezoo.models.demucs import SOURCES, Demucs
 from tonezoo.recipes.runs import RunFolder
-from tonezoo.separation import SeparationOptions, Separator
 from tonezoo.serving import export
 from tonezoo.serving.operations import ALLOWED_OPERATIONS, used_operations
+from tonezoo.tasks.separation.engine import SeparationOptions, Separator
 
 pytestmark = pytest.mark.slow
 RATE_HZ = 44_100

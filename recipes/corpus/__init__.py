@@ -1,0 +1,1 @@
+"""Procedural training data: speech-like clips, and songs with their stems."""

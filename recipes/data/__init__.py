@@ -1,0 +1,1 @@
+"""Training data: split, decoding, cache, batches, augmentation."""

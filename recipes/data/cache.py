@@ -1,0 +1,104 @@
+"""Decoded clips in files of our own, complete or absent, that later runs map into memory."""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tonezoo.files import atomic_path
+from tonezoo.recipes.data.decoding import decode_clips
+
+FORMAT = 1
+
+
+def cached_clips(
+    cache_dir: str | os.PathLike,
+    paths: Sequence[Path],
+    *,
+    sample_rate_hz: int,
+    ratio: int,
+    report: Callable[[str], Any],
+) -> tuple[np.ndarray, np.ndarray, list[int]]:
+    """Returns the high- and low-rate signals of all files end to end, and the low-rate lengths.
+
+    They are decoded into a subfolder of `cache_dir` named after a hash of the paths, sizes and
+    modification times of the files, the rate and the ratio; if that is there and complete, nothing
+    is decoded. The signals are written to a temporary name and renamed, so that a killed run leaves
+    nothing that a later one would take for complete. Subfolders no longer needed can be deleted.
+
+    Args:
+        cache_dir: created if needed.
+        paths, sample_rate_hz, ratio: as for `decode_clips`.
+        report: called with one line for each file that is, or was, skipped.
+
+    Returns:
+        memory-mapped float32 (ratio * time,), memory-mapped float32 (time,), samples of each clip.
+
+    Raises:
+        ValueError: no file can be used, or the folder cannot be written.
+    """
+    folder = Path(cache_dir) / f"clips-{_key(paths, sample_rate_hz, ratio)}"
+    index = _read_index(folder, ratio)
+    if index is not None:
+        for line in index["skipped"]:
+            report(line)
+    else:
+        shutil.rmtree(folder, ignore_errors=True)
+        try:
+            index = _write(folder, paths, sample_rate_hz, ratio, report)
+        except OSError as error:
+            raise ValueError(
+                f"Cannot write the decoded audio to {folder}: {error.strerror}. "
+                f"Free some space or choose another cache folder."
+            ) from error
+    high, low = (np.memmap(folder / name, "float32", "r") for name in ("high.f32", "low.f32"))
+    return high, low, index["lengths"]
+
+
+def _key(paths: Sequence[Path], sample_rate_hz: int, ratio: int) -> str:
+    files = []
+    for path in paths:
+        try:
+            status = path.stat()
+            files.append([str(path.absolute()), status.st_size, status.st_mtime_ns])
+        except OSError:  # reported when it is decoded
+            files.append([str(path.absolute()), None, None])
+    text = json.dumps([FORMAT, sample_rate_hz, ratio, files])
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _read_index(folder: Path, ratio: int) -> dict | None:
+    """Returns what `_write` noted, None unless the files are as long as it says."""
+    try:
+        index = json.loads((folder / "index.json").read_text())
+        samples = sum(index["lengths"])
+        sizes = [(folder / name).stat().st_size for name in ("high.f32", "low.f32")]
+    except (OSError, ValueError, KeyError):
+        return None
+    return index if sizes == [4 * ratio * samples, 4 * samples] else None
+
+
+def _write(folder: Path, paths: Sequence[Path], sample_rate_hz: int, ratio: int, report) -> dict:
+    index = {"lengths": [], "skipped": []}
+
+    def skip(line):
+        index["skipped"].append(line)
+        report(line)
+
+    clips = decode_clips(paths, sample_rate_hz=sample_rate_hz, ratio=ratio, report=skip)
+    with (
+        atomic_path(folder, folder=True) as temporary,
+        open(temporary / "high.f32", "wb") as high_file,
+        open(temporary / "low.f32", "wb") as low_file,
+    ):
+        for high, low in clips:
+            high_file.write(high.astype("<f4").tobytes())
+            low_file.write(low.astype("<f4").tobytes())
+            index["lengths"].append(len(low))
+        (temporary / "index.json").write_text(json.dumps(index))
+    return index

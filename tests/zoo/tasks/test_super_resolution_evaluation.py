@@ -1,0 +1,204 @@
+"""Evaluating runs: what was trained on, which low-pass, and where the scores go."""
+
+import importlib.util
+import json
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import soundfile
+from repeat_model import REPEAT
+
+import tonezoo
+from tonezoo.audio.resampling import LOW_PASSES
+from tonezoo.recipes.runs import RunFolder
+from tonezoo.serving import export
+from tonezoo.tasks.super_resolution.evaluation import (
+    evaluate_loaded,
+    evaluate_model,
+    evaluation_clips,
+    trained_on,
+)
+
+
+def data_of(name, train, test=(), hold_out=()):
+    return {"name": name, "train": list(train), "test": list(test), "hold_out": list(hold_out)}
+
+
+def write_clips(folder: Path, *names):
+    """Writes a second of noise to each file."""
+    for seed, name in enumerate(names):
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(path, 0.1 * np.random.default_rng(seed).standard_normal(16_000), 16_000)
+
+
+@pytest.fixture(autouse=True)
+def without_pesq(monkeypatch):
+    """PESQ takes longer than all else."""
+    monkeypatch.setitem(sys.modules, "pesq", None)
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch) -> Path:
+    """A run's folder that loads as a model which repeats every sample."""
+    folder = tmp_path / "runs" / "repeat"
+    folder.mkdir(parents=True)
+    config = {"recipe": "r", "options": {}, "data": data_of("speech", ["p225/p225_001.wav"])}
+    (folder / "config.json").write_text(json.dumps(config))
+    monkeypatch.setattr(export, "load", lambda path: REPEAT)
+    return folder
+
+
+@pytest.fixture
+def speech(tmp_path) -> Path:
+    write_clips(tmp_path / "speech", "p225/p225_001.wav", "p228/p228_001.wav")
+    return tmp_path / "speech"
+
+
+@pytest.mark.parametrize(
+    ("name", "train", "path", "expected"),
+    [
+        # The corpus itself, renamed, moved into a folder, or one speaker of it alone.
+        ("speech", "p225/p225_001.wav", "/a/speech/p225/p225_001.wav", True),
+        ("audio", "vctk/p225/p225_001.wav", "/a/speech/vctk/p225/p225_001.wav", True),
+        ("audio", "vctk/p225/p225_001.wav", "/a/p225/p225_001.wav", True),
+        ("p225", "p225_001.wav", "/a/VCTK/wav48/p225/p225_001.wav", True),
+        ("speech", "p225/p225_001.wav", "/a/speech/p225/p225_002.wav", False),
+        # File names alone say nothing.
+        ("speech", "001.wav", "/a/other/001.wav", False),
+        ("speech", "001.wav", "/a/speech/001.wav", True),
+        ("speech", "p225/001.wav", "/a/speech/p226/001.wav", False),
+        # Nor do folders that every speaker has, as in CMU Arctic.
+        ("cmu_us_bdl", "wav/arctic_a0001.wav", "/a/cmu_us_slt/wav/arctic_a0001.wav", False),
+        ("cmu_us_bdl", "wav/arctic_a0001.wav", "/a/cmu_us_bdl/wav/arctic_a0001.wav", True),
+        ("mine", "Train/12/1.wav", "/a/theirs/Train/12/1.wav", False),
+        ("mine", "Train/12/1.wav", "/a/mine/Train/12/1.wav", True),
+        # All that there is to compare.
+        ("wavs", "LJ001-0001.wav", "/a/LJSpeech-1.1/wavs/LJ001-0001.wav", True),
+        ("wavs", "1/2.wav", "/a/train/1/2.wav", False),
+    ],
+)
+def test_files_trained_on_are_known_by_the_ends_of_their_paths(name, train, path, expected):
+    # A test split beside them changes nothing.
+    data = data_of(name, [train, "x/other.wav"], test=["p228/p228_001.wav"])
+    assert trained_on([Path(path)], data) == ([Path(path)] if expected else [])
+
+
+def test_files_that_end_like_held_out_ones_have_to_agree_in_more():
+    data = data_of("speech", ["clean/p225/a.wav", "clean/p225/b.wav"], test=["noisy/p225/a.wav"])
+    ends = ("speech/noisy/p225/a.wav", "speech/clean/p225/a.wav", "p225/b.wav", "p225/a.wav")
+    paths = [Path("/x", end) for end in ends]
+    assert trained_on(paths, data) == paths[1:3]
+
+
+@pytest.mark.parametrize(
+    ("folder", "warning"),
+    [("speech", "2 of these 3"), ("speech/p225", "2 of these 2"), ("speech/p228", None)],
+)
+def test_a_warning_tells_of_clips_that_were_trained_on(tmp_path, monkeypatch, folder, warning):
+    trained = ["p225/p225_001.wav", "p225/p225_002.wav"]
+    write_clips(tmp_path / "speech", *trained, "p228/p228_001.wav")
+    # The shipped model's training folder was not called speech.
+    data = data_of("audio", [f"vctk/{name}" for name in trained])
+    for start, path in ((tmp_path, folder), (tmp_path / folder, ".")):
+        monkeypatch.chdir(start)
+        lines = []
+        evaluation_clips(path, data, REPEAT, lines.append)
+        told, *warnings = lines
+        assert told.startswith("Evaluating on ") and len(warnings) == (warning is not None)
+        if warning:
+            assert f"trained on {warning} clips" in warnings[0] and "p225_001.wav" in warnings[0]
+
+
+def test_held_out_clips_are_evaluated_without_a_warning(speech):
+    data = data_of("speech", ["p225/p225_001.wav"], ["p228/p228_001.wav"], hold_out=["p228"])
+    lines = []
+    assert list(evaluation_clips(speech, data, REPEAT, lines.append)) == ["p228/p228_001.wav"]
+    (told,) = lines
+    assert told == f"Evaluating on 1 clips of {speech}, from p228_001.wav to p228_001.wav."
+
+
+def test_another_low_pass_leaves_the_runs_own_scores_alone(cli, run, speech):
+    words = ["evaluate", run, "--data", speech / "p228"]
+    code, out, _ = cli(*words)
+    own = run / "evaluation.json"
+    assert code == 0 and f"Wrote {own} and {run / 'evaluation.md'}." in out
+    before = own.read_text()
+    code, out, _ = cli(*words, "--low-pass", "soxr")
+    other = run / "evaluation_soxr.json"
+    assert code == 0 and f"Wrote {other} and {run / 'evaluation_soxr.md'}." in out
+    assert own.read_text() == before
+    assert "low-pass soxr" in (run / "evaluation_soxr.md").read_text()
+    own, other = json.loads(before), json.loads(other.read_text())
+    assert (own["low_pass"], other["low_pass"]) == ("chebyshev", "soxr")
+    for mine, theirs in zip(own["rows"], other["rows"], strict=True):
+        assert mine["metrics"]["snr_db"]["mean"] != theirs["metrics"]["snr_db"]["mean"]
+    # What an export copies.
+    assert [path.name for path in RunFolder(run).records] == ["evaluation.json", "evaluation.md"]
+
+
+def test_going_on_with_a_training_removes_the_scores_of_every_low_pass(run):
+    for name in ("evaluation.json", "evaluation_soxr.json", "evaluation_fft.md", "evaluation_x.md"):
+        (run / name).touch()
+    config = RunFolder(run).config | {"data_fingerprint": "f", "global_batch": 1}
+    (run / "config.json").write_text(json.dumps(config))
+    RunFolder(run).create(
+        SimpleNamespace(recipe="r", hold_out=()),
+        tonezoo.recipes.load_recipe("mu_gan_tiny").CONFIG,
+        None,
+        SimpleNamespace(data_fingerprint="f", global_batch=1),
+        None,
+    )
+    assert {path.name for path in run.iterdir()} == {"config.json", "evaluation_x.md"}
+
+
+def test_an_unknown_low_pass_is_told_before_the_model_is_loaded(cli, run, speech, monkeypatch):
+    def load(path):
+        raise AssertionError("loaded")
+
+    monkeypatch.setattr(export, "load", load)
+    before = sorted(run.iterdir())
+    code, _, err = cli("evaluate", run, "--data", speech, "--low-pass", "chebychev")
+    assert code == 1 and "error: low_pass must be one of chebyshev, butterworth, fft, soxr" in err
+    assert sorted(run.iterdir()) == before
+    with pytest.raises(ValueError, match="low_pass must be one of"):
+        evaluate_model(run, data=speech, low_pass="chebychev")
+
+
+def test_the_benchmark_tells_the_low_passes_apart(source_tree):
+    path = source_tree / "benchmarks" / "low_passes.py"
+    spec = importlib.util.spec_from_file_location("low_passes", path)
+    low_passes = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(low_passes)
+    noise = 0.1 * np.random.default_rng(0).standard_normal(16_000)
+    found = dict(low_passes.rows(REPEAT, {"noise": noise}))
+    assert tuple(found) == LOW_PASSES
+    splines = [dict(zip(low_passes.COLUMNS, found[name], strict=True)) for name in LOW_PASSES]
+    assert len({row["snr_db"] for row in splines}) == len(LOW_PASSES)
+
+
+def test_a_loaded_model_brings_its_own_ratio_rate_and_name():
+    evaluation = evaluate_loaded(REPEAT, {"noise": np.random.default_rng(0).normal(size=8000)})
+    assert evaluation.model_name == "repeat"
+    assert (evaluation.ratio, evaluation.sample_rate_hz) == (4, 16_000)
+    assert evaluation.low_pass == "chebyshev"
+
+
+@pytest.mark.parametrize("path", [".", "../repeat/"])
+def test_a_run_is_named_by_its_folder_however_it_is_given(run, monkeypatch, path):
+    monkeypatch.undo()
+    generator = SimpleNamespace(
+        task="super_resolution",
+        ratio=4,
+        sample_rate_hz=16_000,
+        grid_samples=4,
+        context_samples=0,
+        name="generator",
+    )
+    monkeypatch.setattr(RunFolder, "model", lambda self: generator)
+    monkeypatch.setattr(export, "compiled_call", lambda model: None)
+    monkeypatch.chdir(run)
+    assert export.load(path).name == "repeat"

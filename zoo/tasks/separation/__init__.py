@@ -1,0 +1,1 @@
+"""Source separation: a mixture in, its sources out."""

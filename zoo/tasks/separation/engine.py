@@ -1,0 +1,374 @@
+"""Separating signals of any length, rate and number of channels into their sources."""
+
+import dataclasses
+import itertools
+import math
+from collections.abc import Callable, Iterable, Iterator
+
+import numpy as np
+
+from tonezoo.tasks.super_resolution.engine import finite, resampled_blocks, windows
+
+# The usual four, in the order of papers and of stem files.
+SOURCES = ("drums", "bass", "other", "vocals")
+OVERLAP = 0.25
+LARGEST_OVERLAP = 0.95
+MIN_SEGMENT_S = 0.1
+SHIFT_S = 0.5
+MOST_SHIFTS = 100
+# Below that a deviation is the rounding of sums.
+LEAST_STD = 1e-7
+# A wide LSTM's weights come from memory for every step: several segments share them.
+SEGMENTS_AT_ONCE = 4
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SeparationOptions:
+    """How a signal is cut, and how often it is separated.
+
+    Attributes:
+        segment_s: seconds of audio that the model sees at once, 0.1 or more; None for 10 s.
+            What lies on both sides is given to its convolutions beside that.
+        overlap: share of a segment that it has in common with the next one, 0 to 0.95. The two are
+            cross-faded, weighted by triangles.
+        shifts: so many times the signal is separated, each time starting up to 0.5 s later, and the
+            results are averaged; 0 for once, as it is.
+        seed: of the shifts.
+
+    Raises:
+        ValueError: one of them is out of its range.
+
+    Source: Défossez et al. 2019, section 4.4 (shifts: "randomized equivariant stabilization").
+    """
+
+    segment_s: float | None = None
+    overlap: float = OVERLAP
+    shifts: int = 0
+    seed: int = 0
+
+    def __post_init__(self):
+        if self.segment_s is not None and not MIN_SEGMENT_S <= self.segment_s < math.inf:
+            raise ValueError(
+                f"The segment is {self.segment_s} s. Give {MIN_SEGMENT_S} s or more, or None."
+            )
+        if not 0 <= self.overlap <= LARGEST_OVERLAP:
+            raise ValueError(
+                f"The overlap is {self.overlap}. Give a share of the segment from 0 to "
+                f"{LARGEST_OVERLAP}."
+            )
+        if not isinstance(self.shifts, int) or not 0 <= self.shifts <= MOST_SHIFTS:
+            raise ValueError(
+                f"The number of shifts is {self.shifts}. Give a whole number from 0 to "
+                f"{MOST_SHIFTS}: time grows with it."
+            )
+        if self.seed < 0:
+            raise ValueError(f"The seed is {self.seed}. Give 0 or more.")
+
+
+class Separator:
+    """Separates mixtures with a model, segment by segment.
+
+    The mixture is brought to mean 0 and standard deviation 1 by those of its mono mix, as a whole,
+    and the sources back. A signal at another rate than the model's is resampled there and back. One
+    with the model's number of channels is separated as it is; with another number each channel is
+    separated by itself, copied to all of the model's channels, whose outputs are averaged.
+
+    Segments start on multiples of `grid_samples`, where the model's striding starts anew, and the
+    model gets `context_samples` of what lies around them: what its convolutions make of a sample
+    is the same in both segments that hold it, so that the joins are silent. What an LSTM makes of
+    it is cross-faded.
+
+    Args:
+        call: the model, from normalised (batch, time, channels) float32 to (batch, time, source,
+            channels).
+        sources: names of the sources.
+        channels: of the model.
+        sample_rate_hz: rate of the model.
+        segment_samples: length of a segment, where none is asked for.
+        grid_samples: shift to which the model's convolutions are equivariant.
+        context_samples: samples on each side that reach a sample's output through convolutions.
+        name: what to call the model in messages.
+
+    Example:
+
+    >>> halves = Separator(
+    ...     lambda x: np.stack([0.25 * x, 0.75 * x], axis=2), sources=("soft", "loud"), channels=1,
+    ...     sample_rate_hz=8000, segment_samples=800, grid_samples=1, context_samples=0,
+    ...     name="halves")
+    >>> stems = halves.separate(np.sin(np.arange(4000.0)), 8000)
+    >>> stems["soft"].shape, round(float(stems["loud"].max()), 3)
+    ((4000,), 0.75)
+    """
+
+    def __init__(
+        self,
+        call: Callable[[np.ndarray], np.ndarray],
+        *,
+        sources: tuple[str, ...],
+        channels: int,
+        sample_rate_hz: int,
+        segment_samples: int,
+        grid_samples: int,
+        context_samples: int,
+        name: str,
+    ):
+        self.sources = tuple(sources)
+        self.channels = channels
+        self.sample_rate_hz = sample_rate_hz
+        self.segment_samples = segment_samples
+        self.grid_samples = grid_samples
+        self.context_samples = context_samples
+        self.name = name
+        self._call = call
+
+    def separate(
+        self,
+        samples: np.ndarray,
+        sample_rate_hz: float,
+        options: SeparationOptions | None = None,
+    ) -> dict[str, np.ndarray]:
+        """Returns the sources of a signal by name, each of its shape.
+
+        Args:
+            samples: floating-point mixture, (time,) or (time, channels).
+            sample_rate_hz: its rate.
+            options: None for the defaults.
+
+        Returns:
+            source -> float32 array of the shape of `samples`.
+
+        Raises:
+            ValueError: no samples, NaN or infinite ones, integers, more than two axes, or a rate
+                that is not positive.
+        """
+        samples = np.asarray(samples)
+        shape_is_known = samples.ndim == 1 or (samples.ndim == 2 and samples.shape[1] > 0)
+        if not shape_is_known or not np.issubdtype(samples.dtype, np.floating):
+            raise ValueError(
+                f"Samples are {samples.dtype} of shape {samples.shape}. Give floating-point "
+                f"numbers, full scale 1, of shape (time,) or (time, channels)."
+            )
+        block = samples.astype("float32", copy=False)
+        block = block[:, None] if block.ndim == 1 else block
+        blocks = self.stream(lambda: [block], sample_rate_hz, options)
+        # (time, source, channels) -> (source, time, channels)
+        stems = np.concatenate(list(blocks)).swapaxes(0, 1)
+        return {
+            source: np.ascontiguousarray(stem).reshape(samples.shape)
+            for source, stem in zip(self.sources, stems, strict=True)
+        }
+
+    def stream(
+        self,
+        open_blocks: Callable[[], Iterable[np.ndarray]],
+        sample_rate_hz: float,
+        options: SeparationOptions | None = None,
+    ) -> Iterator[np.ndarray]:
+        """Yields the sources of a signal that comes in blocks; memory is bounded by the segment.
+
+        Args:
+            open_blocks: returns the signal, float32 blocks (time, channels), from its start. It is
+                called twice: its level is measured first.
+            sample_rate_hz: its rate.
+            options: None for the defaults.
+
+        Yields:
+            float32 (time, source, channels); together exactly the samples of the signal.
+
+        Raises:
+            ValueError: as `separate`.
+        """
+        options = options or SeparationOptions()
+        if not sample_rate_hz > 0:
+            raise ValueError(f"The sample rate is {sample_rate_hz} Hz. Give a positive one.")
+        length, channels, mean, std = measure(open_blocks())
+        as_they_are = channels == self.channels
+        signals = 1 if as_they_are else channels
+
+        def normalised():
+            for block in open_blocks():
+                block = (block - mean) / (std or 1)
+                yield block if as_they_are else np.repeat(block, self.channels, axis=1)
+
+        outputs = self._at_own_rate(normalised(), sample_rate_hz, signals, options)
+        outputs = (std * block + mean for block in outputs)
+        if not as_they_are:
+            outputs = (block.mean(axis=3, keepdims=True) for block in outputs)
+        # (time, source, signal, channel) -> (time, source * channels)
+        flat = (block.reshape(len(block), -1).astype("float32") for block in outputs)
+        if sample_rate_hz != self.sample_rate_hz:
+            flat = resampled_blocks(flat, self.sample_rate_hz, sample_rate_hz)
+        for block in of_length(flat, length):
+            yield block.reshape(len(block), len(self.sources), channels)
+
+    def _at_own_rate(self, blocks, sample_rate_hz, signals, options):
+        """Yields (time, source, signal, channel) of (time, signal * channel), at the own rate."""
+        if sample_rate_hz != self.sample_rate_hz:
+            blocks = resampled_blocks(blocks, sample_rate_hz, self.sample_rate_hz)
+        if not options.shifts:
+            return self._overlap_add(blocks, signals, options)
+        most = max(round(SHIFT_S * self.sample_rate_hz), options.shifts)
+        rng = np.random.default_rng(options.seed)
+        offsets = rng.choice(most, options.shifts, replace=False)
+        copies = itertools.tee(blocks, options.shifts)
+        shifted = [
+            self._shifted(copy, int(offset), signals, options)
+            for copy, offset in zip(copies, offsets, strict=True)
+        ]
+        return (np.mean(parts, axis=0) for parts in aligned(shifted))
+
+    def _shifted(self, blocks, offset, signals, options):
+        """Yields what `_overlap_add` makes of the signal behind `offset` samples of silence."""
+        silence = np.zeros((offset, signals * self.channels), "float32")
+        blocks = itertools.chain([silence] if offset else [], blocks)
+        done = 0
+        for block in self._overlap_add(blocks, signals, options):
+            skipped = min(len(block), offset - done)
+            done += skipped
+            if skipped < len(block):
+                yield block[skipped:]
+
+    def _overlap_add(self, blocks, signals, options):
+        """Yields (time, source, signal, channel), the cross-faded segments."""
+        length, hop = self.segment_and_hop(options)
+        context = -(-self.context_samples // self.grid_samples) * self.grid_samples
+        weights = triangle(length)
+        added = np.zeros((0, len(self.sources), signals, self.channels), "float32")
+        divisor = np.zeros(0, "float32")
+        cut = windows(blocks, length=length, hop=hop, context=context)
+        for first, output in self._computed(cut, length, context, signals):
+            size = len(output)
+            if not first:
+                yield added[:hop] / divisor[:hop, None, None, None]
+                added, divisor = added[hop:], divisor[hop:]
+            missing = max(0, size - len(added))
+            added = np.concatenate([added, np.zeros((missing, *added.shape[1:]), "float32")])
+            divisor = np.concatenate([divisor, np.zeros(missing, "float32")])
+            added[:size] += weights[:size, None, None, None] * output
+            divisor[:size] += weights[:size]
+        if len(added):
+            yield added / divisor[:, None, None, None]
+
+    def segment_and_hop(self, options: SeparationOptions) -> tuple[int, int]:
+        """Returns length and hop of the segments in samples, multiples of the grid."""
+        length = self.segment_samples
+        if options.segment_s is not None:
+            length = max(1, round(options.segment_s * self.sample_rate_hz))
+        length = -(-length // self.grid_samples) * self.grid_samples
+        hop = round((1 - options.overlap) * length) // self.grid_samples * self.grid_samples
+        return length, min(max(hop, self.grid_samples), length)
+
+    def _computed(self, cut, length, context, signals):
+        """Yields whether it is the first, and (size, source, signal, channel), of each window.
+
+        The model is called with several windows at once, which are all of one length: where there
+        is nothing around a segment, there are zeros. Only a signal that fits into one segment is
+        taken without them.
+        """
+        first = True
+        while batch := list(itertools.islice(cut, SEGMENTS_AT_ONCE)):
+            if first and len(batch) == 1:
+                inputs, skipped = [batch[0][0]], 0
+            else:
+                inputs, skipped = [], context
+                for window, left, size in batch:
+                    right = len(window) - left - size
+                    after = context - right + length - size
+                    inputs.append(np.pad(window, ((context - left, after), (0, 0))))
+            outputs = self._model(np.stack(inputs), signals)
+            for output, (_, _, size) in zip(outputs, batch, strict=True):
+                yield first, output[skipped : skipped + size]
+                first = False
+
+    def _model(self, x, signals):
+        """Returns (window, time, source, signal, channel) of (window, time, signal * channel)."""
+        count, time, _ = x.shape
+        x = x.reshape(count, time, signals, self.channels).swapaxes(1, 2)
+        # (window, signal, time, channel) -> (window * signal, time, channel)
+        x = np.ascontiguousarray(x).reshape(count * signals, time, self.channels)
+        y = np.asarray(self._call(x.astype("float32", copy=False)))
+        expected = (count * signals, time, len(self.sources), self.channels)
+        if y.shape != expected:
+            raise ValueError(
+                f"{self.name} gave the shape {y.shape} instead of {expected}, so it is not a model "
+                f"of {len(self.sources)} sources and {self.channels} channels."
+            )
+        y = y.reshape(count, signals, *expected[1:])
+        # (window, signal, time, source, channel) -> (window, time, source, signal, channel)
+        return y.transpose(0, 2, 3, 1, 4)
+
+
+def measure(blocks: Iterable[np.ndarray]) -> tuple[int, int, np.float32, np.float32]:
+    """Returns samples, channels, mean and standard deviation of the mono mix of a signal.
+
+    Where the channels cancel each other out, the deviation is that of all of them; it is 0 for
+    silence, of which the sources are silent too.
+
+    Raises:
+        ValueError: no samples, or NaN or infinite ones.
+
+    Example:
+
+    >>> length, channels, mean, std = measure([np.array([[0.0, 0.5], [0.5, 1.0]])])
+    >>> length, channels, float(mean), float(std)
+    (2, 2, 0.5, 0.25)
+    """
+    length, channels, total, squares, all_squares = 0, 0, 0.0, 0.0, 0.0
+    for block in finite(blocks):
+        mono = block.mean(axis=1, dtype="float64")
+        length, channels = length + len(mono), block.shape[1]
+        total += mono.sum()
+        squares += (mono**2).sum()
+        all_squares += (block.astype("float64") ** 2).sum() / channels
+    if not length:
+        raise ValueError("There is nothing to separate: the signal has 0 samples.")
+    mean = total / length
+    deviations = (math.sqrt(max(s / length - mean**2, 0.0)) for s in (squares, all_squares))
+    std = next((deviation for deviation in deviations if deviation > LEAST_STD), 0.0)
+    return length, channels, np.float32(mean), np.float32(std)
+
+
+def triangle(length: int) -> np.ndarray:
+    """Returns the weights of a segment's samples: rising to 1 in its middle, falling again.
+
+    Example:
+
+    >>> triangle(5)
+    array([0.33333334, 0.6666667 , 1.        , 0.6666667 , 0.33333334], dtype=float32)
+    """
+    rising = np.arange(1, length + 1)
+    weights = np.minimum(rising, rising[::-1])
+    return (weights / weights.max()).astype("float32")
+
+
+def of_length(blocks: Iterable[np.ndarray], length: int) -> Iterator[np.ndarray]:
+    """Yields blocks (time, ...) cut, or continued by silence, to `length` samples in all."""
+    done, block = 0, None
+    for block in blocks:
+        block = block[: length - done]
+        done += len(block)
+        if len(block):
+            yield block
+    if done < length:
+        yield np.zeros((length - done, *block.shape[1:]), block.dtype)
+
+
+def aligned(streams: list[Iterator[np.ndarray]]) -> Iterator[list[np.ndarray]]:
+    """Yields parts of equal length of streams whose blocks are cut differently.
+
+    Example:
+
+    >>> streams = [iter([np.arange(3), np.arange(3, 5)]), iter([np.arange(5)])]
+    >>> [[part.tolist() for part in parts] for parts in aligned(streams)]
+    [[[0, 1, 2], [0, 1, 2]], [[3, 4], [3, 4]]]
+    """
+    held = [None] * len(streams)
+    while True:
+        for index, stream in enumerate(streams):
+            while held[index] is None or not len(held[index]):
+                held[index] = next(stream, None)
+                if held[index] is None:
+                    return
+        size = min(map(len, held))
+        yield [block[:size] for block in held]
+        held = [block[size:] for block in held]

@@ -1,0 +1,138 @@
+"""Evaluates a separation model on the tracks of a folder, or on procedural ones."""
+
+import functools
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from tonezoo.analysis.separation_evaluation import SeparationEvaluation, evaluate_separation
+from tonezoo.files import check_writable
+from tonezoo.recipes.data.tracks import find_tracks, read_track, track_name
+from tonezoo.tasks.separation.engine import SeparationOptions, Separator
+from tonezoo.tasks.super_resolution.evaluation import (
+    EVALUATION_SEED,
+    held_out_or_all,
+    output_folder,
+    training_data,
+    warn_of_trained_on,
+)
+
+PROCEDURAL_TRACKS = 6
+PROCEDURAL_TRACK_S = 8.0
+
+
+def evaluate_separator(
+    path: str | os.PathLike,
+    model: Separator,
+    *,
+    data: str | os.PathLike | None = None,
+    options: SeparationOptions | None = None,
+    out: str | os.PathLike | None = None,
+    report: Callable[[str], None] = print,
+    progress: Callable[[int, int], None] | None = None,
+) -> SeparationEvaluation:
+    """Scores a model beside the shared-out mixture; writes JSON, Markdown and museval's files.
+
+    Args:
+        path: a run's folder or an exported model's.
+        model: what is loaded from there.
+        data: folder of tracks: the test part of MUSDB18, else the tracks that were held out, else
+            all. None for 6 procedural tracks of 8 s that were not trained on.
+        options: segment, overlap and shifts.
+        out: folder for evaluation.json, evaluation.md and museval/; None for the run's folder, or
+            evaluations/NAME-VERSION for an exported model.
+        report: receives one-line messages.
+        progress: called with (tracks done, tracks).
+
+    Raises:
+        ValueError: no usable tracks, or fewer than two sources.
+        ImportError: museval or what it needs is missing.
+    """
+    options = options or SeparationOptions()
+    out = output_folder(path, model.name) if out is None else Path(out)
+    check_writable(out)
+    tracks = evaluation_tracks(data, training_data(path), model, report)
+    details = {"shifts": options.shifts, "overlap": options.overlap}
+    details["segment_s"] = options.segment_s or model.segment_samples / model.sample_rate_hz
+    evaluation = evaluate_separation(
+        lambda mixture: model.separate(mixture, model.sample_rate_hz, options),
+        tracks,
+        sources=model.sources,
+        sample_rate_hz=model.sample_rate_hz,
+        model_name=model.name,
+        details=details,
+        progress=progress,
+    )
+    written = evaluation.write(out)
+    report(f"Wrote {written[0]}, {written[1]} and {len(written) - 2} files of museval.")
+    return evaluation
+
+
+def evaluation_tracks(data, provenance: dict, model: Separator, report) -> dict:
+    """Returns name -> function that reads the sources of each track to evaluate on."""
+    if data is None:
+        from tonezoo.recipes.corpus.songs import procedural_stems
+
+        report("No --data: evaluating on procedural tracks that were not trained on.")
+        corpus = procedural_stems(
+            seed=EVALUATION_SEED,
+            tracks=PROCEDURAL_TRACKS,
+            track_s=PROCEDURAL_TRACK_S,
+            sample_rate_hz=model.sample_rate_hz,
+        )
+        return {name: functools.partial(_fitted, stems, model) for name, stems in corpus.items()}
+    found = find_tracks(data, sources=model.sources)
+    paths = list(found.test) or held_out_or_all(found, provenance)
+    report(f"Tracks of {data}: {len(paths)}, from {paths[0].name} to {paths[-1].name}.")
+    warn_of_trained_on(paths, found.root, provenance, report)
+    return {
+        name_below(path, found.root): functools.partial(_read, path, model, report)
+        for path in usable(paths, model, report)
+    }
+
+
+def name_below(path: Path, root: Path) -> str:
+    """Returns the name of a track with the folders below `root`, which may be the track itself."""
+    return track_name(Path(path.resolve().name) if path == root else path.relative_to(root))
+
+
+def usable(paths: list[Path], model: Separator, report) -> list[Path]:
+    """Returns the tracks that can be read, which takes reading them; reports the others.
+
+    Raises:
+        ValueError: there is none.
+    """
+    good, problems = [], []
+    for path in paths:
+        try:
+            _read(path, model, report)
+            good.append(path)
+        except ValueError as error:
+            problems.append(f"Skipped: {error}")
+            report(problems[-1])
+    if not good:
+        raise ValueError(f"None of the {len(paths)} tracks can be used. {problems[0]}")
+    return good
+
+
+def _read(path: Path, model: Separator, report) -> dict:
+    stems = read_track(
+        path,
+        sources=model.sources,
+        sample_rate_hz=model.sample_rate_hz,
+        channels=model.channels,
+        report=report,
+    )
+    return dict(zip(model.sources, stems, strict=True))
+
+
+def _fitted(stems: dict, model: Separator) -> dict:
+    from tonezoo.recipes.data.tracks import fit_channels
+
+    missing = [source for source in model.sources if source not in stems]
+    if missing:
+        raise ValueError(
+            f"the procedural tracks have no {', '.join(missing)}. Give a folder of tracks with "
+            "--data."
+        )
+    return {s: fit_channels(stems[s], model.channels, s) for s in model.sources}

@@ -1,0 +1,99 @@
+"""What exported separation models have of their own: signatures, facts, inference."""
+
+import numpy as np
+
+from tonezoo.serving.operations import not_empty
+from tonezoo.tasks.separation.engine import Separator
+
+INFERENCE = "normalized"
+# Of the original; what the model was trained on may be shorter.
+SEGMENT_S = 10.0
+
+
+def describe(model) -> dict:
+    segment_samples = model.valid_length(round(SEGMENT_S * model.sample_rate_hz))
+    return {
+        "sources": list(model.sources),
+        "channels": model.channels,
+        "segment_samples": segment_samples,
+    }
+
+
+def golden_samples(model) -> int:
+    # Several frames of the innermost resolution, and an odd number of samples.
+    return 3 * model.grid_samples + 1
+
+
+def output(outputs, facts: dict) -> np.ndarray:
+    return np.stack([outputs[name].numpy() for name in facts["sources"]], axis=2)
+
+
+def for_inference(call, facts: dict, name: str) -> Separator:
+    names = ("channels", "sample_rate_hz", "segment_samples", "grid_samples", "context_samples")
+    return Separator(
+        call, name=name, sources=tuple(facts["sources"]), **{key: facts[key] for key in names}
+    )
+
+
+def signatures(model) -> dict:
+    """Returns the signatures of a separation model; outputs are named after the sources.
+
+    serving_default: `waveform` (batch, time, channels) -> of each source (batch, time, channels);
+    every signal is brought to mean 0 and standard deviation 1 and back, by its own mono mix.
+    normalized: the same for signals that are so already, such as segments of a longer one.
+    wav_bytes: `audio_bytes` (batch,), WAV files at the model's rate, mono or with its channels ->
+    of each source 16-bit WAV files of the model's channels.
+    """
+    import tensorflow as tf
+
+    waveform = tf.TensorSpec((None, None, model.channels), tf.float32, name="waveform")
+    audio_bytes = tf.TensorSpec((None,), tf.string, name="audio_bytes")
+
+    def by_source(waveform):
+        outputs = tf.cast(model(not_empty(waveform), training=False), tf.float32)
+        return dict(zip(model.sources, tf.unstack(outputs, len(model.sources), 2), strict=True))
+
+    def normalised(waveform):
+        mono = tf.reduce_mean(waveform, axis=2, keepdims=True)
+        mean = tf.reduce_mean(mono, axis=1, keepdims=True)
+        deviations = [
+            tf.sqrt(tf.reduce_mean(tf.square(signal - mean), axis=(1, 2), keepdims=True))
+            for signal in (mono, waveform)
+        ]
+        # Where the channels cancel each other out, that of all of them; 0 for silence.
+        std = tf.where(deviations[0] > 1e-7, *deviations)
+        outputs = by_source(tf.math.divide_no_nan(waveform - mean, std))
+        return {name: std * output + mean for name, output in outputs.items()}
+
+    def separate_wav(contents):
+        samples, rate_hz = tf.audio.decode_wav(contents)
+        message = f"This model takes WAV files at {model.sample_rate_hz} Hz, but got (Hz):"
+        right_rate = tf.debugging.Assert(rate_hz == model.sample_rate_hz, [message, rate_hz])
+        channels = tf.shape(samples)[1]
+        message = f"This model takes WAV files of 1 or {model.channels} channels, but got:"
+        right_channels = tf.debugging.Assert(
+            (channels == 1) | (channels == model.channels), [message, channels]
+        )
+        with tf.control_dependencies([right_rate, right_channels]):
+            samples = tf.tile(samples, [1, model.channels // channels])
+        samples = tf.ensure_shape(samples, (None, model.channels))
+        outputs = normalised(samples[None])
+        return {
+            name: tf.audio.encode_wav(output[0], model.sample_rate_hz)
+            for name, output in outputs.items()
+        }
+
+    @tf.function(input_signature=[waveform])
+    def serving_default(waveform):
+        return normalised(waveform)
+
+    @tf.function(input_signature=[waveform])
+    def normalized(waveform):
+        return by_source(waveform)
+
+    @tf.function(input_signature=[audio_bytes])
+    def wav_bytes(audio_bytes):
+        signature = dict.fromkeys(model.sources, tf.string)
+        return tf.map_fn(separate_wav, audio_bytes, fn_output_signature=signature)
+
+    return {"serving_default": serving_default, "normalized": normalized, "wav_bytes": wav_bytes}

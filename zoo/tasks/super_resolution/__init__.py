@@ -1,0 +1,1 @@
+"""Super-resolution: a low-rate recording in, a high-rate one out."""

@@ -1,0 +1,287 @@
+"""Running a super-resolution model on signals of any length, whole or in chunks."""
+
+import itertools
+import sys
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+
+import numpy as np
+
+# A sample rate in a file header is a whole number, 16000 / 6 is not.
+RATE_TOLERANCE_HZ = 1.0
+
+
+class SuperResolver:
+    """Gives a low-rate signal `ratio` times as many samples with a model, whole or in chunks.
+
+    The output of n samples at `low_rate_hz` = sample_rate_hz / ratio has ratio * n samples.
+    Chunked output equals whole-file output to the rounding of float32: chunks start where the
+    model's striding starts anew (multiples of `grid_samples`) and carry at least
+    `context_samples` of signal on both sides, which are cut off from the result.
+
+    Args:
+        call: the model, from (batch, time, 1) float32 to (batch, ratio * time, 1).
+        ratio: high rate over low rate, 1 or more.
+        sample_rate_hz: sample rate of the output.
+        grid_samples: the shift in high-rate samples to which the model is equivariant, a multiple
+            of `ratio`; lcm(2^L, ratio) for L halvings of the rate.
+        context_samples: how many high-rate samples on each side an output sample depends on, at
+            most.
+        name: what to call the model in messages.
+
+    Raises:
+        ValueError: `grid_samples` is not a multiple of `ratio`.
+
+    Example:
+
+    >>> repeat = SuperResolver(
+    ...     lambda x: np.repeat(x, 2, axis=1), ratio=2, sample_rate_hz=16_000, grid_samples=2,
+    ...     context_samples=0, name="repeat")
+    >>> repeat.enhance(np.array([0.0, 1.0, 0.5]), 8000).tolist()
+    [0.0, 0.0, 1.0, 1.0, 0.5, 0.5]
+    """
+
+    def __init__(
+        self,
+        call: Callable[[np.ndarray], np.ndarray],
+        *,
+        ratio: int,
+        sample_rate_hz: int,
+        grid_samples: int,
+        context_samples: int,
+        name: str,
+    ):
+        if grid_samples < 1 or grid_samples % ratio:
+            raise ValueError(
+                f"grid_samples is {grid_samples}. Give a positive multiple of the ratio {ratio}, "
+                f"so that chunks start on low-rate samples."
+            )
+        self.ratio = ratio
+        self.sample_rate_hz = sample_rate_hz
+        self.grid_samples = grid_samples
+        self.context_samples = context_samples
+        self.name = name
+        self._call = call
+
+    @property
+    def low_rate_hz(self) -> float:
+        """Sample rate of the model's input, not always a whole number."""
+        return self.sample_rate_hz / self.ratio
+
+    def enhance(
+        self, samples: np.ndarray, sample_rate_hz: float, *, downsample: bool = False
+    ) -> np.ndarray:
+        """Returns the signal at the high rate, computed by one call of the model.
+
+        Args:
+            samples: floating-point signal, (time,) or (time, channels), full scale 1. Channels are
+                enhanced independently.
+            sample_rate_hz: its sample rate. Lower rates than the model's are resampled up to it,
+                with a warning.
+            downsample: accept a higher rate too, and discard what the model's input cannot hold.
+
+        Returns:
+            float32, (ratio * time,) or (ratio * time, channels), time counted after resampling.
+
+        Raises:
+            ValueError: no samples, NaN or infinite ones, integers, more than two axes, or a sample
+                rate above the model's without `downsample`.
+        """
+        samples = np.asarray(samples)
+        shape_is_known = samples.ndim == 1 or (samples.ndim == 2 and samples.shape[1] > 0)
+        if not shape_is_known or not np.issubdtype(samples.dtype, np.floating):
+            raise ValueError(
+                f"Samples are {samples.dtype} of shape {samples.shape}. Give floating-point "
+                f"numbers, full scale 1, of shape (time,) or (time, channels)."
+            )
+        notice = self.input_notice(sample_rate_hz, downsample=downsample)
+        if notice:
+            warnings.warn(notice, stacklevel=2)
+        is_mono = samples.ndim == 1
+        samples = samples.astype("float32", copy=False)
+        block = samples[:, None] if is_mono else samples
+        (high,) = self.stream(self.low_rate_blocks([block], sample_rate_hz, downsample=downsample))
+        return high[:, 0] if is_mono else high
+
+    def input_notice(self, sample_rate_hz: float, *, downsample: bool = False) -> str | None:
+        """Returns what will be done to an input of this rate, None if it is used as it is.
+
+        Raises:
+            ValueError: the rate is above the model's and `downsample` is False, or not positive.
+        """
+        if not sample_rate_hz > 0:
+            raise ValueError(f"The sample rate is {sample_rate_hz} Hz. Give a positive one.")
+        if abs(sample_rate_hz - self.low_rate_hz) <= RATE_TOLERANCE_HZ:
+            return None
+        if sample_rate_hz < self.low_rate_hz:
+            return (
+                f"Resampled up from {sample_rate_hz:g} Hz to the {self.low_rate_hz:g} Hz that "
+                f"{self.name} takes: what lies above {sample_rate_hz / 2:g} Hz is missing."
+            )
+        if downsample:
+            return (
+                f"Resampled down from {sample_rate_hz:g} Hz to the {self.low_rate_hz:g} Hz that "
+                f"{self.name} takes: what lay above {self.low_rate_hz / 2:g} Hz is made up anew."
+            )
+        raise ValueError(
+            f"The sample rate is {sample_rate_hz:g} Hz, but {self.name} turns {self.low_rate_hz:g} "
+            f"Hz into {self.sample_rate_hz} Hz: the signal may already hold what the model would "
+            f"make up, above {self.low_rate_hz / 2:g} Hz. Ask for downsampling (--downsample, "
+            f"downsample=True) to discard that part first."
+        )
+
+    def low_rate_blocks(
+        self, blocks: Iterable[np.ndarray], sample_rate_hz: float, *, downsample: bool = False
+    ) -> Iterable[np.ndarray]:
+        """Returns blocks (time, channels) at the model's input rate, resampled where need be.
+
+        How the signal is cut into blocks makes no difference to their concatenation.
+
+        Raises:
+            ValueError: as `input_notice`.
+        """
+        if self.input_notice(sample_rate_hz, downsample=downsample) is None:
+            return blocks
+        return resampled_blocks(blocks, sample_rate_hz, self.low_rate_hz)
+
+    def stream(
+        self, blocks: Iterable[np.ndarray], chunk_samples: int | None = None
+    ) -> Iterator[np.ndarray]:
+        """Yields the high-rate signal of a low-rate one, both as blocks (time, channels).
+
+        No more than a chunk, its context and a block are held in memory. All calls of the model
+        but those near the ends have the same shape; channels are the batch.
+
+        Args:
+            blocks: the signal at `low_rate_hz`, float32.
+            chunk_samples: high-rate samples computed per call of the model, rounded up to the
+                grid. None computes the whole signal by one call.
+
+        Raises:
+            ValueError: no samples, NaN or infinite ones, or `chunk_samples` below 1.
+        """
+        chunk, context = self._low_rate_sizes(chunk_samples)
+        empty = True
+        for window in windows(finite(blocks), length=chunk, hop=chunk, context=context):
+            empty = False
+            yield self._upsample(*window)
+        if empty:
+            raise ValueError(f"There is nothing to enhance: 0 samples at {self.low_rate_hz:g} Hz.")
+
+    def _low_rate_sizes(self, chunk_samples):
+        if chunk_samples is None:
+            # The chunk is never full, so the model is called once, at the end.
+            return sys.maxsize, 0
+        if chunk_samples < 1:
+            raise ValueError(f"chunk_samples is {chunk_samples}. Give 1 or more, or None.")
+        return (
+            -(-samples // self.grid_samples) * self.grid_samples // self.ratio
+            for samples in (chunk_samples, self.context_samples)
+        )
+
+    def _upsample(self, window, left, size):
+        """Returns the output for `size` samples of (time, channels), the first `left` left out."""
+        # axes: (time, channels) -> (batch, time, 1)
+        output = np.asarray(self._call(np.ascontiguousarray(window.T)[..., None]))
+        expected = (window.shape[1], self.ratio * len(window), 1)
+        if output.shape != expected:
+            raise ValueError(
+                f"{self.name} gave the shape {output.shape} instead of {expected}, so it is not a "
+                f"model of ratio {self.ratio}."
+            )
+        return output[:, self.ratio * left : self.ratio * (left + size), 0].T
+
+
+def check_kind(model, kind: type):
+    """Returns a model for inference, if it is of a kind.
+
+    Args:
+        model: what `tonezoo.load` returned.
+        kind: `SuperResolver` or `tonezoo.tasks.separation.engine.Separator`.
+
+    Raises:
+        ValueError: it is of the other; the message names the command that takes it.
+    """
+    if isinstance(model, kind):
+        return model
+    command = "enhance" if isinstance(model, SuperResolver) else "separate"
+    raise ValueError(
+        f"{model.name} is not a model for this. `tonezoo {command}` takes it; `tonezoo models` "
+        "lists what comes with tonezoo."
+    )
+
+
+def windows(
+    blocks: Iterable[np.ndarray], *, length: int, hop: int, context: int
+) -> Iterator[tuple[np.ndarray, int, int]]:
+    """Cuts a signal of unknown length into windows with what surrounds them.
+
+    Window k covers the samples from k * hop on, `length` of them or what is left; the last one is
+    the first that reaches the end. No more than a window, its context and a block are held.
+
+    Args:
+        blocks: the signal, arrays of (time, channels).
+        length: samples of a window.
+        hop: from a window's start to the next one's, at most `length`.
+        context: samples wanted on each side, fewer at the ends of the signal.
+
+    Yields:
+        (left + size + right, channels), left, size: the window is the `size` samples from `left`.
+
+    Example:
+
+    >>> signal = [np.arange(6.0)[:, None], np.arange(6.0, 8.0)[:, None]]
+    >>> for window, left, size in windows(signal, length=4, hop=3, context=1):
+    ...     print(window[:, 0], left, size)
+    [0. 1. 2. 3. 4.] 0 4
+    [2. 3. 4. 5. 6. 7.] 1 4
+    [5. 6. 7.] 1 2
+    """
+    # `held` concatenates to the samples from position - left, where left is the context or all
+    # there is, up to end.
+    held, left, position, end = [], 0, 0, 0
+    for block in itertools.chain(blocks, [None]):
+        if block is not None:
+            held.append(block)
+            end += len(block)
+            if end < position + length + context:
+                continue
+        elif end == 0:
+            return
+        window = np.concatenate(held)
+        while position + length + context <= end or (
+            # At the end, as long as the last window did not reach it.
+            block is None and (position == 0 or position - hop + length < end)
+        ):
+            size = min(length, end - position)
+            yield window[: left + size + context], left, size
+            position += hop
+            keep = max(0, left + hop - context)
+            window, left = window[keep:], left + hop - keep
+        held = [window]
+
+
+def finite(blocks):
+    """Passes blocks (time, channels) on as long as they hold no NaN and no infinity."""
+    start = 0
+    for block in blocks:
+        finite = np.isfinite(block).all(axis=1)
+        if not finite.all():
+            raise ValueError(
+                f"Sample {start + int(finite.argmin())} is NaN or infinite. Samples must be finite."
+            )
+        start += len(block)
+        yield block
+
+
+def resampled_blocks(blocks, from_hz, to_hz):
+    """Returns blocks (time, channels) at another rate, however they are cut."""
+    import soxr
+
+    resampler = None
+    for block in finite(blocks):
+        if resampler is None:
+            resampler = soxr.ResampleStream(from_hz, to_hz, block.shape[1], dtype="float32")
+        yield resampler.resample_chunk(block)
+    if resampler is not None:
+        yield resampler.resample_chunk(block[:0], last=True)

@@ -1,0 +1,90 @@
+"""Enhancing audio files: a low-rate recording in, a high-rate file out."""
+
+import math
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tonezoo.audio.jobs import FileResult, plan_outputs, process_files
+from tonezoo.audio.reader import AudioReader
+from tonezoo.audio.writer import AudioWriter, output_subtype
+from tonezoo.files import check_writable
+from tonezoo.tasks.super_resolution.engine import SuperResolver
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+# Each chunk costs a call of the model and its context anew: below this a file would take hours.
+MIN_CHUNK_S = 0.01
+
+
+def enhance_files(
+    paths: Iterable[str | os.PathLike],
+    out_dir: str | os.PathLike,
+    resolver: SuperResolver,
+    *,
+    chunk_s: float | None = 10.0,
+    downsample: bool = False,
+    format: str = "wav",
+    bit_depth: str | None = None,
+    console: "Console | None" = None,
+) -> list[FileResult]:
+    """Writes each file at the high rate to `out_dir`, under its own name with the format's suffix.
+
+    Of a folder every audio file is taken and keeps its place in it. A file that fails is reported
+    in its result and does not stop the others; it leaves nothing behind. Memory is bounded by the
+    chunk, whatever the length of a file.
+
+    Args:
+        paths: audio files, WAV, FLAC, OGG or MP3, or folders of them.
+        out_dir: folder, created if need be. Outputs of the same names are replaced.
+        resolver: the model.
+        chunk_s: seconds computed by one call of the model, at most; None for whole files, which
+            gives the same samples and takes memory in proportion to the file.
+        downsample: accept files above the model's input rate and discard what it cannot hold.
+        format: "wav", "flac" or "ogg".
+        bit_depth: see `AudioWriter`; None for the format's best.
+        console: where a progress bar is drawn; None for none.
+
+    Raises:
+        ValueError: before any work: no paths; a chunk below 0.01 s; a format and a bit depth
+            that do not go together; two files that would be written to one name; an output
+            that is also an input; `out_dir` is a file or cannot be written to.
+    """
+    paths = [Path(path) for path in paths]
+    out_dir = Path(out_dir)
+    if not paths:
+        raise ValueError("There are no files to enhance. Name at least one.")
+    if chunk_s is not None and not MIN_CHUNK_S <= chunk_s < math.inf:
+        raise ValueError(f"The chunk is {chunk_s} s. Give {MIN_CHUNK_S} s or more, or None.")
+    output_subtype(format, bit_depth)
+    outputs = plan_outputs(paths, out_dir, lambda stem: f"{stem}.{format}")
+    check_writable(out_dir)
+    chunk_samples = None if chunk_s is None else round(chunk_s * resolver.sample_rate_hz)
+
+    def work(result, advance):
+        _enhance(result, resolver, chunk_samples, downsample, format, bit_depth, advance)
+
+    return process_files(outputs, work, console=console, doing="enhancing")
+
+
+def _enhance(result, resolver, chunk_samples, downsample, format, bit_depth, advance):
+    """Writes one file and keeps `result` up to date."""
+    with AudioReader(result.path) as audio:
+        rate_hz = audio.sample_rate_hz
+        result.notice = resolver.input_notice(rate_hz, downsample=downsample)
+        low = resolver.low_rate_blocks(audio.blocks(), rate_hz, downsample=downsample)
+        with AudioWriter(
+            result.output,
+            resolver.sample_rate_hz,
+            audio.channels,
+            format=format,
+            bit_depth=bit_depth,
+            frames=round((audio.frames or 0) * resolver.sample_rate_hz / rate_hz),
+        ) as writer:
+            for block in resolver.stream(low, chunk_samples):
+                writer.write(block)
+                result.seconds += len(block) / resolver.sample_rate_hz
+                advance(result.seconds)
+        result.clipped_samples, result.peak = writer.clipped_samples, writer.peak
