@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import soundfile
 
+from tonezoo.audio.levels import measure
 from tonezoo.audio.reader import AudioReader
 from tonezoo.files import atomic_path
 from tonezoo.recipes.data.batches import stateless_batches
 from tonezoo.recipes.data.tracks import fit_channels, plays_in_place, read_track, source_files
-from tonezoo.tasks.separation.engine import LEAST_STD
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -104,9 +104,7 @@ class ArrayTrack:
 
     def __init__(self, stems: np.ndarray):
         self.stems = stems
-        self.samples = stems.shape[1]
-        mono = stems.sum(axis=0, dtype="float64").mean(axis=1)
-        self.mean, self.std = float(mono.mean()), float(mono.std())
+        self.samples, _, self.level = measure([stems.sum(axis=0, dtype="float64")])
 
     def read(self, start: int, samples: int) -> np.ndarray:
         """Returns (source, samples, channel) from a position on; fewer at the end."""
@@ -126,17 +124,13 @@ class FileTrack:
 
     def __init__(self, files: Sequence[Path], channels: int):
         self.files, self.channels = tuple(files), channels
-        self.samples, total, squares = 0, 0.0, 0.0
         with contextlib.ExitStack() as stack:
             readers = [stack.enter_context(AudioReader(path)) for path in self.files]
-            for blocks in zip(*(reader.blocks() for reader in readers), strict=True):
-                fitted = [fit_channels(block, channels, files[0].parent) for block in blocks]
-                mono = np.sum(fitted, axis=0, dtype="float64").mean(axis=1)
-                self.samples += len(mono)
-                total += mono.sum()
-                squares += (mono**2).sum()
-        self.mean = total / self.samples
-        self.std = max(squares / self.samples - self.mean**2, 0.0) ** 0.5
+            mixture = (
+                sum(fit_channels(b, channels, files[0].parent).astype("float64") for b in blocks)
+                for blocks in zip(*(reader.blocks() for reader in readers), strict=True)
+            )
+            self.samples, _, self.level = measure(mixture)
 
     def read(self, start: int, samples: int) -> np.ndarray:
         """Returns (source, samples, channel) from a position on; fewer at the end."""
@@ -184,7 +178,7 @@ class StemSource:
     @property
     def fingerprint(self) -> str:
         """A short hash of the tracks' lengths and levels."""
-        facts = [(track.samples, f"{track.std:.6g}") for track in self.tracks]
+        facts = [(track.samples, f"{track.level.std:.6g}") for track in self.tracks]
         return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
 
     def crop_count(self, crop_samples: int, stride_samples: int) -> int:
@@ -250,10 +244,7 @@ class StemSource:
 
     @staticmethod
     def _crop(track, start, samples):
-        stems = track.read(int(start), samples)
-        # A silent track has no level to be brought to, nor has the rounding of what cancels out.
-        std = track.std if track.std > LEAST_STD else 1.0
-        stems = (stems - np.float32(track.mean)) / np.float32(std)
+        stems = track.level.normalise(track.read(int(start), samples))
         return np.pad(stems, ((0, 0), (0, samples - stems.shape[1]), (0, 0)))
 
 

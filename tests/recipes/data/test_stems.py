@@ -201,8 +201,8 @@ def test_tracks_in_files_and_in_memory_are_the_same(tmp_path, suffix, subtype, c
     mono = x.sum(axis=0).mean(axis=1)
     for track in (memory, files):
         assert track.samples == 70_001
-        assert track.mean == pytest.approx(mono.mean(), rel=1e-9)
-        assert track.std == pytest.approx(mono.std(), rel=1e-9)
+        assert track.level.mean == pytest.approx(mono.mean(), rel=1e-9)
+        assert track.level.std == pytest.approx(mono.std(), rel=1e-9)
     for start, samples in ((0, 5), (65_530, 12), (69_999, 100), (70_001, 3), (0, 70_001)):
         expected = x[:, start : start + samples].astype("float32")
         np.testing.assert_array_equal(memory.read(start, samples), expected)
@@ -216,8 +216,8 @@ def test_tracks_in_files_are_fitted_to_the_channels(tmp_path):
     stereo, mono = FileTrack(files, 2), FileTrack(files, 1)
     np.testing.assert_array_equal(stereo.read(7, 9)[1], np.repeat(x[1, 7:16, :1], 2, axis=1))
     np.testing.assert_allclose(mono.read(7, 9)[0], x[0, 7:16].mean(axis=1)[:, None], atol=1e-7)
-    assert stereo.std == pytest.approx((x[0].mean(axis=1) + x[1, :, 0]).std(), rel=1e-6)
-    assert mono.std == pytest.approx(stereo.std, rel=1e-6)
+    assert stereo.level.std == pytest.approx((x[0].mean(axis=1) + x[1, :, 0]).std(), rel=1e-6)
+    assert mono.level.std == pytest.approx(stereo.level.std, rel=1e-6)
 
 
 def source_of(*tracks):
@@ -313,8 +313,10 @@ def test_crops_start_anywhere_in_any_track_all_positions_equally_likely():
     counts = {}
     for crop in mixtures[:, :, 0]:
         slope = crop[1] - crop[0]
-        number = int(np.argmin([abs(slope - 1 / t.std) for t in source.tracks]))
-        position = round(float(crop[0] * source.tracks[number].std + source.tracks[number].mean))
+        number = int(np.argmin([abs(slope - 1 / t.level.std) for t in source.tracks]))
+        position = round(
+            float(crop[0] * source.tracks[number].level.std + source.tracks[number].level.mean)
+        )
         counts[number, position] = counts.get((number, position), 0) + 1
     expected = {*((0, p) for p in range(4)), (1, 0), *((2, p) for p in range(13))}
     assert set(counts) == expected
@@ -327,7 +329,7 @@ def test_short_tracks_are_silent_to_the_end_of_a_crop():
     x -= x.mean()
     source = source_of(x)
     (mixtures,), (targets,) = drawn(source)
-    std = source.tracks[0].std
+    std = source.tracks[0].level.std
     for mixture, target in zip(mixtures, targets, strict=True):
         assert not mixture[25:].any() and not target[25:].any()
         np.testing.assert_allclose(mixture[:25], x.sum(axis=0) / std, rtol=0, atol=1e-4)
@@ -340,13 +342,21 @@ def test_silent_tracks_give_zeros(augmentation):
 
 
 @pytest.mark.parametrize("rounding", [0.0, 1e-9])
-def test_tracks_that_cancel_out_are_taken_as_they_are(rounding):
+def test_sources_that_cancel_each_other_out_are_taken_as_they_are(rounding):
+    x = noise(1, 500, 2)
+    noisy = np.concatenate([x, -x]) + rounding * rng().standard_normal((2, 500, 2))
+    _, (targets,) = drawn(source_of(noisy), batch_size=16)
+    assert 0.4 < np.abs(targets).max() <= 0.5 + 1e-6
+
+
+@pytest.mark.parametrize("rounding", [0.0, 1e-9])
+def test_channels_that_cancel_each_other_out_have_the_level_that_separation_gives_them(rounding):
     x = noise(1, 500, 2)
     left_and_right = np.concatenate([x[..., :1], -x[..., :1]], axis=2)
-    for track in (np.concatenate([x, -x]), np.concatenate([left_and_right, 0 * x])):
-        noisy = track + rounding * rng().standard_normal(track.shape)
-        _, (targets,) = drawn(source_of(noisy), batch_size=16)
-        assert 0.4 < np.abs(targets).max() <= 0.5 + 1e-6
+    track = np.concatenate([left_and_right, 0 * x])
+    source = source_of(track + rounding * rng().standard_normal(track.shape))
+    deviation = np.sqrt((left_and_right**2).mean())
+    assert source.tracks[0].level.std == pytest.approx(deviation, rel=1e-6)
 
 
 def test_crops_are_counted():

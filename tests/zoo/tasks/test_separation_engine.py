@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tonezoo.models.demucs import Demucs
-from tonezoo.tasks.separation.engine import SeparationOptions, Separator, measure, triangle
+from tonezoo.tasks.separation.engine import SeparationOptions, Separator
 
 RATE_HZ = 8000
 
@@ -239,55 +239,6 @@ def test_a_long_stream_is_held_by_the_segment():
         ahead.append(read[0] - done)
     assert done == 50_000
     assert max(ahead) < 6 * 400
-
-
-def test_measured_level_is_that_of_the_whole_mono_mix():
-    x = noise(1000, 2) + 0.5
-    length, channels, mean, std = measure([x[:300], x[300:]])
-    mono = x.mean(axis=1)
-    assert (length, channels) == (1000, 2)
-    assert abs(mean - mono.mean()) < 1e-6 and abs(std - mono.std()) < 1e-6
-
-
-def test_triangle_is_symmetric_and_never_zero():
-    for length in (1, 2, 7, 400):
-        weights = triangle(length)
-        assert len(weights) == length and weights.min() > 0 and weights.max() == 1
-        np.testing.assert_array_equal(weights, weights[::-1])
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"overlap": 1.0}, "The overlap is 1.0. Give a share"),
-        ({"overlap": -0.1}, "The overlap is -0.1"),
-        ({"overlap": float("nan")}, "The overlap is nan"),
-        ({"shifts": -1}, "The number of shifts is -1"),
-        ({"shifts": 101}, "whole number from 0 to 100"),
-        ({"shifts": 1.5}, "The number of shifts is 1.5"),
-        ({"segment_s": 0.0}, "The segment is 0.0 s. Give 0.1 s or more"),
-        ({"segment_s": float("inf")}, "The segment is inf s"),
-        ({"seed": -1}, "The seed is -1"),
-    ],
-)
-def test_options_out_of_range_are_refused(options, message):
-    with pytest.raises(ValueError, match=message):
-        SeparationOptions(**options)
-
-
-@pytest.mark.parametrize(
-    ("samples", "message"),
-    [
-        (np.zeros(0), "0 samples"),
-        (np.zeros((5, 0)), "of shape"),
-        (np.zeros((5, 2, 1)), "of shape"),
-        (np.zeros(5, "int16"), "Samples are int16"),
-        (np.array([0.0, np.nan]), "NaN or infinite"),
-    ],
-)
-def test_wrong_signals_are_refused(samples, message):
-    with pytest.raises(ValueError, match=message):
-        SPLIT.separate(samples, RATE_HZ)
 
 
 def test_a_wrong_rate_or_model_is_refused():

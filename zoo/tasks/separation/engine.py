@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 
-from tonezoo.tasks.super_resolution.engine import finite, resampled_blocks, windows
+from tonezoo.audio.levels import measure
+from tonezoo.audio.streaming import in_step, resampled_blocks, triangle, trim_or_pad, windows
 
 # The usual four, in the order of papers and of stem files.
 SOURCES = ("drums", "bass", "other", "vocals")
@@ -16,8 +17,6 @@ LARGEST_OVERLAP = 0.95
 MIN_SEGMENT_S = 0.1
 SHIFT_S = 0.5
 MOST_SHIFTS = 100
-# Below that a deviation is the rounding of sums.
-LEAST_STD = 1e-7
 # A wide LSTM's weights come from memory for every step: several segments share them.
 SEGMENTS_AT_ONCE = 4
 
@@ -181,24 +180,25 @@ class Separator:
         options = options or SeparationOptions()
         if not sample_rate_hz > 0:
             raise ValueError(f"The sample rate is {sample_rate_hz} Hz. Give a positive one.")
-        length, channels, mean, std = measure(open_blocks())
+        length, channels, level = measure(open_blocks())
         as_they_are = channels == self.channels
         signals = 1 if as_they_are else channels
 
         def normalised():
             for block in open_blocks():
-                block = (block - mean) / (std or 1)
+                block = level.normalise(block)
                 yield block if as_they_are else np.repeat(block, self.channels, axis=1)
 
         outputs = self._at_own_rate(normalised(), sample_rate_hz, signals, options)
-        outputs = (std * block + mean for block in outputs)
+        outputs = (level.restore(block) for block in outputs)
         if not as_they_are:
             outputs = (block.mean(axis=3, keepdims=True) for block in outputs)
         # (time, source, signal, channel) -> (time, source * channels)
         flat = (block.reshape(len(block), -1).astype("float32") for block in outputs)
         if sample_rate_hz != self.sample_rate_hz:
             flat = resampled_blocks(flat, self.sample_rate_hz, sample_rate_hz)
-        for block in of_length(flat, length):
+        width = len(self.sources) * channels
+        for block in trim_or_pad(flat, length, (width,)):
             yield block.reshape(len(block), len(self.sources), channels)
 
     def _at_own_rate(self, blocks, sample_rate_hz, signals, options):
@@ -215,7 +215,7 @@ class Separator:
             self._shifted(copy, int(offset), signals, options)
             for copy, offset in zip(copies, offsets, strict=True)
         ]
-        return (np.mean(parts, axis=0) for parts in aligned(shifted))
+        return (np.mean(parts, axis=0) for parts in in_step(shifted))
 
     def _shifted(self, blocks, offset, signals, options):
         """Yields what `_overlap_add` makes of the signal behind `offset` samples of silence."""
@@ -296,79 +296,3 @@ class Separator:
         y = y.reshape(count, signals, *expected[1:])
         # (window, signal, time, source, channel) -> (window, time, source, signal, channel)
         return y.transpose(0, 2, 3, 1, 4)
-
-
-def measure(blocks: Iterable[np.ndarray]) -> tuple[int, int, np.float32, np.float32]:
-    """Returns samples, channels, mean and standard deviation of the mono mix of a signal.
-
-    Where the channels cancel each other out, the deviation is that of all of them; it is 0 for
-    silence, of which the sources are silent too.
-
-    Raises:
-        ValueError: no samples, or NaN or infinite ones.
-
-    Example:
-
-    >>> length, channels, mean, std = measure([np.array([[0.0, 0.5], [0.5, 1.0]])])
-    >>> length, channels, float(mean), float(std)
-    (2, 2, 0.5, 0.25)
-    """
-    length, channels, total, squares, all_squares = 0, 0, 0.0, 0.0, 0.0
-    for block in finite(blocks):
-        mono = block.mean(axis=1, dtype="float64")
-        length, channels = length + len(mono), block.shape[1]
-        total += mono.sum()
-        squares += (mono**2).sum()
-        all_squares += (block.astype("float64") ** 2).sum() / channels
-    if not length:
-        raise ValueError("There is nothing to separate: the signal has 0 samples.")
-    mean = total / length
-    deviations = (math.sqrt(max(s / length - mean**2, 0.0)) for s in (squares, all_squares))
-    std = next((deviation for deviation in deviations if deviation > LEAST_STD), 0.0)
-    return length, channels, np.float32(mean), np.float32(std)
-
-
-def triangle(length: int) -> np.ndarray:
-    """Returns the weights of a segment's samples: rising to 1 in its middle, falling again.
-
-    Example:
-
-    >>> triangle(5)
-    array([0.33333334, 0.6666667 , 1.        , 0.6666667 , 0.33333334], dtype=float32)
-    """
-    rising = np.arange(1, length + 1)
-    weights = np.minimum(rising, rising[::-1])
-    return (weights / weights.max()).astype("float32")
-
-
-def of_length(blocks: Iterable[np.ndarray], length: int) -> Iterator[np.ndarray]:
-    """Yields blocks (time, ...) cut, or continued by silence, to `length` samples in all."""
-    done, block = 0, None
-    for block in blocks:
-        block = block[: length - done]
-        done += len(block)
-        if len(block):
-            yield block
-    if done < length:
-        yield np.zeros((length - done, *block.shape[1:]), block.dtype)
-
-
-def aligned(streams: list[Iterator[np.ndarray]]) -> Iterator[list[np.ndarray]]:
-    """Yields parts of equal length of streams whose blocks are cut differently.
-
-    Example:
-
-    >>> streams = [iter([np.arange(3), np.arange(3, 5)]), iter([np.arange(5)])]
-    >>> [[part.tolist() for part in parts] for parts in aligned(streams)]
-    [[[0, 1, 2], [0, 1, 2]], [[3, 4], [3, 4]]]
-    """
-    held = [None] * len(streams)
-    while True:
-        for index, stream in enumerate(streams):
-            while held[index] is None or not len(held[index]):
-                held[index] = next(stream, None)
-                if held[index] is None:
-                    return
-        size = min(map(len, held))
-        yield [block[:size] for block in held]
-        held = [block[size:] for block in held]

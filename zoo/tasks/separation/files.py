@@ -12,9 +12,10 @@ import numpy as np
 
 from tonezoo.audio.jobs import FileResult, plan_outputs, process_files
 from tonezoo.audio.reader import AudioReader
+from tonezoo.audio.streaming import in_step
 from tonezoo.audio.writer import AudioWriter, output_subtype
 from tonezoo.files import check_writable
-from tonezoo.tasks.separation.engine import SeparationOptions, Separator, aligned
+from tonezoo.tasks.separation.engine import SeparationOptions, Separator
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -167,7 +168,7 @@ def separated(
     with AudioReader(path) as audio:
         rate_hz = audio.sample_rate_hz
     blocks = separator.stream(open_blocks, rate_hz, options)
-    for sources, mixture in aligned([blocks, open_blocks()]):
+    for sources, mixture in in_step([blocks, open_blocks()]):
         # (time, source, channel) -> (time, stem, channel)
         stems = np.einsum("kn,tnc->tkc", weights, sources)
         if residual:

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from tonezoo.audio.levels import batch_levels
 from tonezoo.serving.operations import not_empty
 from tonezoo.tasks.separation.engine import Separator
 
@@ -49,20 +50,13 @@ def signatures(model) -> dict:
     waveform = tf.TensorSpec((None, None, model.channels), tf.float32, name="waveform")
     audio_bytes = tf.TensorSpec((None,), tf.string, name="audio_bytes")
 
-    def by_source(waveform):
+    def separate_normalised(waveform):
         outputs = tf.cast(model(not_empty(waveform), training=False), tf.float32)
         return dict(zip(model.sources, tf.unstack(outputs, len(model.sources), 2), strict=True))
 
-    def normalised(waveform):
-        mono = tf.reduce_mean(waveform, axis=2, keepdims=True)
-        mean = tf.reduce_mean(mono, axis=1, keepdims=True)
-        deviations = [
-            tf.sqrt(tf.reduce_mean(tf.square(signal - mean), axis=(1, 2), keepdims=True))
-            for signal in (mono, waveform)
-        ]
-        # Where the channels cancel each other out, that of all of them; 0 for silence.
-        std = tf.where(deviations[0] > 1e-7, *deviations)
-        outputs = by_source(tf.math.divide_no_nan(waveform - mean, std))
+    def separate_any_level(waveform):
+        mean, std = batch_levels(waveform)
+        outputs = separate_normalised(tf.math.divide_no_nan(waveform - mean, std))
         return {name: std * output + mean for name, output in outputs.items()}
 
     def separate_wav(contents):
@@ -77,7 +71,7 @@ def signatures(model) -> dict:
         with tf.control_dependencies([right_rate, right_channels]):
             samples = tf.tile(samples, [1, model.channels // channels])
         samples = tf.ensure_shape(samples, (None, model.channels))
-        outputs = normalised(samples[None])
+        outputs = separate_any_level(samples[None])
         return {
             name: tf.audio.encode_wav(output[0], model.sample_rate_hz)
             for name, output in outputs.items()
@@ -85,11 +79,11 @@ def signatures(model) -> dict:
 
     @tf.function(input_signature=[waveform])
     def serving_default(waveform):
-        return normalised(waveform)
+        return separate_any_level(waveform)
 
     @tf.function(input_signature=[waveform])
     def normalized(waveform):
-        return by_source(waveform)
+        return separate_normalised(waveform)
 
     @tf.function(input_signature=[audio_bytes])
     def wav_bytes(audio_bytes):

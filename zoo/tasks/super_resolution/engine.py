@@ -1,11 +1,12 @@
 """Running a super-resolution model on signals of any length, whole or in chunks."""
 
-import itertools
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
+
+from tonezoo.audio.streaming import check_finite, resampled_blocks, windows
 
 # A sample rate in a file header is a whole number, 16000 / 6 is not.
 RATE_TOLERANCE_HZ = 1.0
@@ -162,7 +163,7 @@ class SuperResolver:
         """
         chunk, context = self._low_rate_sizes(chunk_samples)
         empty = True
-        for window in windows(finite(blocks), length=chunk, hop=chunk, context=context):
+        for window in windows(check_finite(blocks), length=chunk, hop=chunk, context=context):
             empty = False
             yield self._upsample(*window)
         if empty:
@@ -209,79 +210,3 @@ def check_kind(model, kind: type):
         f"{model.name} is not a model for this. `tonezoo {command}` takes it; `tonezoo models` "
         "lists what comes with tonezoo."
     )
-
-
-def windows(
-    blocks: Iterable[np.ndarray], *, length: int, hop: int, context: int
-) -> Iterator[tuple[np.ndarray, int, int]]:
-    """Cuts a signal of unknown length into windows with what surrounds them.
-
-    Window k covers the samples from k * hop on, `length` of them or what is left; the last one is
-    the first that reaches the end. No more than a window, its context and a block are held.
-
-    Args:
-        blocks: the signal, arrays of (time, channels).
-        length: samples of a window.
-        hop: from a window's start to the next one's, at most `length`.
-        context: samples wanted on each side, fewer at the ends of the signal.
-
-    Yields:
-        (left + size + right, channels), left, size: the window is the `size` samples from `left`.
-
-    Example:
-
-    >>> signal = [np.arange(6.0)[:, None], np.arange(6.0, 8.0)[:, None]]
-    >>> for window, left, size in windows(signal, length=4, hop=3, context=1):
-    ...     print(window[:, 0], left, size)
-    [0. 1. 2. 3. 4.] 0 4
-    [2. 3. 4. 5. 6. 7.] 1 4
-    [5. 6. 7.] 1 2
-    """
-    # `held` concatenates to the samples from position - left, where left is the context or all
-    # there is, up to end.
-    held, left, position, end = [], 0, 0, 0
-    for block in itertools.chain(blocks, [None]):
-        if block is not None:
-            held.append(block)
-            end += len(block)
-            if end < position + length + context:
-                continue
-        elif end == 0:
-            return
-        window = np.concatenate(held)
-        while position + length + context <= end or (
-            # At the end, as long as the last window did not reach it.
-            block is None and (position == 0 or position - hop + length < end)
-        ):
-            size = min(length, end - position)
-            yield window[: left + size + context], left, size
-            position += hop
-            keep = max(0, left + hop - context)
-            window, left = window[keep:], left + hop - keep
-        held = [window]
-
-
-def finite(blocks):
-    """Passes blocks (time, channels) on as long as they hold no NaN and no infinity."""
-    start = 0
-    for block in blocks:
-        finite = np.isfinite(block).all(axis=1)
-        if not finite.all():
-            raise ValueError(
-                f"Sample {start + int(finite.argmin())} is NaN or infinite. Samples must be finite."
-            )
-        start += len(block)
-        yield block
-
-
-def resampled_blocks(blocks, from_hz, to_hz):
-    """Returns blocks (time, channels) at another rate, however they are cut."""
-    import soxr
-
-    resampler = None
-    for block in finite(blocks):
-        if resampler is None:
-            resampler = soxr.ResampleStream(from_hz, to_hz, block.shape[1], dtype="float32")
-        yield resampler.resample_chunk(block)
-    if resampler is not None:
-        yield resampler.resample_chunk(block[:0], last=True)
