@@ -118,7 +118,8 @@ def measure_pytorch(options) -> None:
     import torch
     from demucs.demucs import Demucs as TorchDemucs
 
-    from tonezoo.models.demucs import SOURCES, Demucs
+    from tonezoo.audio import SOURCES
+    from tonezoo.models.demucs import Demucs
     from tonezoo.models.demucs_weights import load_torch_weights
 
     torch.set_num_threads(os.cpu_count())

@@ -161,9 +161,9 @@ def procedural_tracks(cfg: Config, *, seed: int, tracks: int) -> dict:
     Raises:
         ValueError: the configuration names sources that the corpus does not have.
     """
+    from tonezoo.audio import SOURCES
     from tonezoo.recipes.corpus.songs import procedural_stems
     from tonezoo.recipes.data.tracks import fit_channels
-    from tonezoo.tasks.separation.engine import SOURCES
 
     foreign = sorted(set(cfg.source_names) - set(SOURCES))
     if foreign:
@@ -185,7 +185,7 @@ def new_model(cfg: Config, dtype: str = "float32"):
     from tonezoo.registry import create_model
 
     options = {name: getattr(cfg, name) for name in ("upsampler", "modified")}
-    model = create_model(
+    return create_model(
         cfg.model,
         preset=cfg.preset,
         sources=cfg.source_names,
@@ -194,8 +194,6 @@ def new_model(cfg: Config, dtype: str = "float32"):
         dtype=dtype,
         **{name: value for name, value in options.items() if value is not None},
     )
-    model.build((None, None, cfg.channels))
-    return model
 
 
 def build(cfg: Config, source, replicas: int) -> Experiment:

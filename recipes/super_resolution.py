@@ -175,7 +175,7 @@ def new_model(cfg: Config, dtype: str = "float32"):
     """Returns the generator of a configuration, built."""
     from tonezoo.registry import create_model
 
-    model = create_model(
+    return create_model(
         cfg.model,
         preset=cfg.preset,
         ratio=cfg.ratio,
@@ -183,8 +183,6 @@ def new_model(cfg: Config, dtype: str = "float32"):
         dtype=dtype,
         **dropout_option(cfg),
     )
-    model.build((None, None, 1))
-    return model
 
 
 def build(cfg: Config, source, replicas: int) -> Experiment:
@@ -358,7 +356,6 @@ def helper_networks(cfg: Config, segment_samples: int) -> dict:
         helpers["autoencoder"] = create_model(
             "mu_gan_autoencoder", preset=cfg.networks, dtype=cfg.dtype, **dropout_option(cfg)
         )
-        helpers["autoencoder"].build((None, None, 1))
     if cfg.adversarial:
         helpers["discriminator"] = create_model(
             "mu_gan_discriminator",
@@ -367,7 +364,6 @@ def helper_networks(cfg: Config, segment_samples: int) -> dict:
             dtype=cfg.dtype,
             **dropout_option(cfg),
         )
-        helpers["discriminator"].build((None, segment_samples, 1))
     if cfg.classifier:
         helpers["classifier"] = load_classifier(cfg)
     if cfg.average:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import tonezoo.layers
-from tonezoo.registry import MODELS
+from tonezoo.registry import list_models, model_entry
 
 SETUP = Path(__file__).parents[1] / "setup.cfg"
 
@@ -47,6 +47,6 @@ def test_examples_print_what_they_say(name):
 
 def test_every_public_layer_and_model_has_an_example():
     public = [getattr(tonezoo.layers, name) for name in tonezoo.layers.__all__]
-    public += [entry.load()[0] for entry in MODELS.values()]
+    public += [model_entry(name).model for name in list_models()]
     examples = doctest.DocTestParser().get_examples
     assert not [thing for thing in public if callable(thing) and not examples(thing.__doc__ or "")]

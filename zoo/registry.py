@@ -1,26 +1,29 @@
-"""The models by name, without importing any of them: names, presets, parameter counts, sources."""
+"""The models by name: what there is, and building one."""
 
 import importlib
 import inspect
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-MU_GAN_PAPER = "Adversarial Audio Super-Resolution with Unsupervised Feature Losses"
-KULESHOV_PAPER = "Kuleshov et al. 2017, Audio Super-Resolution using Neural Nets"
-DEMUCS_PAPERS = (
-    "Défossez et al. 2019, Music Source Separation in the Waveform Domain; Pons et al. 2021, "
-    "Upsampling Artifacts in Neural Audio Synthesis"
-)
+from tonezoo.discovery import modules_with
+
+if TYPE_CHECKING:
+    import keras
+
+MODELS_PACKAGE = "tonezoo.models"
 
 
 @dataclass(frozen=True, kw_only=True)
 class ModelEntry:
-    """A model that `create_model` builds.
+    """What a model's file says of it: its ENTRY, by which `create_model` finds and builds it.
 
     Attributes:
-        name: what the user asks for.
-        path: "module:Class" of the model.
-        parameters: parameter count of each preset, the first preset being the default.
+        name: what the user asks for; the file's name.
+        model: class of the model.
+        presets: options of the class by the preset's name, the first preset being the default.
+        parameters: parameter count of each preset.
         sample_rate_hz: rate of the audio that it was designed for, output side.
         ratios: upsampling ratios of the paper; other integers of at least 2 work too. Empty for
             a model that does not change the rate.
@@ -28,104 +31,25 @@ class ModelEntry:
     """
 
     name: str
-    path: str
-    parameters: dict[str, int]
+    model: type
+    presets: Mapping[str, Mapping[str, Any]]
+    parameters: Mapping[str, int]
     sample_rate_hz: int
-    ratios: tuple[int, ...]
+    ratios: tuple[int, ...] = ()
     source: str
 
-    def load(self) -> tuple[type, dict[str, dict]]:
-        """Imports the model; returns its class and the options of each preset."""
-        module_name, class_name = self.path.split(":")
-        module = importlib.import_module(module_name)
-        return getattr(module, class_name), module.PRESETS[self.name]
+    @property
+    def options(self) -> set[str]:
+        """Names of the options that the class and those it inherits from accept."""
+        import keras
 
-
-MODELS = {
-    entry.name: entry
-    for entry in (
-        ModelEntry(
-            name="mu_gan",
-            path="tonezoo.models.mu_gan:MuGanGenerator",
-            parameters={
-                "l8": 56_341_441,
-                "l8_half": 14_088_673,
-                "l8_quarter": 3_523_825,
-                "l8_strided": 69_617_089,
-                "l4": 18_586_561,
-                "l4_half": 4_648_417,
-                "l4_quarter": 1_162_993,
-                "l4_strided": 22_422_977,
-                "l4_quarter_guarded": 1_162_464,
-                "tiny": 42_025,
-            },
-            sample_rate_hz=16_000,
-            ratios=(2, 4, 6),
-            source=MU_GAN_PAPER,
-        ),
-        ModelEntry(
-            name="mu_gan_autoencoder",
-            path="tonezoo.models.mu_gan:MuGanAutoencoder",
-            parameters={
-                "full": 12_393_409,
-                "half": 3_100_129,
-                "quarter": 775_921,
-                "tiny": 32_809,
-            },
-            sample_rate_hz=16_000,
-            ratios=(),
-            source=MU_GAN_PAPER,
-        ),
-        ModelEntry(
-            name="mu_gan_discriminator",
-            path="tonezoo.models.mu_gan:MuGanDiscriminator",
-            parameters={
-                "full": 11_205_697,
-                "half": 2_803_233,
-                "quarter": 701_713,
-                "tiny": 279_849,
-            },
-            sample_rate_hz=16_000,
-            ratios=(),
-            source=MU_GAN_PAPER,
-        ),
-        ModelEntry(
-            name="audio_unet",
-            path="tonezoo.models.audio_unet:AudioUnet",
-            parameters={
-                "l8": 103_603_458,
-                "l8_half": 25_906_818,
-                "l8_quarter": 6_479_682,
-                "l4": 56_411_394,
-                "l4_half": 14_107_266,
-                "l4_quarter": 3_529_026,
-                "l4_seventh": 1_138_145,
-                "tiny": 7_354,
-            },
-            sample_rate_hz=16_000,
-            ratios=(2, 4, 6),
-            source=KULESHOV_PAPER,
-        ),
-        ModelEntry(
-            name="demucs",
-            path="tonezoo.models.demucs:Demucs",
-            parameters={
-                "original": 648_497_008,
-                "table1_transposed": 703_097_008,
-                "table1_modified_transposed": 703_008_000,
-                "table1_nearest": 709_917_808,
-                "table1_linear": 709_917_808,
-                "table1_subpixel": 730_389_532,
-                "table1_modified_subpixel": 730_291_200,
-                "small": 4_504_744,
-                "tiny": 18_096,
-            },
-            sample_rate_hz=44_100,
-            ratios=(),
-            source=DEMUCS_PAPERS,
-        ),
-    )
-}
+        own = self.model.__mro__[: self.model.__mro__.index(keras.Model)]
+        return {"name", "dtype"} | {
+            option
+            for kind in own
+            for option, parameter in inspect.signature(kind).parameters.items()
+            if parameter.kind is inspect.Parameter.KEYWORD_ONLY
+        }
 
 
 def list_models() -> list[str]:
@@ -134,9 +58,9 @@ def list_models() -> list[str]:
     Example:
 
     >>> list_models()
-    ['mu_gan', 'mu_gan_autoencoder', 'mu_gan_discriminator', 'audio_unet', 'demucs']
+    ['audio_unet', 'demucs', 'mu_gan', 'mu_gan_autoencoder', 'mu_gan_discriminator']
     """
-    return list(MODELS)
+    return list(modules_with(MODELS_PACKAGE, "ENTRY"))
 
 
 def model_entry(name: str) -> ModelEntry:
@@ -145,9 +69,10 @@ def model_entry(name: str) -> ModelEntry:
     Raises:
         ValueError: an unknown name; the message lists the valid ones.
     """
-    if name not in MODELS:
-        raise ValueError(f"Unknown model {name!r}. Available models: {', '.join(MODELS)}.")
-    return MODELS[name]
+    names = list_models()
+    if name not in names:
+        raise ValueError(f"Unknown model {name!r}. Available models: {', '.join(names)}.")
+    return importlib.import_module(f"{MODELS_PACKAGE}.{name}").ENTRY
 
 
 def model_rows() -> list[dict]:
@@ -156,7 +81,7 @@ def model_rows() -> list[dict]:
     Example:
 
     >>> model_rows()[0]["preset"], model_rows()[0]["parameters"]
-    ('l8', 56341441)
+    ('l8', 103603458)
     """
     return [
         {
@@ -168,12 +93,12 @@ def model_rows() -> list[dict]:
             "ratios": list(entry.ratios),
             "source": entry.source,
         }
-        for entry in MODELS.values()
+        for entry in map(model_entry, list_models())
         for preset, parameters in entry.parameters.items()
     ]
 
 
-def create_model(name: str, /, *, preset: str | None = None, **overrides):
+def create_model(name: str, /, *, preset: str | None = None, **overrides) -> "keras.Model":
     """Builds a Keras model from its name, a preset and options that replace the preset's.
 
     Args:
@@ -182,7 +107,7 @@ def create_model(name: str, /, *, preset: str | None = None, **overrides):
         **overrides: arguments of the model's class, such as ratio=2 or dropout=0.1.
 
     Returns:
-        A `keras.Model`, not yet built: its variables come with the first call or `build`.
+        A `keras.Model` with its variables, which are random.
 
     Raises:
         ValueError: an unknown model, preset or option; the message lists the valid ones.
@@ -190,30 +115,24 @@ def create_model(name: str, /, *, preset: str | None = None, **overrides):
     Example:
 
     >>> model = create_model("mu_gan", preset="tiny", ratio=2)
-    >>> model.ratio, model.sample_rate_hz
-    (2, 16000)
+    >>> model.ratio, model.sample_rate_hz, model.count_params()
+    (2, 16000, 42025)
     """
     entry = model_entry(name)
-    preset = next(iter(entry.parameters)) if preset is None else preset
-    if preset not in entry.parameters:
+    preset = next(iter(entry.presets)) if preset is None else preset
+    if preset not in entry.presets:
         raise ValueError(
-            f"Unknown preset {preset!r} of {name}. Available presets: "
-            f"{', '.join(entry.parameters)}."
+            f"Unknown preset {preset!r} of {name}. Available presets: {', '.join(entry.presets)}."
         )
-    model_class, presets = entry.load()
-    options = (
-        option
-        for option, parameter in inspect.signature(model_class).parameters.items()
-        if parameter.kind is inspect.Parameter.KEYWORD_ONLY
-    )
-    accepted = {*options, "name", "dtype"}
-    unknown = sorted(set(overrides) - accepted)
+    unknown = sorted(set(overrides) - entry.options)
     if unknown:
         raise ValueError(
             f"Unknown option {', '.join(map(repr, unknown))} of {name}. Available options: "
-            f"{', '.join(sorted(accepted))}."
+            f"{', '.join(sorted(entry.options))}."
         )
-    return model_class(**{**presets[preset], **overrides})
+    model = entry.model(**{**entry.presets[preset], **overrides})
+    model.build((None, None, getattr(model, "channels", 1)))
+    return model
 
 
 def count_parameters(name: str, preset: str, **overrides) -> int:
@@ -228,9 +147,7 @@ def count_parameters(name: str, preset: str, **overrides) -> int:
 
     def count() -> int:
         with keras.StatelessScope(initialize_variables=False):
-            model = create_model(name, preset=preset, **overrides)
-            model.build((None, None, 1))
-            return model.count_params()
+            return create_model(name, preset=preset, **overrides).count_params()
 
     # Keras keeps a thread's variables that were not initialised, and allocates them at the end of
     # the thread's next scope of that kind.

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tonezoo.tasks.separation.engine import SOURCES
+from tonezoo.audio import SOURCES
 
 KICK, SNARE, CLOSED_HAT, OPEN_HAT = 36, 38, 42, 46
 

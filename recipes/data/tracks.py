@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
+from tonezoo.audio import SOURCES
 from tonezoo.audio.reader import AUDIO_SUFFIXES, AudioReader, read_audio
 from tonezoo.audio.resampling import resample
 from tonezoo.recipes.data.layouts import Clips, held_out
-from tonezoo.tasks.separation.engine import SOURCES
 
 TRACK_LAYOUTS = ("folder", "musdb")
 STEM_SUFFIX = ".stem.mp4"

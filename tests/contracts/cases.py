@@ -8,7 +8,13 @@ import keras
 import numpy as np
 
 from tonezoo import layers
-from tonezoo.models import audio_unet, demucs, mu_gan
+from tonezoo.models import (
+    audio_unet,
+    demucs,
+    mu_gan,
+    mu_gan_autoencoder,
+    mu_gan_discriminator,
+)
 
 METHODS = ("nearest", "linear", "cubic", "sinc", "stretch", "learned")
 
@@ -155,13 +161,13 @@ MODELS = [
     ),
     Case(
         name="MuGanAutoencoder",
-        make=lambda: mu_gan.MuGanAutoencoder(down_filters=(8, 8), up_filters=(16, 8)),
+        make=lambda: mu_gan_autoencoder.MuGanAutoencoder(down_filters=(8, 8), up_filters=(16, 8)),
         channels=1,
         output_length=times(1),
     ),
     Case(
         name="MuGanDiscriminator",
-        make=lambda: mu_gan.MuGanDiscriminator(
+        make=lambda: mu_gan_discriminator.MuGanDiscriminator(
             segment_samples=16, stem_filters=8, block_filters=(8, 16), dense_units=4
         ),
         channels=1,

@@ -11,7 +11,7 @@ import tensorflow as tf
 from contracts.cases import CASES, Case
 
 import tonezoo.layers
-from tonezoo.registry import MODELS
+from tonezoo.registry import list_models, model_entry
 
 # One of the cases has gaps on purpose, another a partial overlap.
 pytestmark = pytest.mark.filterwarnings("ignore:TransposedConv1D")
@@ -74,7 +74,7 @@ def test_no_public_layer_or_model_is_missing_from_the_cases():
         for thing in exported
         if isinstance(thing, type) and issubclass(thing, keras.layers.Layer)
     }
-    public |= {entry.load()[0] for entry in MODELS.values()}
+    public |= {model_entry(name).model for name in list_models()}
     assert public == covered
 
 

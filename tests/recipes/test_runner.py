@@ -16,7 +16,7 @@ from tonezoo.recipes import list_recipes, load_recipe, super_resolution
 from tonezoo.recipes.experiment import Experiment, Phase, Position, assign_state
 from tonezoo.recipes.runner import Outcome, Session, TrainingRequest, epoch_ranges
 from tonezoo.recipes.runs import RunFolder
-from tonezoo.registry import MODELS
+from tonezoo.registry import model_entry
 
 DRIVER = Path(__file__).with_name("killed_training.py")
 ONE_STEP = ("steps_per_epoch=1", "epochs=1", "autoencoder_epochs=1", "segment_samples=1152")
@@ -123,7 +123,7 @@ SUPER_RESOLUTION = [
 def test_recipe_builds_a_configuration_and_names_its_command(name):
     recipe = load_recipe(name)
     cfg = recipe.CONFIG
-    assert cfg.preset in MODELS[cfg.model].parameters
+    assert cfg.preset in model_entry(cfg.model).parameters
     assert f"tonezoo train {name} " in recipe.__doc__
     for ratio in (2, 4, 6):
         other = dataclasses.replace(cfg, ratio=ratio)

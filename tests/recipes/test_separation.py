@@ -19,7 +19,7 @@ from tonezoo.recipes.data.layouts import Clips
 from tonezoo.recipes.data.stems import StemAugmentation, arrays_source
 from tonezoo.recipes.preview import StemPreview
 from tonezoo.recipes.runs import RunFolder
-from tonezoo.registry import MODELS
+from tonezoo.registry import model_entry
 from tonezoo.training.supervised import SeparationTrainer
 
 RECIPES = [name for name in list_recipes() if name.startswith("demucs_")]
@@ -96,7 +96,7 @@ def test_there_is_a_recipe_of_every_variant_at_both_sizes():
 @pytest.mark.parametrize("name", RECIPES)
 def test_recipe_builds_a_configuration_and_names_its_command(name):
     recipe = load_recipe(name)
-    assert recipe.CONFIG.preset in MODELS[recipe.CONFIG.model].parameters
+    assert recipe.CONFIG.preset in model_entry(recipe.CONFIG.model).parameters
     assert f"tonezoo train {name} " in recipe.__doc__
     assert task_of(recipe.CONFIG) is separation
     assert separation.run_name(name, recipe.CONFIG) == name
@@ -106,7 +106,7 @@ def test_recipe_builds_a_configuration_and_names_its_command(name):
 def test_musdb_recipes_are_those_of_the_paper(variant):
     recipe = load_recipe(f"demucs_musdb_{variant}")
     cfg = recipe.CONFIG
-    options = Demucs(**PRESETS["demucs"][cfg.preset] | {"width": 2, "depth": 2}).get_config()
+    options = Demucs(**PRESETS[cfg.preset] | {"width": 2, "depth": 2}).get_config()
     assert (options["upsampler"], options["modified"]) == VARIANTS[variant]
     assert (cfg.upsampler, cfg.modified) == (None, None)
     assert cfg.learning_rate == (1e-4 if variant == "modified_subpixel" else 2e-4)
@@ -133,9 +133,9 @@ def test_small_recipes_differ_in_the_variant_alone(variant):
 def test_parameters_are_those_stated():
     small, tiny = (load_recipe(f"demucs_{n}") for n in ("small_transposed", "tiny"))
     assert "4.5 million parameters" in small.__doc__ and "18 thousand parameters" in tiny.__doc__
-    assert MODELS["demucs"].parameters["small"] == pytest.approx(4.5e6, abs=0.05e6)
+    assert model_entry("demucs").parameters["small"] == pytest.approx(4.5e6, abs=0.05e6)
     count = separation.new_model(tiny.CONFIG).count_params()
-    assert count == MODELS["demucs"].parameters["tiny"] == pytest.approx(18e3, abs=500)
+    assert count == model_entry("demucs").parameters["tiny"] == pytest.approx(18e3, abs=500)
 
 
 def test_a_configuration_is_applied_to_its_model():

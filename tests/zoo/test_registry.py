@@ -1,17 +1,18 @@
 """Names, presets, options and parameter counts of the models."""
 
+import keras
 import numpy as np
 import pytest
 
 import tonezoo
-from tonezoo.registry import MODELS
+from tonezoo.registry import list_models, model_entry
 
-PRESETS = [(entry.name, preset) for entry in MODELS.values() for preset in entry.parameters]
+PRESETS = [(name, preset) for name in list_models() for preset in model_entry(name).presets]
 
 
 @pytest.mark.parametrize(("name", "preset"), PRESETS)
 def test_stored_parameter_count_is_the_models(name, preset):
-    assert tonezoo.count_parameters(name, preset) == MODELS[name].parameters[preset]
+    assert tonezoo.count_parameters(name, preset) == model_entry(name).parameters[preset]
 
 
 @pytest.mark.parametrize(
@@ -29,19 +30,37 @@ def test_stored_parameter_count_is_the_models(name, preset):
     ],
 )
 def test_parameter_counts_computed_by_hand(name, preset, millions):
-    assert round(MODELS[name].parameters[preset] / 1e6, 2) == millions
+    assert round(model_entry(name).parameters[preset] / 1e6, 2) == millions
 
 
 def test_audio_unet_counts_of_the_published_code():
-    unet = MODELS["audio_unet"].parameters
+    unet = model_entry("audio_unet").parameters
     assert (unet["l4"], unet["l8"]) == (56_411_394, 103_603_458)
 
 
-@pytest.mark.parametrize("entry", MODELS.values(), ids=MODELS)
-def test_registry_lists_the_presets_that_the_model_has(entry):
-    model_class, presets = entry.load()
-    assert list(presets) == list(entry.parameters)
-    assert isinstance(model_class, type)
+@pytest.mark.parametrize("name", list_models())
+def test_an_entry_fits_its_file(name):
+    entry = model_entry(name)
+    assert entry.name == name
+    assert list(entry.presets) == list(entry.parameters)
+    assert issubclass(entry.model, keras.Model)
+
+
+@pytest.mark.parametrize("name", list_models())
+def test_models_come_built_and_stay_so(name):
+    model = tonezoo.create_model(name, preset="tiny")
+    assert model.built
+    assert model.count_params() == model_entry(name).parameters["tiny"]
+    model.build((None, 4096, getattr(model, "channels", 1)))
+    assert model.count_params() == model_entry(name).parameters["tiny"]
+
+
+def test_options_that_a_class_inherits_are_accepted():
+    unet = tonezoo.create_model("audio_unet", preset="tiny", interpolation="sinc", keep_below=0.5)
+    assert (unet.interpolation, unet.keep_below) == ("sinc", 0.5)
+    # What the class sets itself is none of its options.
+    with pytest.raises(ValueError, match="'levels'"):
+        tonezoo.create_model("audio_unet", preset="tiny", levels=3)
 
 
 def test_strided_variant_has_twice_the_filters_in_its_down_blocks():
@@ -52,7 +71,7 @@ def test_strided_variant_has_twice_the_filters_in_its_down_blocks():
 
 
 def test_unknown_names_list_the_valid_ones():
-    with pytest.raises(ValueError, match=r"'mugan'.*Available models: mu_gan,"):
+    with pytest.raises(ValueError, match=r"'mugan'.*Available models: audio_unet,"):
         tonezoo.create_model("mugan")
     with pytest.raises(ValueError, match=r"'huge'.*Available presets: l8, l8_half"):
         tonezoo.create_model("mu_gan", preset="huge")
@@ -61,7 +80,6 @@ def test_unknown_names_list_the_valid_ones():
 
 
 def test_discriminator_refuses_another_length():
-
     model = tonezoo.create_model("mu_gan_discriminator", preset="tiny", segment_samples=64)
     with pytest.raises(ValueError, match=r"patches \(batch, 64, 1\), but got \(1, 65, 1\)"):
         model(np.zeros((1, 65, 1), "float32"))

@@ -8,7 +8,8 @@ import keras
 from keras import layers, ops
 
 from tonezoo.layers import Subpixel1D
-from tonezoo.models.base import SuperResolutionModel, scaled
+from tonezoo.models.base import SuperResolutionModel, divide_widths
+from tonezoo.registry import ModelEntry
 
 BOTTLENECK_KERNEL_SIZE = 9
 FINAL_KERNEL_SIZE = 9
@@ -28,7 +29,7 @@ class AudioUnet(SuperResolutionModel):
         kernel_sizes: lengths of the L convolutions, the same on the way up.
         ratio: upsampling ratio R, 2 or more.
         dropout: dropout rate of the bottleneck and the upsampling convolutions.
-        sample_rate_hz: rate of the output.
+        sample_rate_hz, interpolation, keep_below: see `SuperResolutionModel`.
 
     Inputs: `waveform` (batch, time, 1), low rate, any time of at least 1; optional `lengths`
     (batch,). Output: (batch, ratio * time, 1).
@@ -54,9 +55,7 @@ class AudioUnet(SuperResolutionModel):
         sample_rate_hz: int = 16_000,
         **kwargs,
     ):
-        super().__init__(
-            ratio=ratio, levels=len(filters) + 1, sample_rate_hz=sample_rate_hz, **kwargs
-        )
+        super().__init__(len(filters) + 1, ratio=ratio, sample_rate_hz=sample_rate_hz, **kwargs)
         if not filters or len(filters) != len(kernel_sizes):
             raise ValueError(
                 "filters and kernel_sizes must have the same length, at least one, but are "
@@ -79,6 +78,7 @@ class AudioUnet(SuperResolutionModel):
             2,
             FINAL_KERNEL_SIZE,
             padding="same",
+            data_format="channels_last",
             kernel_initializer=keras.initializers.RandomNormal(stddev=1e-3),
             dtype=dtype,
         )
@@ -106,22 +106,22 @@ class AudioUnet(SuperResolutionModel):
             shape = (*shape[:2], layer.filters // 2 + stacked.pop())
         self.final_conv.build(shape)
 
-    def residual(self, x, valid, training):
+    def residual(self, x, mask, training):
         spacing, stacked = 1, []
         dropouts = iter(self.dropouts)
         for layer in self.down_convs:
-            x = ops.leaky_relu(layer(valid.apply(x, spacing=spacing)), 0.2)
+            x = ops.leaky_relu(layer(mask.zero_padding(x, spacing=spacing)), 0.2)
             spacing *= 2
             stacked.append(x)
-        x = self.bottleneck(valid.apply(x, spacing=spacing))
+        x = self.bottleneck(mask.zero_padding(x, spacing=spacing))
         spacing *= 2
         x = ops.leaky_relu(next(dropouts)(x, training=training), 0.2)
         for layer in self.up_convs:
-            x = next(dropouts)(layer(valid.apply(x, spacing=spacing)), training=training)
+            x = next(dropouts)(layer(mask.zero_padding(x, spacing=spacing)), training=training)
             x = self.subpixel(ops.relu(x))
             spacing //= 2
             x = ops.concatenate([x, stacked.pop()], axis=-1)
-        return self.subpixel(self.final_conv(valid.apply(x, spacing=spacing)))
+        return self.subpixel(self.final_conv(mask.zero_padding(x, spacing=spacing)))
 
     def get_config(self):
         return {
@@ -138,6 +138,7 @@ def conv(filters: int, kernel_size: int, dtype, strides: int = 1) -> layers.Conv
         kernel_size,
         strides=strides,
         padding="same",
+        data_format="channels_last",
         kernel_initializer=keras.initializers.Orthogonal(),
         dtype=dtype,
     )
@@ -148,19 +149,36 @@ L4 = {"filters": (128, 256, 512, 512), "kernel_sizes": (65, 33, 17, 9)}
 
 
 def narrowed(divisor: int, preset: dict) -> dict:
-    return {**preset, **scaled(divisor, filters=preset["filters"])}
+    return {**preset, **divide_widths(divisor, filters=preset["filters"])}
 
 
 PRESETS = {
-    "audio_unet": {
-        "l8": L8,
-        "l8_half": narrowed(2, L8),
-        "l8_quarter": narrowed(4, L8),
-        "l4": L4,
-        "l4_half": narrowed(2, L4),
-        "l4_quarter": narrowed(4, L4),
-        # As many parameters as MU-GAN's l4_quarter.
-        "l4_seventh": narrowed(7, L4),
-        "tiny": {"filters": (4, 8, 8), "kernel_sizes": (17, 9, 9)},
-    },
+    "l8": L8,
+    "l8_half": narrowed(2, L8),
+    "l8_quarter": narrowed(4, L8),
+    "l4": L4,
+    "l4_half": narrowed(2, L4),
+    "l4_quarter": narrowed(4, L4),
+    # As many parameters as MU-GAN's l4_quarter.
+    "l4_seventh": narrowed(7, L4),
+    "tiny": {"filters": (4, 8, 8), "kernel_sizes": (17, 9, 9)},
 }
+
+ENTRY = ModelEntry(
+    name="audio_unet",
+    model=AudioUnet,
+    presets=PRESETS,
+    parameters={
+        "l8": 103_603_458,
+        "l8_half": 25_906_818,
+        "l8_quarter": 6_479_682,
+        "l4": 56_411_394,
+        "l4_half": 14_107_266,
+        "l4_quarter": 3_529_026,
+        "l4_seventh": 1_138_145,
+        "tiny": 7_354,
+    },
+    sample_rate_hz=16_000,
+    ratios=(2, 4, 6),
+    source="Kuleshov et al. 2017, Audio Super-Resolution using Neural Nets",
+)

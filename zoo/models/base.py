@@ -1,4 +1,4 @@
-"""What super-resolution models share: interpolation in the graph, padding, lengths, cropping."""
+"""What models share: rates, lengths, input checks, padding and its masks, and interpolation."""
 
 import math
 
@@ -7,14 +7,60 @@ import numpy as np
 from keras import ops
 
 from tonezoo.layers import Interpolate1D
+from tonezoo.layers.checks import integer
 
 INTERPOLATIONS = ("cubic", "sinc")
 
 
-class SuperResolutionModel(keras.Model):
+class AudioModel(keras.Model):
+    """Base of the models that tonezoo trains for a task, exports and runs on audio.
+
+    A subclass names its `task`, one of `tonezoo.tasks`, and says of its network what running it in
+    pieces needs: `grid_samples` and `context_samples`, both in samples of the output.
+
+    Args:
+        channels: audio channels of the input, 1 or more.
+        sample_rate_hz: rate of the output, an integer. The network's numbers do not depend on it;
+            inference and export do.
+
+    Input: `waveform` (batch, time, channels), any time of at least 1. Its audio path stays in
+    float32 under mixed precision.
+
+    Raises:
+        ValueError: a sample rate that is no whole number of at least 1.
+    """
+
+    task: str
+
+    def __init__(self, channels: int, *, sample_rate_hz: int, **kwargs):
+        # float16 would put an audio path's own rounding noise at -66 dB. A subclass's layers
+        # compute in reduced precision where that is asked for.
+        super().__init__(autocast=False, **kwargs)
+        self.channels = channels
+        self.sample_rate_hz = integer("sample_rate_hz", sample_rate_hz)
+
+    @property
+    def grid_samples(self) -> int:
+        """Shifts, in output samples, to which the network is equivariant."""
+        return 1
+
+    @property
+    def context_samples(self) -> int:
+        """Output samples that a piece needs on each side to equal the whole signal's output."""
+        return 0
+
+    def check_waveform(self, shape) -> None:
+        """Raises ValueError unless `shape` is (batch, time, channels), at least one sample."""
+        check_waveform(self, shape, self.channels)
+
+    def get_config(self):
+        return {**super().get_config(), "sample_rate_hz": self.sample_rate_hz}
+
+
+class SuperResolutionModel(AudioModel):
     """Base of models that correct an interpolation: output = x + residual(x), x = spline(input).
 
-    A subclass implements `residual(x, valid, training)` on signals whose length is a multiple of
+    A subclass implements `residual(x, mask, training)` on signals whose length is a multiple of
     2 ** `levels`, and names its layers' total span in `span_samples`.
 
     Any length of at least one sample is accepted: x is padded with zeros at its end to the next
@@ -23,10 +69,9 @@ class SuperResolutionModel(keras.Model):
     gives alone: the padding is zeroed again before every convolution, at every resolution.
 
     Args:
-        ratio: upsampling ratio R, an integer of at least 2.
         levels: number of halvings of the resolution inside the network.
-        sample_rate_hz: rate of the output; the input's is sample_rate_hz / ratio. The network's
-            numbers do not depend on it; inference and export do.
+        ratio: upsampling ratio R, an integer of at least 2.
+        sample_rate_hz: rate of the output; the input's is sample_rate_hz / ratio.
         interpolation: "cubic", the papers' spline, or "sinc" (ours): see `Interpolate1D`.
         keep_below: 0 to 1, share of the input's band that the residual leaves alone (ours): a fixed
             linear-phase high-pass takes from the residual what lies below; 0 for none.
@@ -40,21 +85,18 @@ class SuperResolutionModel(keras.Model):
     """
 
     task = "super_resolution"
-    channels = 1
 
     def __init__(
         self,
+        levels: int,
         *,
         ratio: int,
-        levels: int,
         sample_rate_hz: int,
         interpolation: str = "cubic",
         keep_below: float = 0.0,
         **kwargs,
     ):
-        # The audio path stays in the variables' precision: float16 would put the interpolation's
-        # own rounding noise at -66 dB. Only the residual's layers compute in reduced precision.
-        super().__init__(autocast=False, **kwargs)
+        super().__init__(1, sample_rate_hz=sample_rate_hz, **kwargs)
         if not isinstance(ratio, int) or ratio < 2:
             raise ValueError(f"ratio must be an integer of at least 2, but is {ratio!r}.")
         if interpolation not in INTERPOLATIONS:
@@ -65,7 +107,6 @@ class SuperResolutionModel(keras.Model):
             raise ValueError(f"keep_below must be at least 0 and below 1, but is {keep_below!r}.")
         self.ratio = ratio
         self.levels = levels
-        self.sample_rate_hz = sample_rate_hz
         self.interpolation = interpolation
         self.keep_below = keep_below
         self.interpolate = Interpolate1D(ratio, interpolation, dtype=self.variable_dtype)
@@ -76,8 +117,8 @@ class SuperResolutionModel(keras.Model):
         """Sum over the convolutions of (length - 1) * sample spacing, in high-rate samples."""
         raise NotImplementedError
 
-    def residual(self, x, valid, training):
-        """Returns the correction of x (batch, time, 1); see `MaskPyramid` for `valid`."""
+    def residual(self, x, mask, training):
+        """Returns the correction of x (batch, time, 1); see `LengthMask` for `mask`."""
         raise NotImplementedError
 
     @property
@@ -100,12 +141,14 @@ class SuperResolutionModel(keras.Model):
         )
 
     def build(self, input_shape):
+        if self.built:
+            return
         self.interpolate.build((input_shape[0], None, 1))
         self.build_residual((input_shape[0], None, 1))
         self.built = True
 
     def call(self, waveform, lengths=None, training=False):
-        check_waveform(self, waveform.shape)
+        self.check_waveform(waveform.shape)
         waveform = ops.cast(waveform, self.variable_dtype)
         time = ops.shape(waveform)[1]
         if lengths is not None:
@@ -114,14 +157,16 @@ class SuperResolutionModel(keras.Model):
         x = self.interpolate(waveform)
         padded = pad_to_multiple(x, 2**self.levels)
         samples = None if lengths is None else lengths * self.ratio
-        valid = MaskPyramid(samples, self.levels)
-        residual = self.residual(valid.apply(padded, exact=True), valid, training)
+        mask = LengthMask(samples, self.levels)
+        residual = self.residual(mask.zero_padding(padded, exact=True), mask, training)
         residual = ops.cast(residual, x.dtype)
         if self.keep_below:
             kernel = ops.convert_to_tensor(self.high_pass[:, None, None], x.dtype)
-            residual = ops.conv(valid.apply(residual), kernel, padding="same")
+            residual = ops.conv(
+                mask.zero_padding(residual), kernel, padding="same", data_format="channels_last"
+            )
         output = x + residual[:, : time * self.ratio]
-        return valid.apply(output, exact=True)
+        return mask.zero_padding(output, exact=True)
 
     def compute_output_shape(self, input_shape):
         batch, time, _ = input_shape
@@ -131,13 +176,12 @@ class SuperResolutionModel(keras.Model):
         return {
             **super().get_config(),
             "ratio": self.ratio,
-            "sample_rate_hz": self.sample_rate_hz,
             "interpolation": self.interpolation,
             "keep_below": self.keep_below,
         }
 
 
-class MaskPyramid:
+class LengthMask:
     """Zeroes the padding of a batch at any resolution of a network; does nothing without lengths.
 
     A signal alone is padded to a multiple of 2 ** levels and the network computes on all of it, so
@@ -153,7 +197,7 @@ class MaskPyramid:
         self.lengths = lengths
         self.grid = 2**levels
 
-    def apply(self, x, *, spacing: int = 1, exact: bool = False):
+    def zero_padding(self, x, *, spacing: int = 1, exact: bool = False):
         """Returns x (batch, time, channels) with zeros past each length.
 
         Args:
@@ -208,7 +252,7 @@ def check_waveform(model, shape, channels: int = 1):
         )
 
 
-def scaled(divisor: int, **widths) -> dict:
+def divide_widths(divisor: int, **widths) -> dict:
     """Returns widths divided by `divisor`, tuples element by element: a preset made narrower."""
     return {
         name: tuple(w // divisor for w in width) if isinstance(width, tuple) else width // divisor

@@ -8,12 +8,13 @@ is published: where they place and size the upsampling layers is INFERRED from i
 import keras
 from keras import layers, ops
 
+from tonezoo.audio import SOURCES
 from tonezoo.initializers import bounded_bias, bounded_kernel
 from tonezoo.layers import UPSAMPLER_KINDS, upsampler
 from tonezoo.layers.checks import integer, one_of
-from tonezoo.models.base import check_waveform
+from tonezoo.models.base import AudioModel
 from tonezoo.recurrent import BidirectionalLSTM
-from tonezoo.tasks.separation.engine import SOURCES
+from tonezoo.registry import ModelEntry
 
 PADDINGS = ("same", "valid")
 # High-rate taps, but low-rate ones for subpixel.
@@ -58,12 +59,14 @@ class DemucsEncoderBlock(layers.Layer):
             kernel_size,
             strides=stride,
             padding=padding,
+            data_format="channels_last",
             **conv_options(in_channels * kernel_size, use_bias, rescale, self.dtype_policy),
         )
         self.glu_conv = layers.Conv1D(
             2 * filters,
             glu_kernel_size,
             padding=glu_padding,
+            data_format="channels_last",
             **conv_options(filters * glu_kernel_size, use_bias, rescale, self.dtype_policy),
         )
 
@@ -117,6 +120,7 @@ class DemucsDecoderBlock(layers.Layer):
             2 * in_channels,
             glu_kernel_size,
             padding=glu_padding,
+            data_format="channels_last",
             **conv_options(in_channels * glu_kernel_size, use_bias, rescale, self.dtype_policy),
         )
         # Of a transposed convolution the fan-in is counted over its outputs, as PyTorch does.
@@ -137,7 +141,7 @@ class DemucsDecoderBlock(layers.Layer):
 
 
 @keras.saving.register_keras_serializable(package="tonezoo")
-class Demucs(keras.Model):
+class Demucs(AudioModel):
     """Separates a mixture into its sources: a convolutional U-net with an LSTM at the bottom.
 
     `depth` encoder blocks, the widths doubling from `width` on, a bidirectional LSTM and a linear
@@ -211,14 +215,13 @@ class Demucs(keras.Model):
         sample_rate_hz: int = 44_100,
         **kwargs,
     ):
-        super().__init__(autocast=False, **kwargs)
+        super().__init__(integer("channels", channels), sample_rate_hz=sample_rate_hz, **kwargs)
         self.sources = tuple(sources)
         if not self.sources or len(set(self.sources)) < len(self.sources):
             raise ValueError(f"sources must be different names, at least one, but are {sources}.")
         one_of("upsampler", upsampler, UPSAMPLER_KINDS)
         if upsampler_kernel_size is None:
             upsampler_kernel_size = UPSAMPLER_KERNEL_SIZES[upsampler]
-        self.channels = integer("channels", channels)
         self.width = integer("width", width)
         self.depth = integer("depth", depth)
         self.kernel_size = integer("kernel_size", kernel_size)
@@ -238,7 +241,6 @@ class Demucs(keras.Model):
         self._check_lengths()
         self.lstm_layers = integer("lstm_layers", lstm_layers, least=0)
         self.rescale = rescale
-        self.sample_rate_hz = integer("sample_rate_hz", sample_rate_hz)
         self._add_blocks()
 
     def _check_lengths(self):
@@ -310,6 +312,8 @@ class Demucs(keras.Model):
         ]
 
     def build(self, input_shape):
+        if self.built:
+            return
         shape = (input_shape[0], None, self.channels)
         for block in self.encoder:
             block.build(shape)
@@ -407,7 +411,7 @@ class Demucs(keras.Model):
         return ops.cast(x, self.variable_dtype)
 
     def call(self, waveform, training=False):
-        check_waveform(self, waveform.shape, self.channels)
+        self.check_waveform(waveform.shape)
         x = ops.cast(waveform, self.variable_dtype)
         batch, time, channels = ops.shape(x)
         missing = self.valid_length(time) - time
@@ -426,7 +430,7 @@ class Demucs(keras.Model):
             *("sources", "channels", "width", "depth", "kernel_size", "stride"),
             *("encoder_glu_kernel_size", "decoder_glu_kernel_size"),
             *("upsampler", "upsampler_kernel_size", "modified", "padding", "glu_padding"),
-            *("lstm_layers", "rescale", "sample_rate_hz"),
+            *("lstm_layers", "rescale"),
         )
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}
 
@@ -462,10 +466,28 @@ TABLE1 = {
 }
 
 PRESETS = {
-    "demucs": {
-        "original": {"encoder_glu_kernel_size": 1, "padding": "valid", "glu_padding": "valid"},
-        **TABLE1,
-        "small": {"width": 16, "depth": 5},
-        "tiny": {"width": 4, "depth": 3},
-    }
+    "original": {"encoder_glu_kernel_size": 1, "padding": "valid", "glu_padding": "valid"},
+    **TABLE1,
+    "small": {"width": 16, "depth": 5},
+    "tiny": {"width": 4, "depth": 3},
 }
+
+ENTRY = ModelEntry(
+    name="demucs",
+    model=Demucs,
+    presets=PRESETS,
+    parameters={
+        "original": 648_497_008,
+        "table1_transposed": 703_097_008,
+        "table1_modified_transposed": 703_008_000,
+        "table1_nearest": 709_917_808,
+        "table1_linear": 709_917_808,
+        "table1_subpixel": 730_389_532,
+        "table1_modified_subpixel": 730_291_200,
+        "small": 4_504_744,
+        "tiny": 18_096,
+    },
+    sample_rate_hz=44_100,
+    source="Défossez et al. 2019, Music Source Separation in the Waveform Domain; Pons et al. "
+    "2021, Upsampling Artifacts in Neural Audio Synthesis",
+)

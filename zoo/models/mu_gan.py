@@ -1,29 +1,136 @@
-"""MU-GAN: multiscale U-net generator, discriminator and feature autoencoder.
+"""MU-GAN's generator: a multiscale U-net that corrects the spline of a low-rate waveform.
 
-Source: "Adversarial Audio Super-Resolution with Unsupervised Feature Losses". The paper's table of
-widths is lost; the widths here are ASSUMED from its appendix, its model sizes and its time ratios,
-as are the dropout rate and the widths of the discriminator.
+Source: "Adversarial Audio Super-Resolution with Unsupervised Feature Losses", section 3. The
+paper's table of widths is lost; the widths here are ASSUMED from its appendix, its model sizes and
+its time ratios, as are the dropout rate, the PReLU slope per channel and the N(0, 1e-3) start of
+the last convolution.
 """
 
 import keras
 from keras import layers, ops
 
-from tonezoo.layers import Superpixel1D
-from tonezoo.models.base import (
-    SuperResolutionModel,
-    check_waveform,
-    pad_to_multiple,
-    scaled,
-)
-from tonezoo.models.mu_gan_blocks import (
-    DOWNSAMPLING,
-    FINAL_KERNEL_SIZE,
-    KERNEL_SIZES,
-    DownBlock,
-    UpBlock,
-    final_conv,
-    multiscale,
-)
+from tonezoo.layers import FoldedConv1D, MultiscaleConv1D, Subpixel1D, Superpixel1D
+from tonezoo.models.base import SuperResolutionModel, divide_widths
+from tonezoo.registry import ModelEntry
+
+PAPER = "Adversarial Audio Super-Resolution with Unsupervised Feature Losses"
+KERNEL_SIZES = (3, 9, 27, 81)
+FINAL_KERNEL_SIZE = 27
+DOWNSAMPLING = ("superpixel", "strided")
+
+
+@keras.saving.register_keras_serializable(package="tonezoo")
+class DownBlock(layers.Layer):
+    """Multiscale convolution, PReLU, superpixel: time halved, 2 * filters channels.
+
+    Args:
+        filters: filters of the multiscale convolution, a multiple of 8.
+        downsampling: "superpixel", or "strided" for the variant of the paper's Table 5: one
+            multiscale convolution of stride 2 with twice the filters in place of both.
+        use_bias: whether the convolution has biases.
+    """
+
+    def __init__(
+        self, filters: int, downsampling: str = "superpixel", use_bias: bool = True, **kwargs
+    ):
+        super().__init__(**kwargs)
+        self.filters = filters
+        self.downsampling = downsampling
+        self.use_bias = use_bias
+        strided = downsampling == "strided"
+        dtype = self.dtype_policy
+        widths = (2 * filters, 2) if strided else (filters, 1)
+        self.conv = multiscale(*widths, use_bias=use_bias, dtype=dtype)
+        self.activation = prelu(dtype)
+        self.superpixel = None if strided else Superpixel1D(2, dtype=dtype)
+
+    def build(self, input_shape):
+        self.conv.build(input_shape)
+        self.activation.build((*input_shape[:2], self.conv.filters))
+        self.built = True
+
+    def call(self, x):
+        x = self.activation(self.conv(x))
+        return x if self.superpixel is None else self.superpixel(x)
+
+    def compute_output_shape(self, input_shape):
+        batch, time, _ = input_shape
+        return (batch, None if time is None else -(-time // 2), 2 * self.filters)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "filters": self.filters,
+            "downsampling": self.downsampling,
+            "use_bias": self.use_bias,
+        }
+
+
+@keras.saving.register_keras_serializable(package="tonezoo")
+class UpBlock(layers.Layer):
+    """Multiscale convolution, dropout, PReLU, subpixel: time doubled, filters / 2 channels.
+
+    Args:
+        filters: filters of the multiscale convolution, a multiple of 8.
+        dropout: dropout rate, 0 to 1.
+        use_bias: whether the convolution has biases.
+    """
+
+    def __init__(self, filters: int, dropout: float = 0.2, use_bias: bool = True, **kwargs):
+        super().__init__(**kwargs)
+        self.filters = filters
+        self.dropout_rate = dropout
+        self.use_bias = use_bias
+        dtype = self.dtype_policy
+        self.conv = multiscale(filters, use_bias=use_bias, dtype=dtype)
+        self.dropout = layers.Dropout(dropout, dtype=dtype)
+        self.activation = prelu(dtype)
+        self.subpixel = Subpixel1D(2, dtype=dtype)
+
+    def build(self, input_shape):
+        self.conv.build(input_shape)
+        self.activation.build((*input_shape[:2], self.filters))
+        self.built = True
+
+    def call(self, x, training=False):
+        x = self.dropout(self.conv(x), training=training)
+        return self.subpixel(self.activation(x))
+
+    def compute_output_shape(self, input_shape):
+        batch, time, _ = input_shape
+        return (batch, None if time is None else 2 * time, self.filters // 2)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "filters": self.filters,
+            "dropout": self.dropout_rate,
+            "use_bias": self.use_bias,
+        }
+
+
+def multiscale(filters: int, strides: int = 1, **options) -> MultiscaleConv1D:
+    return MultiscaleConv1D(
+        filters,
+        KERNEL_SIZES,
+        strides=strides,
+        kernel_initializer=keras.initializers.Orthogonal(),
+        **options,
+    )
+
+
+def prelu(dtype) -> layers.PReLU:
+    initializer = keras.initializers.Constant(0.25)
+    return layers.PReLU(alpha_initializer=initializer, shared_axes=[1], dtype=dtype)
+
+
+def final_conv(**options) -> FoldedConv1D:
+    return FoldedConv1D(
+        1,
+        FINAL_KERNEL_SIZE,
+        kernel_initializer=keras.initializers.RandomNormal(stddev=1e-3),
+        **options,
+    )
 
 
 @keras.saving.register_keras_serializable(package="tonezoo")
@@ -75,8 +182,8 @@ class MuGanGenerator(SuperResolutionModel):
         **kwargs,
     ):
         super().__init__(
+            len(down_filters),
             ratio=ratio,
-            levels=len(down_filters),
             sample_rate_hz=sample_rate_hz,
             interpolation=interpolation,
             keep_below=keep_below,
@@ -118,19 +225,19 @@ class MuGanGenerator(SuperResolutionModel):
                 shape = (*shape[:2], shape[2] + stacked.pop())
         self.final_conv.build(shape)
 
-    def residual(self, x, valid, training):
+    def residual(self, x, mask, training):
         spacing, stacked = 1, []
         for block in self.down_blocks:
-            x = block(valid.apply(x, spacing=spacing))
+            x = block(mask.zero_padding(x, spacing=spacing))
             spacing *= 2
             stacked.append(x)
         stacked.pop()
         for block in self.up_blocks:
-            x = block(valid.apply(x, spacing=spacing), training=training)
+            x = block(mask.zero_padding(x, spacing=spacing), training=training)
             spacing //= 2
             if stacked:
                 x = ops.concatenate([x, stacked.pop()], axis=-1)
-        return self.final_conv(valid.apply(x))
+        return self.final_conv(mask.zero_padding(x))
 
     def get_config(self):
         return {
@@ -140,203 +247,6 @@ class MuGanGenerator(SuperResolutionModel):
             "dropout": self.dropout,
             "downsampling": self.downsampling,
             "use_bias": self.use_bias,
-        }
-
-
-@keras.saving.register_keras_serializable(package="tonezoo")
-class MuGanAutoencoder(keras.Model):
-    """The generator without stacking and additive skip; its code is the feature phi.
-
-    Trained alone to reproduce high-rate patches (mean squared error), then frozen: the feature loss
-    compares phi(target) with phi(estimate).
-
-    Args:
-        down_filters: filters of the D-blocks, multiples of 8.
-        up_filters: filters of the U-blocks, as many.
-        dropout: dropout rate of the U-blocks.
-
-    Input: (batch, time, 1), high rate, any time of at least 1. Output: the same shape.
-    `features(x)` gives phi, (batch, ceil(time / 2 ** L), 2 * last filters).
-
-    Source: "Adversarial Audio Super-Resolution with Unsupervised Feature Losses", section 3.
-
-    Example:
-
-    >>> import numpy as np
-    >>> autoencoder = MuGanAutoencoder(down_filters=(8, 8), up_filters=(16, 8))
-    >>> autoencoder.features(np.zeros((1, 64, 1), "float32")).shape
-    TensorShape([1, 16, 16])
-    """
-
-    def __init__(
-        self,
-        *,
-        down_filters: tuple[int, ...],
-        up_filters: tuple[int, ...],
-        dropout: float = 0.2,
-        **kwargs,
-    ):
-        super().__init__(**kwargs)
-        check_widths(down_filters, up_filters)
-        self.down_filters = tuple(down_filters)
-        self.up_filters = tuple(up_filters)
-        self.dropout = dropout
-        dtype = self.dtype_policy
-        self.down_blocks = [DownBlock(n, dtype=dtype) for n in down_filters]
-        self.up_blocks = [UpBlock(n, dropout, dtype=dtype) for n in up_filters]
-        self.final_conv = final_conv(dtype=dtype)
-
-    def build(self, input_shape):
-        shape = (input_shape[0], None, 1)
-        for block in (*self.down_blocks, *self.up_blocks):
-            block.build(shape)
-            shape = block.compute_output_shape(shape)
-        self.final_conv.build(shape)
-        self.built = True
-
-    def features(self, waveform):
-        x = pad_to_multiple(ops.cast(waveform, self.compute_dtype), 2 ** len(self.down_blocks))
-        for block in self.down_blocks:
-            x = block(x)
-        return x
-
-    def call(self, waveform, training=False):
-        check_waveform(self, waveform.shape)
-        x = self.features(waveform)
-        for block in self.up_blocks:
-            x = block(x, training=training)
-        return ops.cast(self.final_conv(x)[:, : ops.shape(waveform)[1]], self.variable_dtype)
-
-    def compute_output_shape(self, input_shape):
-        return input_shape
-
-    def get_config(self):
-        return {
-            **super().get_config(),
-            "down_filters": self.down_filters,
-            "up_filters": self.up_filters,
-            "dropout": self.dropout,
-        }
-
-
-@keras.saving.register_keras_serializable(package="tonezoo")
-class MuGanDiscriminator(keras.Model):
-    """Tells real high-rate patches of one fixed length from super-resolved ones; gives the logit.
-
-    A multiscale stem with LeakyReLU and no batch norm, seven blocks of multiscale convolution,
-    batch norm, dropout, LeakyReLU and superpixel, then two fully connected layers. The paper ends
-    in a sigmoid: apply `keras.ops.sigmoid` for the probability; training takes the logit, whose
-    cross-entropy is numerically safe.
-
-    Args:
-        segment_samples: patch length, a multiple of 2 ** number of blocks.
-        stem_filters: filters of the stem, a multiple of 8.
-        block_filters: filters of the blocks, multiples of 8.
-        dense_units: units of the fully connected layer.
-        dropout: dropout rate.
-        synchronized: True to take batch-norm statistics over all replicas of a distribution
-            strategy, without which training on several devices differs from one. On the JAX
-            backend they are global anyway.
-
-    Input: (batch, segment_samples, 1). Output: (batch, 1).
-
-    Raises:
-        ValueError: a patch of another length, or one that the blocks cannot halve.
-
-    Source: "Adversarial Audio Super-Resolution with Unsupervised Feature Losses", section 3.
-
-    Example:
-
-    >>> import numpy as np
-    >>> discriminator = MuGanDiscriminator(
-    ...     segment_samples=64, stem_filters=8, block_filters=(8, 8), dense_units=4
-    ... )
-    >>> discriminator(np.zeros((2, 64, 1), "float32")).shape
-    TensorShape([2, 1])
-    """
-
-    def __init__(
-        self,
-        *,
-        segment_samples: int = 8192,
-        stem_filters: int = 64,
-        block_filters: tuple[int, ...] = (64, 64, 128, 128, 256, 256, 256),
-        dense_units: int = 128,
-        dropout: float = 0.2,
-        synchronized: bool = True,
-        **kwargs,
-    ):
-        super().__init__(**kwargs)
-        multiple = 2 ** len(block_filters)
-        if segment_samples < multiple or segment_samples % multiple:
-            raise ValueError(
-                f"segment_samples must be a multiple of {multiple} (2 to the number of blocks), "
-                f"but is {segment_samples}."
-            )
-        self.segment_samples = segment_samples
-        self.stem_filters = stem_filters
-        self.block_filters = tuple(block_filters)
-        self.dense_units = dense_units
-        self.dropout = dropout
-        self.synchronized = synchronized
-        dtype = self.dtype_policy
-        self.stem = keras.Sequential(
-            [multiscale(stem_filters, dtype=dtype), layers.LeakyReLU(0.2, dtype=dtype)]
-        )
-        self.blocks = [self._block(filters, dtype) for filters in block_filters]
-        self.head = keras.Sequential(
-            [
-                layers.Flatten(dtype=dtype),
-                layers.Dense(dense_units, dtype=dtype),
-                layers.Dropout(dropout, dtype=dtype),
-                layers.LeakyReLU(0.2, dtype=dtype),
-                layers.Dense(1, dtype=self.variable_dtype),
-            ]
-        )
-
-    def _block(self, filters: int, dtype) -> keras.Sequential:
-        synchronized = self.synchronized and keras.backend.backend() == "tensorflow"
-        return keras.Sequential(
-            [
-                multiscale(filters, dtype=dtype),
-                layers.BatchNormalization(synchronized=synchronized, dtype=dtype),
-                layers.Dropout(self.dropout, dtype=dtype),
-                layers.LeakyReLU(0.2, dtype=dtype),
-                Superpixel1D(2, dtype=dtype),
-            ]
-        )
-
-    def build(self, input_shape):
-        shape = (input_shape[0], self.segment_samples, 1)
-        for part in (self.stem, *self.blocks, self.head):
-            part.build(shape)
-            shape = part.compute_output_shape(shape)
-        self.built = True
-
-    def call(self, waveform, training=False):
-        if tuple(waveform.shape[1:]) != (self.segment_samples, 1):
-            raise ValueError(
-                f"This discriminator takes patches (batch, {self.segment_samples}, 1), but got "
-                f"{tuple(waveform.shape)}. Crop the patch, or build one with another "
-                "segment_samples."
-            )
-        x = waveform
-        for part in (self.stem, *self.blocks, self.head):
-            x = part(x, training=training)
-        return x
-
-    def compute_output_shape(self, input_shape):
-        return (input_shape[0], 1)
-
-    def get_config(self):
-        return {
-            **super().get_config(),
-            "segment_samples": self.segment_samples,
-            "stem_filters": self.stem_filters,
-            "block_filters": self.block_filters,
-            "dense_units": self.dense_units,
-            "dropout": self.dropout,
-            "synchronized": self.synchronized,
         }
 
 
@@ -350,39 +260,41 @@ def check_widths(down_filters, up_filters):
 
 L8 = {"down_filters": (64, 128) + 6 * (256,), "up_filters": 6 * (512,) + (256, 128)}
 L4 = {"down_filters": (64, 128, 256, 256), "up_filters": (512, 512, 256, 128)}
+TINY = {"down_filters": (8, 8, 16), "up_filters": (32, 16, 16)}
 # Ours, for recordings whose low-pass and level are not known: a sharper interpolation, the band
 # that the input has is left alone, silence stays silent.
 GUARDED = {"interpolation": "sinc", "keep_below": 0.8, "use_bias": False}
-TINY = {"down_filters": (8, 8, 16), "up_filters": (32, 16, 16)}
-DISCRIMINATOR = {
-    "stem_filters": 64,
-    "block_filters": (64, 64, 128, 128, 256, 256, 256),
-    "dense_units": 128,
-}
 
 PRESETS = {
-    "mu_gan": {
-        "l8": L8,
-        "l8_half": scaled(2, **L8),
-        "l8_quarter": scaled(4, **L8),
-        "l8_strided": {**L8, "downsampling": "strided"},
-        "l4": L4,
-        "l4_half": scaled(2, **L4),
-        "l4_quarter": scaled(4, **L4),
-        "l4_strided": {**L4, "downsampling": "strided"},
-        "l4_quarter_guarded": {**scaled(4, **L4), **GUARDED},
-        "tiny": TINY,
-    },
-    "mu_gan_autoencoder": {
-        "full": L4,
-        "half": scaled(2, **L4),
-        "quarter": scaled(4, **L4),
-        "tiny": TINY,
-    },
-    "mu_gan_discriminator": {
-        "full": DISCRIMINATOR,
-        "half": scaled(2, **DISCRIMINATOR),
-        "quarter": scaled(4, **DISCRIMINATOR),
-        "tiny": {"stem_filters": 8, "block_filters": (8, 8, 16, 16), "dense_units": 16},
-    },
+    "l8": L8,
+    "l8_half": divide_widths(2, **L8),
+    "l8_quarter": divide_widths(4, **L8),
+    "l8_strided": {**L8, "downsampling": "strided"},
+    "l4": L4,
+    "l4_half": divide_widths(2, **L4),
+    "l4_quarter": divide_widths(4, **L4),
+    "l4_strided": {**L4, "downsampling": "strided"},
+    "l4_quarter_guarded": {**divide_widths(4, **L4), **GUARDED},
+    "tiny": TINY,
 }
+
+ENTRY = ModelEntry(
+    name="mu_gan",
+    model=MuGanGenerator,
+    presets=PRESETS,
+    parameters={
+        "l8": 56_341_441,
+        "l8_half": 14_088_673,
+        "l8_quarter": 3_523_825,
+        "l8_strided": 69_617_089,
+        "l4": 18_586_561,
+        "l4_half": 4_648_417,
+        "l4_quarter": 1_162_993,
+        "l4_strided": 22_422_977,
+        "l4_quarter_guarded": 1_162_464,
+        "tiny": 42_025,
+    },
+    sample_rate_hz=16_000,
+    ratios=(2, 4, 6),
+    source=PAPER,
+)

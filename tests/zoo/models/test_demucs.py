@@ -10,7 +10,7 @@ import tonezoo
 from tonezoo.layers import UPSAMPLER_KINDS
 from tonezoo.models.demucs import PADDINGS, PRESETS, Demucs
 
-TABLE1_PRESETS = [preset for preset in PRESETS["demucs"] if preset.startswith("table1")]
+TABLE1_PRESETS = [preset for preset in PRESETS if preset.startswith("table1")]
 
 
 def noise(*shape):
@@ -85,7 +85,7 @@ def test_parameter_counts_of_the_small_sizes():
 
 
 def test_every_preset_has_a_count_here():
-    assert {"original", *TABLE1_PRESETS, "small", "tiny"} == set(PRESETS["demucs"])
+    assert {"original", *TABLE1_PRESETS, "small", "tiny"} == set(PRESETS)
 
 
 def time_of(x):
@@ -106,7 +106,7 @@ def lengths_within(model, length):
 
 
 def test_lengths_of_the_original_form():
-    options = {**PRESETS["demucs"]["original"], "width": 1, "depth": 6}
+    options = {**PRESETS["original"], "width": 1, "depth": 6}
     model = built(**options)
     assert model.valid_length(441_000) == 451_924
     encoder, decoder = lengths_within(model, 451_924)

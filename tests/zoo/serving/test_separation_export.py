@@ -11,7 +11,8 @@ import pytest
 import soundfile
 import tensorflow as tf
 
-from tonezoo.models.demucs import SOURCES, Demucs
+from tonezoo.audio import SOURCES
+from tonezoo.models.demucs import Demucs
 from tonezoo.recipes.runs import RunFolder
 from tonezoo.serving import export
 from tonezoo.serving.operations import ALLOWED_OPERATIONS, used_operations

@@ -9,7 +9,7 @@ import pytest
 import soundfile
 
 from tonezoo.analysis.separation_metrics import import_museval, si_sdr_db
-from tonezoo.models.demucs import SOURCES
+from tonezoo.audio import SOURCES
 from tonezoo.tasks.separation import evaluation as module
 from tonezoo.tasks.separation.engine import SeparationOptions, Separator
 from tonezoo.tasks.separation.evaluation import evaluate_separator, evaluation_tracks

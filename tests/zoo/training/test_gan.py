@@ -5,7 +5,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tonezoo.models.mu_gan import MuGanAutoencoder, MuGanDiscriminator, MuGanGenerator
+from tonezoo.models.mu_gan import MuGanGenerator
+from tonezoo.models.mu_gan_autoencoder import MuGanAutoencoder
+from tonezoo.models.mu_gan_discriminator import MuGanDiscriminator
 from tonezoo.training.gan import AverageWeights, SuperResolutionTrainer
 
 PAPER = {"l2": 1.0, "feature": 1.0, "adversarial": 1e-3}

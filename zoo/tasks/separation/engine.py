@@ -10,8 +10,6 @@ import numpy as np
 from tonezoo.audio.levels import measure
 from tonezoo.audio.streaming import in_step, resampled_blocks, triangle, trim_or_pad, windows
 
-# The usual four, in the order of papers and of stem files.
-SOURCES = ("drums", "bass", "other", "vocals")
 OVERLAP = 0.25
 LARGEST_OVERLAP = 0.95
 MIN_SEGMENT_S = 0.1
