@@ -25,9 +25,9 @@ from commands import noise, print_row, run_tonezoo, write_noise
 from timing import in_turn, median_ratio
 
 from tonezoo.audio.reader import read_audio
-from tonezoo.pretrained import DEFAULT_MODEL
-from tonezoo.serving.export import load
+from tonezoo.pretrained import load
 from tonezoo.serving.manifest import read_manifest, resolve_version
+from tonezoo.tasks.super_resolution import TASK
 from tonezoo.tasks.super_resolution.files import enhance_files
 
 CHUNK_S = 10.0  # what `tonezoo enhance` does by default
@@ -44,7 +44,7 @@ def main() -> None:
     parts = {"memory": measure_memory, "files": measure_files, "speed": measure_speed}
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument(
-        "--model", default=DEFAULT_MODEL, help="exported model, default %(default)s"
+        "--model", default=TASK.default_model, help="exported model, default %(default)s"
     )
     parser.add_argument("--parts", default=",".join(parts), help="some of: %(default)s")
     parser.add_argument("--rounds", type=int, default=5, help="timings of every function")

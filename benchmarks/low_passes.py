@@ -17,7 +17,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 from tonezoo.analysis.metrics import METRICS
 from tonezoo.audio.resampling import LOW_PASSES
-from tonezoo.serving.export import load
+from tonezoo.pretrained import load
 from tonezoo.tasks.super_resolution.evaluation import (
     evaluate_loaded,
     evaluation_clips,

@@ -22,8 +22,8 @@ os.environ["KERAS_BACKEND"] = "tensorflow"
 import numpy as np
 from commands import print_row, run, run_tonezoo, write_noise
 
-from tonezoo.pretrained import DEFAULT_SEPARATOR
-from tonezoo.tasks.separation.engine import SeparationOptions, Separator
+from tonezoo.tasks.separation import TASK, SeparationOptions
+from tonezoo.tasks.separation.engine import Separator
 
 RATE_HZ = 44_100
 MEMORY_S = {"10 s": 10, "5 min": 300, "1 h": 3600}
@@ -36,7 +36,7 @@ SIDEBANDS = 8
 def main() -> None:
     parts = {"memory": measure_memory, "stream": measure_stream, "joins": measure_joins}
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--model", default=DEFAULT_SEPARATOR, help="default %(default)s")
+    parser.add_argument("--model", default=TASK.default_model, help="default %(default)s")
     parser.add_argument("--parts", default=",".join(parts), help="some of: %(default)s")
     parser.add_argument("--hours", type=float, default=8.0, help="length of the stream")
     parser.add_argument("--stream-s", type=float, help=argparse.SUPPRESS)
@@ -117,7 +117,7 @@ def measure_joins(options) -> None:
     import keras
 
     from tonezoo.models.demucs import Demucs
-    from tonezoo.serving.export import load
+    from tonezoo.pretrained import load
 
     keras.utils.set_random_seed(0)
     convolutions = Demucs(width=16, depth=5, lstm_layers=0, upsampler="subpixel")

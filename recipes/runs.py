@@ -203,6 +203,13 @@ class RunFolder:
         except ValueError as error:
             raise ValueError(f"{self.path / CONFIG_NAME}: {error}") from error
 
+    @property
+    def task(self) -> str:
+        """Name of the task that the run's model is for."""
+        from tonezoo.registry import model_entry
+
+        return model_entry(self.configuration().model).model.task
+
     def model(self):
         """Returns the trained model, a Keras one, from the last checkpoint.
 

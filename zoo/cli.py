@@ -1,13 +1,24 @@
 """The command `tonezoo`. Each command imports what it needs when it runs."""
 
+import faulthandler
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from tonezoo.pretrained import DEFAULT_MODEL, DEFAULT_SEPARATOR
+from tonezoo.command_options import (
+    check_foreign,
+    joint_parameters,
+    option_parameters,
+    options_of,
+    parameter,
+    set_parameters,
+)
+from tonezoo.tasks import Task, find_task, list_tasks
+
+TASKS = tuple(map(find_task, list_tasks()))
 
 app = typer.Typer(
     name="tonezoo",
@@ -37,48 +48,6 @@ def options(
 
 
 Run = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a training run.")]
-Shifts = Annotated[
-    int | None,
-    typer.Option(
-        help="Separation: average over so many shifts of the audio; time grows with it.",
-        show_default="0",
-    ),
-]
-Overlap = Annotated[
-    float | None,
-    typer.Option(
-        help="Separation: share of a segment in common with the next.", show_default="0.25"
-    ),
-]
-Segment = Annotated[
-    float | None,
-    typer.Option(
-        metavar="SECONDS",
-        help="Separation: audio seen at once, 0.1 s or more; memory grows with it.",
-        show_default="10",
-    ),
-]
-Files = Annotated[
-    list[Path],
-    typer.Argument(
-        metavar="FILES...", help="Audio files (WAV, FLAC, OGG, MP3) or folders of them."
-    ),
-]
-Model = Annotated[
-    Path, typer.Option(help="Folder of an exported model or a run, or a shipped model's name.")
-]
-Format = Annotated[str, typer.Option(help="wav, flac or ogg.")]
-BitDepth = Annotated[
-    str | None,
-    typer.Option(help="wav: float, 24 or 16; flac: 24 or 16.", show_default="the format's best"),
-]
-
-
-def separation_options(shifts: int | None, overlap: float | None, segment: float | None):
-    from tonezoo.tasks.separation.engine import SeparationOptions
-
-    given = {"shifts": shifts, "overlap": overlap, "segment_s": segment}
-    return SeparationOptions(**{name: v for name, v in given.items() if v is not None})
 
 
 def main() -> None:
@@ -100,18 +69,27 @@ def fail(message: str) -> None:
 
 
 def import_tensorflow() -> None:
-    """Imports TensorFlow and Keras without the build notes that they write to stderr."""
+    """Imports TensorFlow and Keras without the build notes that they write to stderr.
+
+    Keras is set to what the command line needs, whatever a keras.json of the user's says.
+    """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ["KERAS_BACKEND"] = "tensorflow"
     sys.stderr.flush()
     kept = os.dup(2)
-    with open(os.devnull, "w") as nowhere:
+    with os.fdopen(kept, "wb", closefd=False) as terminal, open(os.devnull, "w") as nowhere:
+        # A native library that ends the process still says so.
+        faulthandler.enable(terminal)
         os.dup2(nowhere.fileno(), 2)
         try:
-            import keras  # noqa: F401
+            import keras
             import tensorflow  # noqa: F401
         finally:
             os.dup2(kept, 2)
-            os.close(kept)
+            faulthandler.enable()
+    os.close(kept)
+    keras.config.set_floatx("float32")
+    keras.config.set_image_data_format("channels_last")
 
 
 def say(line: str) -> None:
@@ -148,9 +126,8 @@ def models(
     Console().print(table)
     for name, source in {row["name"]: row["source"] for row in rows}.items():
         say(f"{name}: {source}")
-    commands = {"super_resolution": "enhance", "separation": "separate"}
     trained = [
-        f"{name} ({commands[read_facts(resolve_version(path))['task']]})"
+        f"{name} ({find_task(read_facts(resolve_version(path))['task']).verb})"
         for name, path in shipped_models().items()
     ]
     say(f"Trained models, for `--model`: {', '.join(trained)}.")
@@ -241,7 +218,6 @@ def train(
     say(f"and then: tonezoo export {run} --to savedmodels/NAME")
 
 
-@app.command()
 def evaluate(
     model: Annotated[
         Path,
@@ -249,22 +225,8 @@ def evaluate(
     ],
     data: Annotated[
         Path | None,
-        typer.Option(help="Folder of audio.", show_default="procedural speech-like clips"),
+        typer.Option(help="Folder of audio or of tracks.", show_default="procedural data"),
     ] = None,
-    ratio: Annotated[
-        int | None,
-        typer.Option(help="Super-resolution: checked against the model's.", show_default=False),
-    ] = None,
-    low_pass: Annotated[
-        str | None,
-        typer.Option(
-            help="Super-resolution: filter of the low rate, chebyshev, butterworth, fft or soxr.",
-            show_default="chebyshev",
-        ),
-    ] = None,
-    shifts: Shifts = None,
-    overlap: Overlap = None,
-    segment: Segment = None,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -272,166 +234,100 @@ def evaluate(
             show_default="the run, or evaluations/MODEL-VERSION",
         ),
     ] = None,
+    **given: Any,
 ) -> None:
     """Score a model beside what can be had without one: the spline, or the mixture shared out."""
     from rich.console import Console
 
-    from tonezoo.audio.resampling import LOW_PASSES, check_low_pass
-    from tonezoo.serving.export import load
-    from tonezoo.tasks.separation.engine import Separator
-    from tonezoo.tasks.separation.evaluation import evaluate_separator
-    from tonezoo.tasks.super_resolution.evaluation import evaluate_model
+    from tonezoo.pretrained import load
 
-    chosen_low_pass = low_pass or LOW_PASSES[0]
-    check_low_pass(chosen_low_pass)
-    options = separation_options(shifts, overlap, segment)
+    options = {task.name: options_of(task.evaluation_options, given) for task in TASKS}
     import_tensorflow()
-    loaded = load(model)
-    of_separation = isinstance(loaded, Separator)
-    given = {"--ratio": ratio, "--low-pass": low_pass}
-    if not of_separation:
-        given = {"--shifts": shifts, "--overlap": overlap, "--segment": segment}
-    foreign = [name for name, value in given.items() if value is not None]
-    if foreign:
-        task = "separation" if of_separation else "super-resolution"
-        raise ValueError(f"{', '.join(foreign)}: not for a model of {task}. Leave it out.")
+    engine = load(model)
+    task = find_task(engine.task)
+    check_foreign(task, task.evaluation_options, given)
     with Console(stderr=True).status("evaluating") as line:
-        settings = {
-            "data": data,
-            "out": out,
-            "report": say,
-            "progress": lambda done, total: line.update(f"evaluating: {done} of {total}"),
-        }
-        if of_separation:
-            evaluation = evaluate_separator(model, loaded, options=options, **settings)
-        else:
-            evaluation = evaluate_model(
-                model, model=loaded, ratio=ratio, low_pass=chosen_low_pass, **settings
-            )
+        evaluation = task.evaluate(
+            model,
+            engine,
+            options[task.name],
+            data=data,
+            out=out,
+            report=say,
+            progress=lambda done, total: line.update(f"evaluating: {done} of {total}"),
+        )
     evaluation.print()
 
 
-@app.command()
-def enhance(
-    files: Files,
-    out: Annotated[
-        Path, typer.Option(help="Folder for the outputs; files of the same names are replaced.")
-    ],
-    model: Model = Path(DEFAULT_MODEL),
-    chunk_s: Annotated[
-        float, typer.Option(help="Seconds of audio computed at once, 0.01 or more.")
-    ] = 10.0,
-    whole: Annotated[bool, typer.Option("--whole", help="Compute each file in one call.")] = False,
-    downsample: Annotated[
-        bool,
-        typer.Option(
-            "--downsample",
-            help="Accept rates above the model's input, and make up anew what it cannot hold.",
-        ),
-    ] = False,
-    format: Format = "wav",
-    bit_depth: BitDepth = None,
-) -> None:
-    """Upsample audio files with a model; the shipped one takes speech from 4 to 16 kHz."""
-    from rich.console import Console
-
-    from tonezoo.audio.jobs import summarize
-    from tonezoo.serving.export import load
-    from tonezoo.tasks.super_resolution.engine import SuperResolver, check_kind
-    from tonezoo.tasks.super_resolution.files import enhance_files
-
-    import_tensorflow()
-    console = Console(stderr=True)
-    results = enhance_files(
-        files,
-        out,
-        check_kind(load(model), SuperResolver),
-        chunk_s=None if whole else chunk_s,
-        downsample=downsample,
-        format=format,
-        bit_depth=bit_depth,
-        console=console,
-    )
-    raise typer.Exit(summarize(results, console, "enhanced"))
-
-
-@app.command()
-def separate(
-    files: Files,
-    out: Annotated[
-        Path, typer.Option(help="Folder for the outputs, OUT/FILE/SOURCE.wav; they are replaced.")
-    ],
-    model: Model = Path(DEFAULT_SEPARATOR),
-    sources: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Write these alone, such as vocals,bass; repeatable.", show_default="all"
-        ),
-    ] = None,
-    two_stems: Annotated[
-        str | None,
-        typer.Option(
-            metavar="SOURCE", help="Write SOURCE and no_SOURCE, the sum of all others, instead."
-        ),
-    ] = None,
-    residual: Annotated[
-        bool,
-        typer.Option("--residual", help="Write the mixture minus all written stems as well."),
-    ] = False,
-    shifts: Shifts = None,
-    overlap: Overlap = None,
-    segment: Segment = None,
-    clip_mode: Annotated[
-        str,
-        typer.Option(
-            help="Above full scale: none keeps it (whole numbers clamp it), clamp, or rescale, by "
-            "one factor for all stems of a file."
-        ),
-    ] = "none",
-    format: Format = "wav",
-    bit_depth: BitDepth = None,
-) -> None:
-    """Separate audio files into their sources, each at its own rate, channels and length."""
-    from rich.console import Console
-
-    from tonezoo.audio.jobs import summarize
-    from tonezoo.serving.export import load
-    from tonezoo.tasks.separation.engine import Separator
-    from tonezoo.tasks.separation.files import separate_files
-    from tonezoo.tasks.super_resolution.engine import check_kind
-
-    options = separation_options(shifts, overlap, segment)
-    import_tensorflow()
-    console = Console(stderr=True)
-    results = separate_files(
-        files,
-        out,
-        check_kind(load(model), Separator),
-        sources=[name.strip() for names in sources or () for name in names.split(",")],
-        two_stems=two_stems,
-        residual=residual,
-        options=options,
-        clip_mode=clip_mode,
-        format=format,
-        bit_depth=bit_depth,
-        console=console,
-    )
-    raise typer.Exit(summarize(results, console, "separated"))
-
-
-@app.command()
 def export(
     run: Run,
     to: Annotated[Path, typer.Option(help="Folder of the exported model.")],
     data_licence: Annotated[
         str, typer.Option(help="Licence and attribution of the training data.")
     ] = "not stated",
+    **given: Any,
 ) -> None:
     """Export the model of a run as a SavedModel for TensorFlow Serving."""
+    from tonezoo.recipes.runs import RunFolder
     from tonezoo.serving.export import export as export_run
 
+    options = {task.name: options_of(task.export_options, given) for task in TASKS}
+    task = find_task(RunFolder(run).task)
+    check_foreign(task, task.export_options, given)
     import_tensorflow()
-    export_run(run, to, data_licence=data_licence, report=say)
+    export_run(run, to, data_licence=data_licence, options=options[task.name], report=say)
+
+
+def add_verb(task: Task) -> None:
+    """Adds the command that runs a task's models on files."""
+
+    def command(files, out, model, format, bit_depth, **given):
+        from rich.console import Console
+
+        from tonezoo.audio.jobs import summarize
+        from tonezoo.pretrained import load
+
+        options = options_of(task.file_options, given)
+        import_tensorflow()
+        console = Console(stderr=True)
+        results = task.process_files(
+            files,
+            out,
+            task.check(load(model)),
+            options,
+            format=format,
+            bit_depth=bit_depth,
+            console=console,
+        )
+        raise typer.Exit(summarize(results, console, task.done))
+
+    command.__doc__ = task.help
+    files = typer.Argument(metavar="FILES...", help="Audio files or folders of them.")
+    out = typer.Option(help="Folder for the outputs; those of the same names are replaced.")
+    model = typer.Option(help="Folder of an exported model or a run, or a shipped model's name.")
+    format = typer.Option(help="wav, flac or ogg.")
+    bit_depth = typer.Option(
+        help="wav: float, 24 or 16; flac: 24 or 16.", show_default="the format's best"
+    )
+    default = task.default_model and Path(task.default_model)
+    set_parameters(
+        command,
+        [
+            parameter("files", list[Path], files),
+            parameter("out", Path, out),
+            parameter("model", Path, model, *([] if default is None else [default])),
+            *option_parameters(task.file_options),
+            parameter("format", str, format, "wav"),
+            parameter("bit_depth", str | None, bit_depth, None),
+        ],
+    )
+    app.command(task.verb)(command)
+
+
+for task in TASKS:
+    add_verb(task)
+app.command("evaluate")(set_parameters(evaluate, joint_parameters(TASKS, "evaluation_options")))
+app.command("export")(set_parameters(export, joint_parameters(TASKS, "export_options")))
 
 
 @app.command()
@@ -441,7 +337,7 @@ def verify(
     ],
 ) -> None:
     """Check an exported model's files and its golden output."""
-    from tonezoo.serving.export import verify as verify_model
+    from tonezoo.serving.verify import verify as verify_model
 
     import_tensorflow()
     manifest = verify_model(path)

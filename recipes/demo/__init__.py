@@ -64,11 +64,11 @@ def make_demo(
         from tonezoo.cli import import_tensorflow
 
         import_tensorflow()
-        from tonezoo.pretrained import DEFAULT_MODEL, shipped_models
-        from tonezoo.serving.export import load
+        from tonezoo.pretrained import load, shipped_models
         from tonezoo.serving.manifest import read_manifest, resolve_version
+        from tonezoo.tasks.super_resolution import TASK
 
-        path = resolve_version(shipped_models()[DEFAULT_MODEL])
+        path = resolve_version(shipped_models()[TASK.default_model])
         manifest, model = read_manifest(path), load(path)
         procedural = procedural_clip(model)
         clip = procedural if recording is None else clip_of_recording(recording, model)
@@ -109,7 +109,9 @@ def train_and_describe(work: Path, shipped, clip, minutes: float, settings) -> s
     from tonezoo.tasks.super_resolution.evaluation import evaluate_model
     from tonezoo.recipes.runner import TrainingRequest, train
     from tonezoo.recipes.runs import RunFolder
-    from tonezoo.serving.export import export, load, verify
+    from tonezoo.serving.export import export
+    from tonezoo.pretrained import load
+    from tonezoo.serving.verify import verify
 
     run, exported = work / RUN, work / EXPORTED
     with step(f"Training {RECIPE} for {minutes:g} min on the procedural corpus"):

@@ -136,12 +136,12 @@ def _serve_cases(pipe, folder, fixtures, limit_s):
 
 def _load_once(fixtures):
     """Makes loading the intact model and run cost nothing from the second time on."""
-    from tonezoo.serving import export
+    from tonezoo import pretrained
 
-    load = export.load
+    load = pretrained.load
     remembered = functools.lru_cache(load)
     intact = {str(fixtures.model), str(fixtures.run)}
-    export.load = lambda path: (remembered if str(path) in intact else load)(path)
+    pretrained.load = lambda path: (remembered if str(path) in intact else load)(path)
 
 
 def _address_limit():

@@ -379,12 +379,13 @@ def test_an_error_while_replacing_leaves_the_earlier_demo(earlier, tmp_path, mon
 def test_a_failure_while_training_leaves_the_earlier_demo(earlier, tiny_model, monkeypatch):
     from tonezoo import pretrained
     from tonezoo.recipes import runner
+    from tonezoo.tasks.super_resolution import TASK
 
     def fail(request, report):
         request.run.mkdir(parents=True)
         raise ValueError("loss became NaN")
 
-    shipped = {pretrained.DEFAULT_MODEL: tiny_model}
+    shipped = {TASK.default_model: tiny_model}
     monkeypatch.setattr(pretrained, "shipped_models", lambda: shipped)
     monkeypatch.setattr(runner, "train", fail)
     before = contents(earlier)

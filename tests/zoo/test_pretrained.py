@@ -7,14 +7,10 @@ import numpy as np
 import pytest
 
 import tonezoo
-from tonezoo.pretrained import (
-    DEFAULT_MODEL,
-    DEFAULT_SEPARATOR,
-    model_folder,
-    shipped_models,
-)
-from tonezoo.serving.export import verify
+from tonezoo.pretrained import model_folder, shipped_models
 from tonezoo.serving.manifest import read_manifest, resolve_version
+from tonezoo.serving.verify import verify
+from tonezoo.tasks import find_task, list_tasks
 
 NAMES = sorted(shipped_models())
 TASKS = {name: read_manifest(resolve_version(name))["task"] for name in NAMES}
@@ -25,11 +21,13 @@ COLUMNS = ("snr_db", "lsd", "mos_lqo_nb", "mos_lqo_wb", "low_band_error_db")
 
 
 def test_the_default_model_is_shipped_and_a_folder_wins_over_its_name(tmp_path, monkeypatch):
-    assert DEFAULT_MODEL in ENHANCERS and DEFAULT_SEPARATOR in SEPARATORS
-    assert model_folder(DEFAULT_MODEL) == shipped_models()[DEFAULT_MODEL]
+    defaults = {name: find_task(name).default_model for name in list_tasks()}
+    assert {task: TASKS[model] for task, model in defaults.items()} == {t: t for t in defaults}
+    model = defaults["separation"]
+    assert model_folder(model) == shipped_models()[model]
     monkeypatch.chdir(tmp_path)
-    (tmp_path / DEFAULT_MODEL).mkdir()
-    assert model_folder(DEFAULT_MODEL).resolve() == tmp_path / DEFAULT_MODEL
+    (tmp_path / model).mkdir()
+    assert model_folder(model).resolve() == tmp_path / model
     with pytest.raises(ValueError, match=f"no model at nosuch.*comes with tonezoo: .*{NAMES[0]}"):
         model_folder("nosuch")
 

@@ -3,32 +3,33 @@
 import hashlib
 import json
 import os
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from tonezoo.pretrained import model_folder
+from tonezoo.tasks import find_task
 
 MANIFEST_NAME = "manifest.json"
 FORMAT = "tonezoo SavedModel 1"
-# What inference goes by, and the least that each can be.
-WHOLE_NUMBERS = {"sample_rate_hz": 1, "grid_samples": 1, "context_samples": 0, "version": 1}
-TASK_WHOLE_NUMBERS = {
-    "super_resolution": {"ratio": 1},
-    "separation": {"channels": 1, "segment_samples": 1},
-}
-# Of models that were exported before there was another.
-FIRST_TASK = "super_resolution"
+# Without these there is no model to load and nothing to verify it by.
+NEEDED_FILES = ("saved_model.pb", "golden.npz", "variables/variables.index")
 
 
 def write_manifest(folder: Path, description: dict) -> None:
     """Writes manifest.json with a hash of every file in the folder, and one of itself."""
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
     manifest = {
         "format": FORMAT,
         **description,
-        "files": {path.relative_to(folder).as_posix(): file_hash(path) for path in files},
+        "files": {name: file_hash(folder / name) for name in files_below(folder)},
     }
     manifest["manifest_sha256"] = text_hash(manifest_text(manifest))
     (folder / MANIFEST_NAME).write_text(manifest_text(manifest))
+
+
+def files_below(folder: Path) -> list[str]:
+    """Returns the names, below a version's folder, of all files in it but the manifest."""
+    paths = (path for path in folder.rglob("*") if not path.is_dir() or path.is_symlink())
+    names = sorted(path.relative_to(folder).as_posix() for path in paths)
+    return [name for name in names if name != MANIFEST_NAME]
 
 
 def manifest_text(manifest: dict) -> str:
@@ -77,14 +78,21 @@ def resolve_version(path: str | os.PathLike) -> Path:
 
 
 def read_manifest(folder: Path) -> dict:
-    """Returns a model's manifest after checking it and every file that it lists.
+    """Returns a model's manifest after checking it and every file in its folder.
 
     Raises:
-        ValueError: names the missing or changed file, or a fact that is no usable number.
+        ValueError: names the missing, changed or unlisted file, or a fact that is not usable.
     """
     manifest = read_facts(folder)
-    for name, expected in manifest["files"].items():
+    files, present = manifest["files"], files_below(folder)
+    for name, expected in files.items():
         _check_file(folder / name, expected)
+    unlisted = sorted(set(present) - set(files))
+    if unlisted:
+        raise ValueError(
+            f"{folder} holds {', '.join(unlisted)}, which its manifest does not list: TensorFlow "
+            "or TF Serving might load it. Remove it, or copy the whole model folder again."
+        )
     return manifest
 
 
@@ -92,7 +100,7 @@ def read_facts(folder: Path) -> dict:
     """Returns a model's manifest after checking it, but not the files that it lists.
 
     Raises:
-        ValueError: it was changed, or a fact is no usable number.
+        ValueError: it was changed, or a fact is not usable.
     """
     path = folder / MANIFEST_NAME
     manifest = _read_intact(path)
@@ -125,33 +133,39 @@ def _read_intact(path):
 
 def _check_facts(path, manifest):
     """Checks what loading and evaluating go by: `name` becomes that of a folder."""
-    task = manifest.setdefault("task", FIRST_TASK)
-    if task not in TASK_WHOLE_NUMBERS:
+    if not isinstance(manifest.get("task"), str):
+        raise ValueError(f"{path} states no task. Export the model again.")
+    find_task(manifest["task"]).facts.read(manifest, path)
+    version, name = manifest.get("version"), manifest.get("name")
+    if type(version) is not int or not 1 <= version < 2**31:
         raise ValueError(
-            f"{path} states task as {task!r}, but this tonezoo knows "
-            f"{', '.join(TASK_WHOLE_NUMBERS)}. Use the tonezoo that exported it."
+            f"{path} states version as {version!r}, but it must be a whole number from 1 to "
+            f"{2**31 - 1}. Export the model again."
         )
-    for fact, least in {**WHOLE_NUMBERS, **TASK_WHOLE_NUMBERS[task]}.items():
-        value = manifest.get(fact)
-        if type(value) is not int or not least <= value < 2**31:
-            raise ValueError(
-                f"{path} states {fact} as {value!r}, but it must be a whole number from {least} to "
-                f"{2**31 - 1}. Export the model again."
-            )
-    name = manifest.get("name")
     if not isinstance(name, str) or not name or name != Path(name).name:
         raise ValueError(
             f"{path} states name as {name!r}, but it must be that of a folder. Export the model "
             "again."
         )
-    sources = manifest.get("sources")
-    are_names = isinstance(sources, list) and all(isinstance(name, str) for name in sources)
-    if task == "separation" and not (are_names and sources):
+    files = manifest.get("files")
+    if not isinstance(files, dict) or not set(NEEDED_FILES) <= set(files):
         raise ValueError(
-            f"{path} states sources as {sources!r}, but they must be names. Export the model again."
+            f"{path} does not list the files that every model has, {', '.join(NEEDED_FILES)}, "
+            "with their hashes. Export the model again."
         )
-    if not isinstance(manifest.get("files"), dict):
-        raise ValueError(f"{path} lists no files with their hashes. Export the model again.")
+    outside = [name for name in files if not _is_below(name)]
+    if outside:
+        raise ValueError(
+            f"{path} lists {outside[0]!r}, which is no file in its folder. Do not use it; export "
+            "the model again."
+        )
+
+
+def _is_below(name: str) -> bool:
+    """Returns whether a name is that of a file in a folder, whatever system reads it."""
+    path = PurePosixPath(name)
+    is_plain = name == path.as_posix() and not {"\\", ":"} & set(name)
+    return is_plain and bool(path.name) and not path.is_absolute() and ".." not in path.parts
 
 
 def _check_file(path, expected):

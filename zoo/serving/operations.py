@@ -37,10 +37,22 @@ def not_empty(x):
 
 
 def used_operations(folder: Path) -> set[str]:
-    """Returns the names of all operations in a SavedModel, those inside its functions included."""
+    """Returns the names of all operations in a SavedModel, those inside its functions included.
+
+    Raises:
+        ValueError: its graph cannot be read.
+    """
+    from google.protobuf.message import DecodeError
     from tensorflow.core.protobuf import saved_model_pb2
 
-    saved = saved_model_pb2.SavedModel.FromString((folder / "saved_model.pb").read_bytes())
+    try:
+        content = (folder / "saved_model.pb").read_bytes()
+        saved = saved_model_pb2.SavedModel.FromString(content)
+    except (OSError, DecodeError) as error:
+        raise ValueError(
+            f"{folder} cannot be loaded as a SavedModel: its saved_model.pb is missing or damaged. "
+            "Export the model again."
+        ) from error
     operations = set()
     for meta_graph in saved.meta_graphs:
         graph = meta_graph.graph_def
@@ -50,8 +62,12 @@ def used_operations(folder: Path) -> set[str]:
     return operations
 
 
-def check_operations(folder: Path) -> None:
-    """Refuses a SavedModel that a stock TF Serving could not run.
+def check_operations(folder: Path, remedy: str) -> None:
+    """Refuses a SavedModel that a stock TF Serving could not run, or that does something else.
+
+    Args:
+        folder: of the SavedModel.
+        remedy: what to do, for the message.
 
     Raises:
         ValueError: names the operations that are not on the allow-list.
@@ -59,6 +75,6 @@ def check_operations(folder: Path) -> None:
     foreign = sorted(used_operations(folder) - ALLOWED_OPERATIONS)
     if foreign:
         raise ValueError(
-            f"The exported graph uses {', '.join(foreign)}, which a stock TensorFlow Serving may "
-            "not have. Build the model from keras.ops and Keras layers only."
+            f"The graph in {folder} uses {', '.join(foreign)}, which is not among the operations "
+            f"that tonezoo exports and a stock TensorFlow Serving has. {remedy}"
         )

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from tonezoo.models.demucs import Demucs
-from tonezoo.tasks.separation.engine import SeparationOptions, Separator
+from tonezoo.tasks.separation import SeparationOptions
+from tonezoo.tasks.separation.engine import Separator
 
 RATE_HZ = 8000
 

@@ -10,8 +10,9 @@ import soundfile
 
 from tonezoo.analysis.separation_metrics import import_museval, si_sdr_db
 from tonezoo.audio import SOURCES
+from tonezoo.tasks.separation import SeparationOptions
 from tonezoo.tasks.separation import evaluation as module
-from tonezoo.tasks.separation.engine import SeparationOptions, Separator
+from tonezoo.tasks.separation.engine import Separator
 from tonezoo.tasks.separation.evaluation import evaluate_separator, evaluation_tracks
 
 RATE_HZ = 8000

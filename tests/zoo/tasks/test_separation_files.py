@@ -9,7 +9,8 @@ from rich.console import Console
 
 from tonezoo.audio.jobs import summarize
 from tonezoo.audio.writer import AudioWriter
-from tonezoo.tasks.separation.engine import SeparationOptions, Separator
+from tonezoo.tasks.separation import SeparationOptions
+from tonezoo.tasks.separation.engine import Separator
 from tonezoo.tasks.separation.files import separate_files, stem_weights
 
 SOURCES = ("drums", "bass", "vocals")

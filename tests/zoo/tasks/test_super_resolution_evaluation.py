@@ -12,9 +12,9 @@ import soundfile
 from repeat_model import REPEAT
 
 import tonezoo
+from tonezoo import pretrained
 from tonezoo.audio.resampling import LOW_PASSES
 from tonezoo.recipes.runs import RunFolder
-from tonezoo.serving import export
 from tonezoo.tasks.super_resolution.evaluation import (
     evaluate_loaded,
     evaluate_model,
@@ -48,7 +48,7 @@ def run(tmp_path, monkeypatch) -> Path:
     folder.mkdir(parents=True)
     config = {"recipe": "r", "options": {}, "data": data_of("speech", ["p225/p225_001.wav"])}
     (folder / "config.json").write_text(json.dumps(config))
-    monkeypatch.setattr(export, "load", lambda path: REPEAT)
+    monkeypatch.setattr(pretrained, "load", lambda path: REPEAT)
     return folder
 
 
@@ -159,7 +159,7 @@ def test_an_unknown_low_pass_is_told_before_the_model_is_loaded(cli, run, speech
     def load(path):
         raise AssertionError("loaded")
 
-    monkeypatch.setattr(export, "load", load)
+    monkeypatch.setattr(pretrained, "load", load)
     before = sorted(run.iterdir())
     code, _, err = cli("evaluate", run, "--data", speech, "--low-pass", "chebychev")
     assert code == 1 and "error: low_pass must be one of chebyshev, butterworth, fft, soxr" in err
@@ -192,6 +192,7 @@ def test_a_run_is_named_by_its_folder_however_it_is_given(run, monkeypatch, path
     monkeypatch.undo()
     generator = SimpleNamespace(
         task="super_resolution",
+        channels=1,
         ratio=4,
         sample_rate_hz=16_000,
         grid_samples=4,
@@ -199,6 +200,6 @@ def test_a_run_is_named_by_its_folder_however_it_is_given(run, monkeypatch, path
         name="generator",
     )
     monkeypatch.setattr(RunFolder, "model", lambda self: generator)
-    monkeypatch.setattr(export, "compiled_call", lambda model: None)
+    monkeypatch.setattr(pretrained, "compiled_call", lambda model: None)
     monkeypatch.chdir(run)
-    assert export.load(path).name == "repeat"
+    assert tonezoo.load(path).name == "repeat"

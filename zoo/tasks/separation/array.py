@@ -4,16 +4,16 @@ import os
 
 import numpy as np
 
-from tonezoo.pretrained import DEFAULT_SEPARATOR
-from tonezoo.tasks.separation.engine import OVERLAP, SeparationOptions, Separator
-from tonezoo.tasks.super_resolution.array import loaded
+from tonezoo.pretrained import engine_for
+from tonezoo.tasks.separation import OVERLAP, SeparationOptions
+from tonezoo.tasks.separation.engine import Separator
 
 
 def separate(
     samples: np.ndarray,
     sample_rate_hz: float,
     *,
-    model: str | os.PathLike = DEFAULT_SEPARATOR,
+    model: str | os.PathLike | Separator | None = None,
     segment_s: float | None = None,
     overlap: float = OVERLAP,
     shifts: int = 0,
@@ -27,9 +27,9 @@ def separate(
         samples: floating-point mixture, (time,) or (time, channels), of any length, rate and number
             of channels.
         sample_rate_hz: its rate.
-        model: folder of an exported model, one of its versions, a training run, or the name of a
-            model that comes with tonezoo.
-        segment_s, overlap, shifts: see `tonezoo.tasks.separation.engine.SeparationOptions`.
+        model: folder of an exported model, one of its versions, a training run, the name of a model
+            that comes with tonezoo, or what `tonezoo.load` returned; None for the shipped one.
+        segment_s, overlap, shifts: see `tonezoo.tasks.separation.SeparationOptions`.
 
     Returns:
         source -> float32 array of the shape of `samples`. The sources need not sum to the mixture.
@@ -47,4 +47,4 @@ def separate(
     (['drums', 'bass', 'other', 'vocals'], (4410,))
     """
     options = SeparationOptions(segment_s=segment_s, overlap=overlap, shifts=shifts)
-    return loaded(model, Separator).separate(samples, sample_rate_hz, options)
+    return engine_for("separation", model).separate(samples, sample_rate_hz, options)

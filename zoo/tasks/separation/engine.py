@@ -1,65 +1,17 @@
 """Separating signals of any length, rate and number of channels into their sources."""
 
-import dataclasses
 import itertools
-import math
 from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 
 from tonezoo.audio.levels import measure
 from tonezoo.audio.streaming import in_step, resampled_blocks, triangle, trim_or_pad, windows
+from tonezoo.tasks.separation import SeparationOptions
 
-OVERLAP = 0.25
-LARGEST_OVERLAP = 0.95
-MIN_SEGMENT_S = 0.1
 SHIFT_S = 0.5
-MOST_SHIFTS = 100
 # A wide LSTM's weights come from memory for every step: several segments share them.
 SEGMENTS_AT_ONCE = 4
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class SeparationOptions:
-    """How a signal is cut, and how often it is separated.
-
-    Attributes:
-        segment_s: seconds of audio that the model sees at once, 0.1 or more; None for 10 s.
-            What lies on both sides is given to its convolutions beside that.
-        overlap: share of a segment that it has in common with the next one, 0 to 0.95. The two are
-            cross-faded, weighted by triangles.
-        shifts: so many times the signal is separated, each time starting up to 0.5 s later, and the
-            results are averaged; 0 for once, as it is.
-        seed: of the shifts.
-
-    Raises:
-        ValueError: one of them is out of its range.
-
-    Source: Défossez et al. 2019, section 4.4 (shifts: "randomized equivariant stabilization").
-    """
-
-    segment_s: float | None = None
-    overlap: float = OVERLAP
-    shifts: int = 0
-    seed: int = 0
-
-    def __post_init__(self):
-        if self.segment_s is not None and not MIN_SEGMENT_S <= self.segment_s < math.inf:
-            raise ValueError(
-                f"The segment is {self.segment_s} s. Give {MIN_SEGMENT_S} s or more, or None."
-            )
-        if not 0 <= self.overlap <= LARGEST_OVERLAP:
-            raise ValueError(
-                f"The overlap is {self.overlap}. Give a share of the segment from 0 to "
-                f"{LARGEST_OVERLAP}."
-            )
-        if not isinstance(self.shifts, int) or not 0 <= self.shifts <= MOST_SHIFTS:
-            raise ValueError(
-                f"The number of shifts is {self.shifts}. Give a whole number from 0 to "
-                f"{MOST_SHIFTS}: time grows with it."
-            )
-        if self.seed < 0:
-            raise ValueError(f"The seed is {self.seed}. Give 0 or more.")
 
 
 class Separator:
@@ -96,6 +48,8 @@ class Separator:
     >>> stems["soft"].shape, round(float(stems["loud"].max()), 3)
     ((4000,), 0.75)
     """
+
+    task = "separation"
 
     def __init__(
         self,

@@ -8,7 +8,8 @@ from pathlib import Path
 from tonezoo.analysis.separation_evaluation import SeparationEvaluation, evaluate_separation
 from tonezoo.files import check_writable
 from tonezoo.recipes.data.tracks import find_tracks, read_track, track_name
-from tonezoo.tasks.separation.engine import SeparationOptions, Separator
+from tonezoo.tasks.separation import SeparationOptions
+from tonezoo.tasks.separation.engine import Separator
 from tonezoo.tasks.super_resolution.evaluation import (
     EVALUATION_SEED,
     held_out_or_all,

@@ -15,12 +15,12 @@ from tonezoo.audio.reader import AudioReader
 from tonezoo.audio.streaming import in_step
 from tonezoo.audio.writer import AudioWriter, output_subtype
 from tonezoo.files import check_writable
-from tonezoo.tasks.separation.engine import SeparationOptions, Separator
+from tonezoo.tasks.separation import CLIP_MODES, SeparationOptions
+from tonezoo.tasks.separation.engine import Separator
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-CLIP_MODES = ("none", "clamp", "rescale")
 RESIDUAL = "residual"
 # Of a scratch file that is scaled: 2^16 samples of 4 stereo stems take 2 MB.
 SCALED_SAMPLES = 65_536

@@ -1,39 +1,7 @@
-"""What exported separation models have of their own: signatures, facts, inference."""
-
-import numpy as np
+"""The signatures that exported separation models serve."""
 
 from tonezoo.audio.levels import batch_levels
 from tonezoo.serving.operations import not_empty
-from tonezoo.tasks.separation.engine import Separator
-
-INFERENCE = "normalized"
-# Of the original; what the model was trained on may be shorter.
-SEGMENT_S = 10.0
-
-
-def describe(model) -> dict:
-    segment_samples = model.valid_length(round(SEGMENT_S * model.sample_rate_hz))
-    return {
-        "sources": list(model.sources),
-        "channels": model.channels,
-        "segment_samples": segment_samples,
-    }
-
-
-def golden_samples(model) -> int:
-    # Several frames of the innermost resolution, and an odd number of samples.
-    return 3 * model.grid_samples + 1
-
-
-def output(outputs, facts: dict) -> np.ndarray:
-    return np.stack([outputs[name].numpy() for name in facts["sources"]], axis=2)
-
-
-def for_inference(call, facts: dict, name: str) -> Separator:
-    names = ("channels", "sample_rate_hz", "segment_samples", "grid_samples", "context_samples")
-    return Separator(
-        call, name=name, sources=tuple(facts["sources"]), **{key: facts[key] for key in names}
-    )
 
 
 def signatures(model) -> dict:

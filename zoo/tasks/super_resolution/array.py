@@ -1,19 +1,18 @@
 """Super-resolution of an array in one call."""
 
-import functools
 import os
 
 import numpy as np
 
-from tonezoo.pretrained import DEFAULT_MODEL, model_folder
-from tonezoo.tasks.super_resolution.engine import SuperResolver, check_kind
+from tonezoo.pretrained import engine_for
+from tonezoo.tasks.super_resolution.engine import SuperResolver
 
 
 def enhance(
     samples: np.ndarray,
     sample_rate_hz: float,
     *,
-    model: str | os.PathLike = DEFAULT_MODEL,
+    model: str | os.PathLike | SuperResolver | None = None,
     downsample: bool = False,
 ) -> np.ndarray:
     """Upsamples a low-rate recording with an exported model or a training run.
@@ -24,8 +23,9 @@ def enhance(
     Args:
         samples: floating-point signal, full scale 1, (time,) or (time, channels).
         sample_rate_hz: its rate; below the model's input rate it is resampled up to it.
-        model: folder of an exported model, one of its versions, a training run, or the name of a
-            model that comes with tonezoo, of which the default takes 4 kHz speech to 16 kHz.
+        model: folder of an exported model, one of its versions, a training run, the name of a model
+            that comes with tonezoo, or what `tonezoo.load` returned; None for the shipped model
+            that takes 4 kHz speech to 16 kHz.
         downsample: True to accept a higher rate and discard what the model's input cannot hold.
 
     Returns:
@@ -42,21 +42,5 @@ def enhance(
     >>> enhance(low, 4000).shape
     (16000,)
     """
-    resolver = loaded(model, SuperResolver)
+    resolver = engine_for("super_resolution", model)
     return resolver.enhance(samples, sample_rate_hz, downsample=downsample)
-
-
-def loaded(model: str | os.PathLike, kind: type):
-    """Returns a model for inference that is loaded once.
-
-    Raises:
-        ValueError: an unusable model, or one of another task than `kind`, a class, is for.
-    """
-    return check_kind(_loaded(os.path.realpath(model_folder(model))), kind)
-
-
-@functools.lru_cache(maxsize=2)
-def _loaded(path: str):
-    from tonezoo.serving.export import load
-
-    return load(path)

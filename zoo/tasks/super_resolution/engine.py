@@ -42,6 +42,8 @@ class SuperResolver:
     [0.0, 0.0, 1.0, 1.0, 0.5, 0.5]
     """
 
+    task = "super_resolution"
+
     def __init__(
         self,
         call: Callable[[np.ndarray], np.ndarray],
@@ -191,22 +193,3 @@ class SuperResolver:
                 f"model of ratio {self.ratio}."
             )
         return output[:, self.ratio * left : self.ratio * (left + size), 0].T
-
-
-def check_kind(model, kind: type):
-    """Returns a model for inference, if it is of a kind.
-
-    Args:
-        model: what `tonezoo.load` returned.
-        kind: `SuperResolver` or `tonezoo.tasks.separation.engine.Separator`.
-
-    Raises:
-        ValueError: it is of the other; the message names the command that takes it.
-    """
-    if isinstance(model, kind):
-        return model
-    command = "enhance" if isinstance(model, SuperResolver) else "separate"
-    raise ValueError(
-        f"{model.name} is not a model for this. `tonezoo {command}` takes it; `tonezoo models` "
-        "lists what comes with tonezoo."
-    )

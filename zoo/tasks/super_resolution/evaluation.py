@@ -54,7 +54,7 @@ def evaluate_model(
     Raises:
         ValueError: an unknown low-pass, no model there, no usable clips, or another ratio.
     """
-    from tonezoo.serving.export import load
+    from tonezoo.pretrained import load
 
     check_low_pass(low_pass)
     model = load(path) if model is None else model

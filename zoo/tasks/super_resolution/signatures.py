@@ -1,26 +1,7 @@
-"""What exported super-resolution models have of their own: signatures, facts, inference."""
+"""The signatures that exported super-resolution models serve."""
 
 from tonezoo.serving.operations import not_empty
-from tonezoo.tasks.super_resolution.engine import RATE_TOLERANCE_HZ, SuperResolver
-
-INFERENCE = "serving_default"
-
-
-def describe(model) -> dict:
-    return {"ratio": model.ratio, "low_rate_hz": model.sample_rate_hz / model.ratio}
-
-
-def golden_samples(model) -> int:
-    return 1 + 1200 // model.ratio
-
-
-def output(outputs, facts: dict):
-    return outputs["waveform"].numpy()
-
-
-def for_inference(call, facts: dict, name: str) -> SuperResolver:
-    names = ("ratio", "sample_rate_hz", "grid_samples", "context_samples")
-    return SuperResolver(call, name=name, **{key: facts[key] for key in names})
+from tonezoo.tasks.super_resolution.engine import RATE_TOLERANCE_HZ
 
 
 def signatures(model) -> dict:

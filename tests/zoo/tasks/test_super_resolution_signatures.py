@@ -1,0 +1,99 @@
+"""The signatures that exported super-resolution models have of their own."""
+
+import io
+import shutil
+
+import numpy as np
+import pytest
+import soundfile
+import tensorflow as tf
+from untrained_export import export_untrained, sign
+
+import tonezoo
+from tonezoo.tasks.super_resolution.evaluation import training_data
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("exported") / "tiny"
+    return export_untrained("super_resolution", folder), folder
+
+
+@pytest.fixture(scope="module")
+def keras_model(made):
+    return made[0]
+
+
+@pytest.fixture(scope="module")
+def exported(made):
+    return made[1]
+
+
+@pytest.fixture(scope="module")
+def loaded(exported):
+    return tf.saved_model.load(str(exported / "1"))
+
+
+def noise(time, batch=1):
+    random = np.random.default_rng(time)
+    return random.uniform(-0.5, 0.5, (batch, time, 1)).astype("float32")
+
+
+def test_lengths_signature_gives_what_each_signal_gives_alone(loaded, keras_model):
+    short, long = noise(40), noise(90)
+    padded = np.concatenate([np.pad(short, ((0, 0), (0, 50), (0, 0)), constant_values=1), long])
+    lengths = tf.constant([40, 90])
+    output = loaded.signatures["with_lengths"](waveform=padded, lengths=lengths)["waveform"]
+    np.testing.assert_allclose(output[:1, :160], keras_model(short), rtol=0, atol=1e-5)
+    np.testing.assert_allclose(output[1:], keras_model(long), rtol=0, atol=1e-5)
+    assert not np.any(output[0, 160:])
+
+
+def wav(samples, rate_hz, subtype="PCM_16"):
+    file = io.BytesIO()
+    soundfile.write(file, samples, rate_hz, format="WAV", subtype=subtype)
+    return file.getvalue()
+
+
+def test_wav_signature_decodes_upsamples_and_encodes(loaded, keras_model):
+    signals = [noise(64, batch=2)[:, :, 0].T, noise(33)[0]]
+    contents = tf.constant([wav(signal, 4000) for signal in signals])
+    outputs = loaded.signatures["wav_bytes"](audio_bytes=contents)["audio_bytes"].numpy()
+    for signal, output in zip(signals, outputs, strict=True):
+        samples, rate_hz = soundfile.read(io.BytesIO(output), always_2d=True, dtype="float32")
+        rounded = np.round(signal * 32768) / 32768
+        expected = np.asarray(keras_model(rounded.T[:, :, None].astype("float32")))[:, :, 0].T
+        assert rate_hz == 16_000 and samples.shape == expected.shape
+        np.testing.assert_allclose(samples, np.clip(expected, -1, 1), rtol=0, atol=1e-4)
+
+
+def test_wav_signature_refuses_another_rate(loaded):
+    with pytest.raises(tf.errors.InvalidArgumentError, match="takes WAV files at 4000 Hz"):
+        loaded.signatures["wav_bytes"](audio_bytes=tf.constant([wav(noise(50)[0], 8000)]))
+
+
+@pytest.mark.parametrize("data", [..., {}, {"name": "x", "hold_out": [], "train": "a.wav"}])
+def test_evaluation_has_to_know_what_was_trained_on(exported, tmp_path, data):
+    copy = shutil.copytree(exported, tmp_path / "model")
+    sign(copy / "1", data=data)
+    with pytest.raises(ValueError, match="does not say what it was trained on"):
+        training_data(copy)
+
+
+@pytest.mark.slow
+def test_enhance_takes_an_array_and_the_run_gives_the_same(tiny_model, tiny_run):
+    low = noise(500)[0, :, 0]
+    output = tonezoo.enhance(low, 4000, model=tiny_model)
+    assert output.shape == (2000,) and output.dtype == np.float32
+    np.testing.assert_allclose(tonezoo.enhance(low, 4000, model=tiny_run), output, atol=1e-6)
+    stereo = tonezoo.enhance(np.stack([low, low], axis=1), 4000, model=tiny_model)
+    np.testing.assert_allclose(stereo, np.stack([output, output], axis=1), atol=1e-6)
+
+
+def test_real_clips_come_back_at_exactly_four_times_their_length(exported, shared_audio):
+    from tonezoo.audio.resampling import decimate
+
+    model = tonezoo.load(exported)
+    for path in sorted((shared_audio / "vctk" / "p228").iterdir())[:10]:
+        low = decimate(soundfile.read(path, dtype="float32")[0], 4)
+        assert model.enhance(low, 4000).shape == (4 * len(low),)

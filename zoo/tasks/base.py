@@ -1,0 +1,250 @@
+"""What a task is: facts, engine, signatures, files, evaluation, and the options of its verb."""
+
+import abc
+import dataclasses
+import math
+import typing
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from tonezoo.audio.jobs import FileResult
+    from tonezoo.models.base import AudioModel
+
+# Of a fact that is a whole number; TensorFlow's shapes and most headers hold no more.
+LARGEST_WHOLE_NUMBER = 2**31 - 1
+
+
+def fact(*, least: float = -math.inf, most: float = math.inf, default: Any = dataclasses.MISSING):
+    """Returns a field of `Facts` whose number has to be in a range."""
+    return dataclasses.field(default=default, metadata={"range": (least, most)})
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Facts:
+    """What is told of a model that running it goes by; a task adds its own.
+
+    Facts are whole numbers, numbers, words, and lists of words; those without a default have to be
+    stated.
+
+    Attributes:
+        sample_rate_hz: rate of the model's output.
+        channels: audio channels of the model's input.
+        grid_samples, context_samples: see `tonezoo.models.base.AudioModel`.
+    """
+
+    sample_rate_hz: int = fact(least=1)
+    channels: int = fact(least=1)
+    grid_samples: int = fact(least=1)
+    context_samples: int = fact(least=0)
+
+    @classmethod
+    def read(cls, manifest: Mapping[str, Any], where: object) -> Self:
+        """Returns the facts that a manifest states.
+
+        Args:
+            manifest: what JSON made of it; other keys are let be.
+            where: what to call it in messages.
+
+        Raises:
+            ValueError: a fact is missing, of another type, or out of its range.
+
+        Example:
+
+        >>> names = ("sample_rate_hz", "channels", "grid_samples", "context_samples")
+        >>> Facts.read(dict.fromkeys(names, 1), "manifest.json").channels
+        1
+        """
+        kinds, facts = typing.get_type_hints(cls), {}
+        for field in dataclasses.fields(cls):
+            if field.name not in manifest and field.default is not dataclasses.MISSING:
+                continue
+            value = manifest.get(field.name)
+            least, most = field.metadata.get("range", (-math.inf, math.inf))
+            accepted = _accepted(value, kinds[field.name], least, most)
+            if accepted is not None:
+                raise ValueError(
+                    f"{where} states {field.name} as {value!r}, but it must be {accepted}. Export "
+                    "the model again."
+                )
+            facts[field.name] = tuple(value) if isinstance(value, list) else value
+        return cls(**facts)
+
+
+def _accepted(value, kind, least, most) -> str | None:
+    """Returns what a fact must be in words, None if it is that."""
+    if kind is int:
+        most = min(most, LARGEST_WHOLE_NUMBER)
+        is_right = type(value) is int and least <= value <= most
+        return None if is_right else f"a whole number from {least} to {most}"
+    if kind is float:
+        is_right = type(value) in (int, float) and math.isfinite(value) and least <= value <= most
+        return None if is_right else f"a number from {least} to {most}"
+    if kind is str:
+        return None if isinstance(value, str) and value else "a word"
+    are_words = isinstance(value, list) and all(isinstance(word, str) and word for word in value)
+    is_right = are_words and value and len(set(value)) == len(value)
+    return None if is_right else "a list of different words"
+
+
+def option(default: Any, help: str, **of_typer: Any):
+    """Returns a field of a class of options that the command line offers as a flag.
+
+    Args:
+        default: its value where the flag is not given.
+        help: what the flag does, for `--help`.
+        **of_typer: other arguments of `typer.Option`, such as metavar; `flag` for another name
+            than the field's.
+    """
+    return dataclasses.field(default=default, metadata={"option": {"help": help, **of_typer}})
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class NoOptions:
+    """Options of a verb, of an evaluation or of an export, where a task has none."""
+
+
+class Engine(Protocol):
+    """A model ready to be run on signals.
+
+    Attributes:
+        task: name of its task.
+        name: what to call it in messages.
+        sample_rate_hz: rate of its output.
+    """
+
+    task: str
+    name: str
+    sample_rate_hz: int
+
+
+class Task(abc.ABC):
+    """A kind of work that models do; an instance, TASK, is all that the rest of tonezoo asks.
+
+    Attributes:
+        name: of its folder; models and manifests state it.
+        title: what to call it in sentences.
+        verb: its command, which runs models on files.
+        doing, done: the verb's other forms, "enhancing" and "enhanced".
+        help: one sentence on the command, for `--help`.
+        default_model: name of the shipped model that the command takes; None for none.
+        facts: its class of facts.
+        file_options, evaluation_options, export_options: dataclasses of what the command, `tonezoo
+            evaluate` and `tonezoo export` take beside what all tasks have; their fields are made by
+            `option`, and they check their own values.
+        inference_signature: the signature of an exported model that the engine calls.
+    """
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    verb: ClassVar[str]
+    doing: ClassVar[str]
+    done: ClassVar[str]
+    help: ClassVar[str]
+    default_model: ClassVar[str | None] = None
+    facts: ClassVar[type[Facts]] = Facts
+    file_options: ClassVar[type] = NoOptions
+    evaluation_options: ClassVar[type] = NoOptions
+    export_options: ClassVar[type] = NoOptions
+    inference_signature: ClassVar[str] = "serving_default"
+
+    @abc.abstractmethod
+    def describe(self, model: "AudioModel") -> dict[str, Any]:
+        """Returns the facts of a Keras model that the task adds to those of all."""
+
+    @abc.abstractmethod
+    def signatures(self, model: "AudioModel") -> dict[str, Callable]:
+        """Returns the functions of TensorFlow that an exported model serves, by name."""
+
+    @abc.abstractmethod
+    def output(self, outputs: Mapping[str, Any], facts: Facts) -> np.ndarray:
+        """Returns what `inference_signature` gave as an array like the Keras model's output."""
+
+    @abc.abstractmethod
+    def golden_samples(self, model: "AudioModel") -> int:
+        """Returns the length of the input with which an export is verified."""
+
+    @abc.abstractmethod
+    def engine(self, call: Callable[[np.ndarray], np.ndarray], facts: Facts, name: str) -> Engine:
+        """Returns the engine that runs a model.
+
+        Args:
+            call: the model, from (batch, time, channels) float32 to its output.
+            facts: of the model.
+            name: what to call it in messages.
+        """
+
+    @abc.abstractmethod
+    def process_files(
+        self,
+        paths: Sequence[Path],
+        out_dir: Path,
+        engine: Engine,
+        options: Any,
+        *,
+        format: str,
+        bit_depth: str | None,
+        console: "Console | None",
+    ) -> list["FileResult"]:
+        """Runs an engine on files and folders of them; see `tonezoo.audio.jobs`.
+
+        Args:
+            options: an instance of `file_options`.
+        """
+
+    @abc.abstractmethod
+    def evaluate(
+        self,
+        path: Path,
+        engine: Engine,
+        options: Any,
+        *,
+        data: Path | None,
+        out: Path | None,
+        report: Callable[[str], None],
+        progress: Callable[[int, int], None] | None,
+    ):
+        """Scores a model on data that it was not trained on, and writes the scores down.
+
+        Args:
+            path: where the engine was loaded from.
+            options: an instance of `evaluation_options`.
+            data: folder; None for procedural data.
+            out: folder of the scores; None for the default.
+            report: receives one-line messages.
+            progress: called with the number of items done and of all.
+
+        Returns:
+            Something with `print()`.
+        """
+
+    def model_facts(self, model: "AudioModel", options: Any = None) -> Facts:
+        """Returns all facts of a Keras model, with the export options that are set."""
+        return self.facts(
+            sample_rate_hz=model.sample_rate_hz,
+            channels=model.channels,
+            grid_samples=model.grid_samples,
+            context_samples=model.context_samples,
+            **self.describe(model),
+            **({} if options is None else dataclasses.asdict(options)),
+        )
+
+    def check(self, engine: Engine) -> Engine:
+        """Returns an engine, if it is one of this task.
+
+        Raises:
+            ValueError: it is of another; the message names the command that takes it.
+        """
+        if engine.task == self.name:
+            return engine
+        from tonezoo.tasks import find_task
+
+        raise ValueError(
+            f"{engine.name} is not a model for this. `tonezoo {find_task(engine.task).verb}` takes "
+            "it; `tonezoo models` lists what comes with tonezoo."
+        )
