@@ -2,7 +2,9 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-# A process for each core; a file's tests stay in one, which trains their models once.
+# The folders laid out as the package that they install as, for the type checker.
+TYPED := build/types/tonezoo
+# One process per core; the tests of a file stay in one, which trains their models once.
 WORKERS := --numprocesses auto --dist loadfile
 
 .PHONY: demo test test-fast lint clean
@@ -10,7 +12,7 @@ WORKERS := --numprocesses auto --dist loadfile
 $(STAMP): setup.cfg pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --editable ".[dev]"
+	$(BIN)/python -m pip install --quiet --editable ".[dev,lint]"
 	touch $@
 
 demo: $(STAMP)
@@ -25,6 +27,10 @@ test-fast: $(STAMP)
 lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	rm -rf $(TYPED)
+	mkdir -p $(TYPED)
+	ln -s $(CURDIR)/zoo/* $(CURDIR)/layers $(CURDIR)/recipes $(CURDIR)/analysis $(TYPED)
+	$(BIN)/mypy $(TYPED)
 
 clean:
 	rm -rf $(VENV) build dist demo *.egg-info

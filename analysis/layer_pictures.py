@@ -193,9 +193,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, required=True, help="PNG to write")
     out = parser.parse_args().out
-    from tonezoo.cli import fail, import_tensorflow
+    from tonezoo.cli import fail, import_keras
 
-    import_tensorflow()
+    import_keras()
     behaviours = {title: measure(make) for title, make in layers().items()}
     for title, behaviour in behaviours.items():
         nyquist = len(behaviour.noise_db) // FACTOR

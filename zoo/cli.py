@@ -1,6 +1,7 @@
 """The command `tonezoo`. Each command imports what it needs when it runs."""
 
 import faulthandler
+import importlib
 import os
 import sys
 from pathlib import Path
@@ -68,26 +69,34 @@ def fail(message: str) -> None:
     sys.exit(1)
 
 
-def import_tensorflow() -> None:
-    """Imports TensorFlow and Keras without the build notes that they write to stderr.
+def import_keras(backend: str = "tensorflow") -> None:
+    """Imports Keras on a backend without the build notes that TensorFlow writes to stderr.
 
     Keras is set to what the command line needs, whatever a keras.json of the user's says.
+
+    Raises:
+        ImportError: the backend is not installed.
     """
+    os.environ["KERAS_BACKEND"] = backend
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    os.environ["KERAS_BACKEND"] = "tensorflow"
     sys.stderr.flush()
     kept = os.dup(2)
-    with os.fdopen(kept, "wb", closefd=False) as terminal, open(os.devnull, "w") as nowhere:
+    with os.fdopen(kept, "wb") as terminal, open(os.devnull, "w") as nowhere:
         # A native library that ends the process still says so.
         faulthandler.enable(terminal)
         os.dup2(nowhere.fileno(), 2)
         try:
+            importlib.import_module(backend)
             import keras
-            import tensorflow  # noqa: F401
+        except ModuleNotFoundError as error:
+            package = "'tonezoo[tensorflow]'" if backend == "tensorflow" else backend
+            raise ImportError(
+                f"{error.name} is not installed. This command runs Keras on {backend}: pip install "
+                f"{package}."
+            ) from error
         finally:
             os.dup2(kept, 2)
             faulthandler.enable()
-    os.close(kept)
     keras.config.set_floatx("float32")
     keras.config.set_image_data_format("channels_last")
 
@@ -193,7 +202,7 @@ def train(
     # Wrong names are told before TensorFlow is loaded.
     cfg = override(load_recipe(recipe).CONFIG, settings)
     run = run or Path("runs") / task_of(cfg).run_name(recipe, cfg)
-    import_tensorflow()
+    import_keras(os.environ.get("KERAS_BACKEND", "tensorflow"))
     from tonezoo.recipes.runner import TrainingRequest
     from tonezoo.recipes.runner import train as train_recipe
 
@@ -242,7 +251,7 @@ def evaluate(
     from tonezoo.pretrained import load
 
     options = {task.name: options_of(task.evaluation_options, given) for task in TASKS}
-    import_tensorflow()
+    import_keras()
     engine = load(model)
     task = find_task(engine.task)
     check_foreign(task, task.evaluation_options, given)
@@ -274,7 +283,7 @@ def export(
     options = {task.name: options_of(task.export_options, given) for task in TASKS}
     task = find_task(RunFolder(run).task)
     check_foreign(task, task.export_options, given)
-    import_tensorflow()
+    import_keras()
     export_run(run, to, data_licence=data_licence, options=options[task.name], report=say)
 
 
@@ -288,7 +297,7 @@ def add_verb(task: Task) -> None:
         from tonezoo.pretrained import load
 
         options = options_of(task.file_options, given)
-        import_tensorflow()
+        import_keras()
         console = Console(stderr=True)
         results = task.process_files(
             files,
@@ -339,6 +348,6 @@ def verify(
     """Check an exported model's files and its golden output."""
     from tonezoo.serving.verify import verify as verify_model
 
-    import_tensorflow()
+    import_keras()
     manifest = verify_model(path)
     say(f"{path}: version {manifest['version']}, {len(manifest['files'])} files, output as golden.")

@@ -61,9 +61,9 @@ def make_demo(
     import_matplotlib()
     check_folder(folder)
     with step("Loading TensorFlow and the shipped model"):
-        from tonezoo.cli import import_tensorflow
+        from tonezoo.cli import import_keras
 
-        import_tensorflow()
+        import_keras()
         from tonezoo.pretrained import load, shipped_models
         from tonezoo.serving.manifest import read_manifest, resolve_version
         from tonezoo.tasks.super_resolution import TASK
