@@ -8,10 +8,10 @@ is published: where they place and size the upsampling layers is INFERRED from i
 import keras
 from keras import layers, ops
 
-from tonezoo.initializers import bounded_bias, bounded_kernel
 from tonezoo.layers import UPSAMPLER_KINDS, upsampler
 from tonezoo.layers.checks import integer, one_of
-from tonezoo.recurrent import BidirectionalLSTM
+from tonezoo.layers.initializers import bounded_bias, bounded_kernel
+from tonezoo.layers.recurrent import BidirectionalLSTM
 from tonezoo.separation import SOURCES
 from tonezoo.super_resolution import check_waveform
 
@@ -168,8 +168,9 @@ class Demucs(keras.Model):
             versions of the Demucs package.
         lstm_layers: number of bidirectional layers; 0 for none.
         rescale: standard deviation towards which every convolution's initial weights are moved: w
-            and b are divided by sqrt(std(w) / rescale). None leaves the initialisation, which is
-            PyTorch's: uniform, bounded by 1 / sqrt(fan_in), biases too.
+            is divided by sqrt(std(w) / rescale), b by what is expected of that quotient. None
+            leaves the initialisation, which is PyTorch's: uniform, bounded by 1 / sqrt(fan_in),
+            biases too.
         sample_rate_hz: rate that it is trained at; the network's numbers do not depend on it.
 
     Input: (batch, time, channels), any time of at least 1. Output: (batch, time, source, channels),
