@@ -4,7 +4,7 @@ import keras
 from keras import initializers
 
 from tonezoo.layers.checks import integer, not_empty
-from tonezoo.layers.icnr import ICNR
+from tonezoo.layers.initializers import ICNR
 from tonezoo.layers.subpixel import Subpixel1D
 
 

@@ -8,10 +8,9 @@ is published: where they place and size the upsampling layers is INFERRED from i
 import keras
 from keras import layers, ops
 
-from tonezoo.layers import UPSAMPLER_KINDS, upsampler
+from tonezoo.layers import UPSAMPLER_KINDS, BidirectionalLSTM, upsampler
 from tonezoo.layers.checks import integer, one_of
 from tonezoo.layers.initializers import bounded_bias, bounded_kernel
-from tonezoo.layers.recurrent import BidirectionalLSTM
 from tonezoo.separation import SOURCES
 from tonezoo.super_resolution import check_waveform
 

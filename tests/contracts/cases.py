@@ -130,6 +130,12 @@ LAYERS = [
         )
         for per in ("batch", "example", "channel")
     ),
+    Case(
+        name="BidirectionalLSTM",
+        make=lambda: layers.BidirectionalLSTM(4),
+        output_length=times(1),
+        refused=(),
+    ),
 ]
 
 MODELS = [

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tonezoo.layers.recurrent import BidirectionalLSTM
+from tonezoo.layers import BidirectionalLSTM
 
 UNITS, CHANNELS = 5, 3
 
