@@ -122,6 +122,15 @@ class Rescaled(initializers.Initializer):
         }
 
 
+def fresh(initializer):
+    """Returns an initializer that draws values of its own.
+
+    An instance without a seed draws the same values every time: weights of equal shapes would start
+    alike.
+    """
+    return initializer.clone() if isinstance(initializer, initializers.Initializer) else initializer
+
+
 def bounded_kernel(fan_in: int, reference: float | None = None) -> initializers.Initializer:
     """Returns an initializer of weights: uniform, bounded by 1 / sqrt(fan_in), then rescaled.
 

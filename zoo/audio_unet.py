@@ -79,6 +79,7 @@ class AudioUnet(SuperResolutionModel):
             2,
             FINAL_KERNEL_SIZE,
             padding="same",
+            data_format="channels_last",
             kernel_initializer=keras.initializers.RandomNormal(stddev=1e-3),
             dtype=dtype,
         )
@@ -138,6 +139,7 @@ def conv(filters: int, kernel_size: int, dtype, strides: int = 1) -> layers.Conv
         kernel_size,
         strides=strides,
         padding="same",
+        data_format="channels_last",
         kernel_initializer=keras.initializers.Orthogonal(),
         dtype=dtype,
     )

@@ -52,17 +52,31 @@ class DemucsEncoderBlock(layers.Layer):
     ):
         super().__init__(**kwargs)
         self.relu = relu
+        self.options = {
+            "filters": filters,
+            "in_channels": in_channels,
+            "kernel_size": kernel_size,
+            "stride": stride,
+            "glu_kernel_size": glu_kernel_size,
+            "padding": padding,
+            "glu_padding": glu_padding,
+            "relu": relu,
+            "use_bias": use_bias,
+            "rescale": rescale,
+        }
         self.conv = layers.Conv1D(
             filters,
             kernel_size,
             strides=stride,
             padding=padding,
+            data_format="channels_last",
             **conv_options(in_channels * kernel_size, use_bias, rescale, self.dtype_policy),
         )
         self.glu_conv = layers.Conv1D(
             2 * filters,
             glu_kernel_size,
             padding=glu_padding,
+            data_format="channels_last",
             **conv_options(filters * glu_kernel_size, use_bias, rescale, self.dtype_policy),
         )
 
@@ -76,6 +90,13 @@ class DemucsEncoderBlock(layers.Layer):
         if self.relu:
             x = ops.relu(x)
         return ops.glu(self.glu_conv(x))
+
+    def compute_output_shape(self, input_shape):
+        shape = self.glu_conv.compute_output_shape(self.conv.compute_output_shape(input_shape))
+        return (*shape[:2], self.conv.filters)
+
+    def get_config(self):
+        return {**super().get_config(), **self.options}
 
 
 @keras.saving.register_keras_serializable(package="tonezoo")
@@ -112,10 +133,24 @@ class DemucsDecoderBlock(layers.Layer):
         super().__init__(**kwargs)
         self.relu = relu
         self.in_channels = in_channels
+        self.options = {
+            "filters": filters,
+            "in_channels": in_channels,
+            "kind": kind,
+            "kernel_size": kernel_size,
+            "stride": stride,
+            "glu_kernel_size": glu_kernel_size,
+            "padding": padding,
+            "glu_padding": glu_padding,
+            "relu": relu,
+            "use_bias": use_bias,
+            "rescale": rescale,
+        }
         self.glu_conv = layers.Conv1D(
             2 * in_channels,
             glu_kernel_size,
             padding=glu_padding,
+            data_format="channels_last",
             **conv_options(in_channels * glu_kernel_size, use_bias, rescale, self.dtype_policy),
         )
         # Of a transposed convolution the fan-in is counted over its outputs, as PyTorch does.
@@ -133,6 +168,13 @@ class DemucsDecoderBlock(layers.Layer):
     def call(self, x):
         x = self.upsampler(ops.glu(self.glu_conv(x)))
         return ops.relu(x) if self.relu else x
+
+    def compute_output_shape(self, input_shape):
+        shape = self.glu_conv.compute_output_shape(input_shape)
+        return self.upsampler.compute_output_shape((*shape[:2], self.in_channels))
+
+    def get_config(self):
+        return {**super().get_config(), **self.options}
 
 
 @keras.saving.register_keras_serializable(package="tonezoo")
@@ -282,7 +324,9 @@ class Demucs(keras.Model):
             BidirectionalLSTM(
                 widths[-1],
                 not self.modified,
-                bounded_kernel(widths[-1]),
+                kernel_initializer=bounded_kernel(widths[-1]),
+                recurrent_initializer=bounded_kernel(widths[-1]),
+                bias_initializer=bounded_bias(widths[-1]),
                 dtype=self.dtype_policy,
             )
             for _ in range(self.lstm_layers)

@@ -7,6 +7,7 @@ import numpy as np
 from keras import ops
 
 from tonezoo.layers import Interpolate1D
+from tonezoo.layers.signal_layer import convolve
 
 INTERPOLATIONS = ("cubic", "sinc")
 
@@ -119,7 +120,7 @@ class SuperResolutionModel(keras.Model):
         residual = ops.cast(residual, x.dtype)
         if self.keep_below:
             kernel = ops.convert_to_tensor(self.high_pass[:, None, None], x.dtype)
-            residual = ops.conv(valid.apply(residual), kernel, padding="same")
+            residual = convolve(valid.apply(residual), kernel, padding="same")
         output = x + residual[:, : time * self.ratio]
         return valid.apply(output, exact=True)
 
