@@ -6,8 +6,8 @@ from keras import ops
 
 from tonezoo.layers.checks import integer
 from tonezoo.layers.interpolation import interpolation_taps, resolve_grid, spline_prefilter
+from tonezoo.layers.masks import mask_per_output
 from tonezoo.layers.padding import hold_ends
-from tonezoo.layers.shuffle import mask_per_output
 from tonezoo.layers.signal_layer import SignalLayer
 
 

@@ -9,8 +9,9 @@ from keras import ops
 from tonezoo.layers.checks import one_of
 from tonezoo.layers.interpolate import Interpolate1D
 from tonezoo.layers.interpolation import polyphase_indices
+from tonezoo.layers.masks import mask_per_output
 from tonezoo.layers.padding import hold_ends
-from tonezoo.layers.shuffle import channels_to_time, mask_per_output
+from tonezoo.layers.shuffle import channels_to_time
 from tonezoo.layers.signal_layer import SignalConvolution, convolve
 
 FORMS = ("plain", "polyphase")

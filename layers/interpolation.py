@@ -85,9 +85,7 @@ def resolve_grid(method: str, grid: str | None) -> str:
     return grid
 
 
-def interpolation_taps(
-    method: str, factor: int, grid: str | None = None
-) -> tuple[np.ndarray, int]:
+def interpolation_taps(method: str, factor: int, grid: str | None = None) -> tuple[np.ndarray, int]:
     """Returns the taps a[phase, tap] and the offset of the first, in low-rate samples.
 
     Taps that are zero in every phase are left out. Every phase of every method but stretch sums
@@ -126,9 +124,7 @@ def spline_prefilter() -> np.ndarray:
     return taps / taps.sum()
 
 
-def polyphase_indices(
-    taps: np.ndarray, offset: int, kernel_size: int
-) -> tuple[np.ndarray, int]:
+def polyphase_indices(taps: np.ndarray, offset: int, kernel_size: int) -> tuple[np.ndarray, int]:
     """Returns where each tap of "interpolate, then convolve" comes from, at the low rate.
 
     With a kernel w of `kernel_size` taps, (kernel_size - 1) // 2 of them before the sample,

@@ -8,7 +8,7 @@ from keras import activations, ops
 from tonezoo.layers.checks import integer, one_integer
 from tonezoo.layers.folded_conv import FoldedConv1D
 from tonezoo.layers.initializers import fresh
-from tonezoo.layers.shuffle import mask_per_block
+from tonezoo.layers.masks import mask_per_block
 from tonezoo.layers.signal_layer import SignalLayer
 
 BRANCH_OPTIONS = (
@@ -137,4 +137,3 @@ def _branch(filters, kernel_size, strides, **options):
     )
     conv.supports_masking = True  # Without it Keras warns of the mask that all branches share.
     return conv
-

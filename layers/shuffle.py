@@ -1,4 +1,4 @@
-"""The periodic shuffle between channels and time, and what it does to masks."""
+"""The periodic shuffle between channels and time."""
 
 from keras import ops
 
@@ -20,22 +20,3 @@ def time_to_channels(x, factor: int):
         x = ops.pad(x, ((0, 0), (0, factor - 1), (0, 0)))[:, : blocks * factor]
     # (batch, block * phase, channels) -> (batch, block, phase * channels)
     return ops.reshape(x, (batch, blocks, factor * channels))
-
-
-def mask_per_output(mask, factor: int):
-    """Returns the mask (batch, time * factor) of outputs, `factor` for each sample; None for None.
-
-    What a signal of T samples gives alone, T * factor samples, is what is valid.
-    """
-    return None if mask is None else ops.repeat(mask, factor, axis=1)
-
-
-def mask_per_block(mask, factor: int):
-    """Returns the mask (batch, ceil(time / factor)) of blocks of samples; None for None.
-
-    A block is valid if any sample in it is: what a signal of T samples gives alone has
-    ceil(T / factor).
-    """
-    if mask is None:
-        return None
-    return ops.any(time_to_channels(mask[:, :, None], factor), axis=-1)

@@ -11,7 +11,7 @@ from tonezoo.layers.checks import check_signal, integer, one_integer
 class SignalLayer(keras.layers.Layer):
     """A layer of signals (batch, time, channels); a mask (batch, time) stays what it is.
 
-    Where a layer changes the rate, the mask follows: see `mask_per_output`, `mask_per_block`.
+    Where a layer changes the rate, the mask follows: see `tonezoo.layers.masks`.
     """
 
     def __init__(self, *args, **kwargs):

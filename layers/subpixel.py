@@ -3,7 +3,8 @@
 import keras
 
 from tonezoo.layers.checks import integer
-from tonezoo.layers.shuffle import channels_to_time, mask_per_output
+from tonezoo.layers.masks import mask_per_output
+from tonezoo.layers.shuffle import channels_to_time
 from tonezoo.layers.signal_layer import SignalLayer
 
 

@@ -6,7 +6,8 @@ import keras
 
 from tonezoo.layers.checks import integer
 from tonezoo.layers.initializers import ICNR
-from tonezoo.layers.shuffle import channels_to_time, mask_per_output
+from tonezoo.layers.masks import mask_per_output
+from tonezoo.layers.shuffle import channels_to_time
 from tonezoo.layers.signal_layer import SignalConvolution, convolve
 
 

@@ -3,7 +3,8 @@
 import keras
 
 from tonezoo.layers.checks import integer
-from tonezoo.layers.shuffle import mask_per_block, time_to_channels
+from tonezoo.layers.masks import mask_per_block
+from tonezoo.layers.shuffle import time_to_channels
 from tonezoo.layers.signal_layer import SignalLayer
 
 

@@ -8,7 +8,7 @@ import keras
 from keras import ops
 
 from tonezoo.layers.checks import one_integer, one_of
-from tonezoo.layers.shuffle import mask_per_output
+from tonezoo.layers.masks import mask_extended, mask_per_output
 from tonezoo.layers.signal_layer import SignalConvolution, add_bias
 
 
@@ -26,9 +26,9 @@ class TransposedConv1D(SignalConvolution, keras.layers.Conv1DTranspose):
         kernel_size: integer >= 1, or a tuple of one, taps at the high rate ("length").
         strides: integer >= 1, or a tuple of one, upsampling factor.
         padding: "same" or "valid".
-        **kwargs: of `keras.layers.Conv1DTranspose`: activation, use_bias, initializers, regularizers
-            and constraints of the kernel (kernel_size, filters, input channels) and the bias
-            (filters,); dilation_rate must stay 1 and output_padding None.
+        **kwargs: of `keras.layers.Conv1DTranspose`: activation, use_bias, initializers,
+            regularizers and constraints of the kernel (kernel_size, filters, input channels) and
+            the bias (filters,); dilation_rate must stay 1 and output_padding None.
 
     Attributes:
         overlap: "none" (length = strides), "full" (length a multiple of the strides), "partial"
@@ -73,10 +73,11 @@ class TransposedConv1D(SignalConvolution, keras.layers.Conv1DTranspose):
             **kwargs,
         )
         if self.overlap in ("partial", "gaps"):
+            length, stride = *self.kernel_size, *self.strides
             warnings.warn(
-                f"TransposedConv1D(kernel_size={self.kernel_size[0]}, strides={self.strides[0]}) has "
-                f"{self.overlap} overlap, which writes a tone of period {self.strides[0]} into "
-                f"its output; choose a kernel_size that is a multiple of the strides",
+                f"TransposedConv1D(kernel_size={length}, strides={stride}) has {self.overlap} "
+                f"overlap, which writes a tone of period {stride} into its output; choose a "
+                f"kernel_size that is a multiple of the strides",
                 UserWarning,
                 stacklevel=2,
             )
@@ -90,37 +91,31 @@ class TransposedConv1D(SignalConvolution, keras.layers.Conv1DTranspose):
             return "partial"
         return "none" if length == stride else "full"
 
-    def call(self, inputs):
-        y = self._spread(inputs, self.kernel)
-        y = add_bias(y, self.bias) if self.use_bias else y
-        return y if self.activation is None else self.activation(y)
+    @property
+    def _tail(self):
+        """Samples of the output beyond time * strides."""
+        return self.kernel_size[0] - self.strides[0] if self.padding == "valid" else 0
 
-    def _spread(self, x, kernel):
+    def call(self, inputs):
         y = ops.conv_transpose(
-            x,
-            kernel,
+            inputs,
+            self.kernel,
             strides=self.strides[0],
             padding=self.padding,
             data_format="channels_last",
         )
-        if self.padding == "valid" and self.overlap == "gaps":
-            y = y[:, : self.kernel_size[0] - self.strides[0]]  # Keras ends on zeros.
-        return y
+        if self._tail < 0:
+            y = y[:, : self._tail]  # Keras ends on the last sample's zeros.
+        y = add_bias(y, self.bias) if self.use_bias else y
+        return y if self.activation is None else self.activation(y)
 
     def compute_mask(self, inputs, previous_mask):
-        length, stride = *self.kernel_size, *self.strides
-        if previous_mask is None or self.padding == "same":
-            return mask_per_output(previous_mask, stride)
-        # Valid is what the kernel of a valid sample reaches, a gap behind it included.
-        signal = ops.cast(previous_mask[:, :, None], self.compute_dtype)
-        reach = ops.ones((max(length, stride), 1, 1), self.compute_dtype)
-        return ops.greater(self._spread(signal, reach)[:, :, 0], 0)
+        return mask_extended(mask_per_output(previous_mask, self.strides[0]), self._tail)
 
     def compute_output_shape(self, input_shape):
         batch, time, _ = input_shape
-        length, stride = *self.kernel_size, *self.strides
-        if time is not None:
-            time *= stride
-            if self.padding == "valid":
-                time += length - stride
-        return batch, time, self.filters
+        return (
+            batch,
+            None if time is None else time * self.strides[0] + self._tail,
+            self.filters,
+        )

@@ -23,7 +23,8 @@ def upsampler(
             methods of InterpolatedConv1D: "nearest", "linear", "cubic", "sinc", "stretch",
             "learned".
         filters: integer >= 1, output channels.
-        kernel_size: integer >= 1, or a tuple of one, taps: at the low rate for "subpixel", else at the high rate.
+        kernel_size: integer >= 1, or a tuple of one, taps: at the low rate for "subpixel", else
+            at the high rate.
         factor: integer >= 1, upsampling factor.
         **options: passed on to the layer: its other arguments, `name`, `dtype`.
 

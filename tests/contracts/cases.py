@@ -1,4 +1,4 @@
-"""Every public layer and model, declared once, in tiny configurations, on any Keras backend."""
+"""Every layer, block and model, declared once, in tiny configurations, on any Keras backend."""
 
 import zlib
 from collections.abc import Callable
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 
-from tonezoo import audio_unet, demucs, layers, mu_gan
+from tonezoo import audio_unet, classifier_loss, demucs, layers, mu_gan, mu_gan_blocks
 
 METHODS = ("nearest", "linear", "cubic", "sinc", "stretch", "learned")
 
@@ -103,7 +103,6 @@ LAYERS = [
         make=lambda: layers.Subpixel1D(3),
         output_length=times(3),
         channels=6,
-        refused=(),
     ),
     Case(
         name="SubpixelConv1D",
@@ -134,7 +133,41 @@ LAYERS = [
         name="BidirectionalLSTM",
         make=lambda: layers.BidirectionalLSTM(4),
         output_length=times(1),
-        refused=(),
+    ),
+]
+
+BLOCKS = [
+    *(
+        Case(
+            name=f"DownBlock-{downsampling}",
+            make=lambda downsampling=downsampling: mu_gan_blocks.DownBlock(8, downsampling),
+            output_length=divided_by(2),
+        )
+        for downsampling in mu_gan.DOWNSAMPLING
+    ),
+    Case(name="UpBlock", make=lambda: mu_gan_blocks.UpBlock(8), output_length=times(2)),
+    *(
+        Case(
+            name=f"DemucsEncoderBlock-{padding}",
+            make=lambda padding=padding: demucs.DemucsEncoderBlock(
+                4, 3, kernel_size=8, stride=4, glu_kernel_size=1, padding=padding
+            ),
+            output_length=divided_by(4) if padding == "same" else lambda time: (time - 4) // 4,
+            accepted=(8, 17),
+            refused=(),
+        )
+        for padding in demucs.PADDINGS
+    ),
+    *(
+        Case(
+            name=f"DemucsDecoderBlock-{kind}",
+            make=lambda kind=kind: demucs.DemucsDecoderBlock(
+                4, 3, kind=kind, kernel_size=8, stride=4, glu_kernel_size=3
+            ),
+            output_length=times(4),
+            refused=(),
+        )
+        for kind in ("transposed", "linear", "subpixel")
     ),
 ]
 
@@ -214,4 +247,12 @@ MODELS = [
     ),
 ]
 
-CASES = LAYERS + MODELS
+CASES = LAYERS + BLOCKS + MODELS
+
+# What else Keras has to find in a saved file: it does not take one signal to another.
+OTHERS = (
+    lambda: layers.ICNR("he_normal", 3),
+    lambda: layers.TransposedICNR("he_normal", 3),
+    lambda: layers.Rescaled("he_normal", 0.2),
+    lambda: classifier_loss.ClassifierFeatureLoss(3),
+)
