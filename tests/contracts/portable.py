@@ -37,15 +37,18 @@ def with_weights_of(reference, layer, x) -> keras.layers.Layer:
     return layer
 
 
+def compiled(function):
+    """Returns the function, on JAX as one compilation, which is quicker than one per operation."""
+    if keras.backend.backend() != "jax":
+        return function
+    import jax
+
+    return jax.jit(function)
+
+
 def output(layer, x) -> np.ndarray:
     """Returns the layer's output, bfloat16 as float32."""
-    if keras.backend.backend() == "jax":
-        # JAX compiles every operation for every shape: one compilation is quicker than many.
-        import jax
-
-        y = jax.jit(layer)(x)
-    else:
-        y = layer(x)
+    y = compiled(layer)(x)
     dtype = keras.backend.standardize_dtype(y.dtype)
     return ops.convert_to_numpy(ops.cast(y, "float32") if dtype == "bfloat16" else y)
 
