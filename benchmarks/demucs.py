@@ -340,9 +340,7 @@ def multiply_adds(model, samples: int) -> int:
 def upsampling_products(block) -> int:
     """Returns the multiply-adds of an upsampling layer for each of its input samples."""
     layer = block.upsampler
-    if hasattr(layer, "conv"):  # subpixel
-        return kernel_size(layer.conv)
-    if not hasattr(layer, "interpolate"):  # transposed
+    if not hasattr(layer, "interpolate"):  # subpixel, transposed
         return kernel_size(layer)
     if layer.form == "plain":
         return layer.factor * kernel_size(layer)

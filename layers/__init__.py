@@ -1,25 +1,27 @@
 """Upsampling and downsampling layers for audio, on (batch, time, channels), in keras.ops only."""
 
 from tonezoo.layers.folded_conv import FoldedConv1D
-from tonezoo.layers.icnr import ICNR
+from tonezoo.layers.initializers import ICNR, Rescaled, TransposedICNR
 from tonezoo.layers.interpolate import Interpolate1D
 from tonezoo.layers.interpolated_conv import InterpolatedConv1D
 from tonezoo.layers.multiscale_conv import MultiscaleConv1D
 from tonezoo.layers.phase_shuffle import PhaseShuffle1D
+from tonezoo.layers.recurrent import BidirectionalLSTM
 from tonezoo.layers.subpixel import Subpixel1D
 from tonezoo.layers.subpixel_conv import SubpixelConv1D
 from tonezoo.layers.superpixel import Superpixel1D
 from tonezoo.layers.transposed_conv import TransposedConv1D
-from tonezoo.layers.transposed_icnr import TransposedICNR
 from tonezoo.layers.upsampler import UPSAMPLER_KINDS, upsampler
 
 __all__ = [
+    "BidirectionalLSTM",
     "FoldedConv1D",
     "ICNR",
     "Interpolate1D",
     "InterpolatedConv1D",
     "MultiscaleConv1D",
     "PhaseShuffle1D",
+    "Rescaled",
     "Subpixel1D",
     "SubpixelConv1D",
     "Superpixel1D",

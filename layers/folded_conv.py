@@ -1,16 +1,18 @@
 """A long convolution computed at a lower rate, on samples folded into channels."""
 
+from collections.abc import Sequence
+
 import keras
 import numpy as np
 from keras import ops
 
-from tonezoo.layers.bias import add_bias
 from tonezoo.layers.checks import integer
-from tonezoo.layers.superpixel import Superpixel1D
+from tonezoo.layers.shuffle import channels_to_time, time_to_channels
+from tonezoo.layers.signal_layer import SignalConvolution, convolve
 
 
 @keras.saving.register_keras_serializable(package="tonezoo")
-class FoldedConv1D(keras.layers.Conv1D):
+class FoldedConv1D(SignalConvolution, keras.layers.Conv1D):
     """The function of a "same" `keras.layers.Conv1D`, computed on blocks of samples.
 
     `fold` successive samples become one with `fold` times the channels (superpixel), a kernel of
@@ -22,16 +24,17 @@ class FoldedConv1D(keras.layers.Conv1D):
 
     Args:
         filters: integer >= 1, output channels.
-        kernel_size: integer >= 1, taps K.
+        kernel_size: integer >= 1, or a tuple of one, taps K.
         fold: integer >= 1, samples of a block; None for the one measured fastest: 8 from 64 taps
             on, 4 from 16 taps on, else 1, which is the plain convolution.
-        **kwargs: of `keras.layers.Conv1D`; strides, dilation_rate and groups must stay 1 and
-            padding "same".
+        **kwargs: of `keras.layers.Conv1D`: activation, use_bias, initializers, regularizers and
+            constraints; strides, dilation_rate and groups must stay 1 and padding "same".
 
     Input shape: (batch, time, channels). Output shape: (batch, time, filters).
 
     Raises:
-        ValueError: strides, dilation, groups or padding that folding does not offer.
+        ValueError: strides, dilation, groups or padding that folding does not offer; filters,
+            kernel_size or fold below 1; an input known to have no samples.
 
     >>> import numpy as np
     >>> x = np.ones((1, 10, 1), "float32")
@@ -40,33 +43,28 @@ class FoldedConv1D(keras.layers.Conv1D):
     [3. 4. 5. 5. 5. 5. 5. 5. 4. 3.]
     """
 
-    def __init__(self, filters, kernel_size, fold=None, padding="same", **kwargs):
-        super().__init__(filters, kernel_size, padding=padding, **kwargs)
-        plain = (self.strides, self.dilation_rate, self.groups, self.padding)
-        if plain != ((1,), (1,), 1, "same") or self.data_format != "channels_last":
-            raise ValueError(
-                'FoldedConv1D needs strides, dilation_rate and groups of 1, padding "same" and '
-                f"channels last. Received: strides={self.strides}, dilation_rate="
-                f"{self.dilation_rate}, groups={self.groups}, padding={self.padding!r}, "
-                f"data_format={self.data_format!r}. Use keras.layers.Conv1D for others."
-            )
-        self.fold = default_fold(self.kernel_size[0]) if fold is None else integer("fold", fold)
-        self.superpixel = Superpixel1D(self.fold, dtype=self.dtype_policy)
-        taps = self.kernel_size[0]
+    def __init__(
+        self,
+        filters: int,
+        kernel_size: int | Sequence[int],
+        fold: int | None = None,
+        **kwargs,
+    ):
+        super().__init__(filters, kernel_size, **kwargs)
+        (taps,) = self.kernel_size
+        self.fold = default_fold(taps) if fold is None else integer("fold", fold)
         self.before = -(-((taps - 1) // 2) // self.fold)
         self.after = -(-(taps // 2) // self.fold)
 
     def call(self, inputs):
         if self.fold == 1:
             return super().call(inputs)
-        batch, time, _ = ops.shape(inputs)
-        blocks = self.superpixel(inputs)
+        blocks = time_to_channels(inputs, self.fold)
         blocks = ops.pad(blocks, ((0, 0), (self.before, self.after), (0, 0)))
-        outputs = ops.conv(blocks, self._folded(self.kernel), padding="valid")
-        if self.use_bias:
-            outputs = add_bias(outputs, ops.tile(self.bias, (self.fold,)))
-        # (batch, block, phase * filters) -> (batch, block * phase, filters)
-        outputs = ops.reshape(outputs, (batch, -1, self.filters))[:, :time]
+        bias = ops.tile(self.bias, (self.fold,)) if self.use_bias else None
+        outputs = convolve(blocks, self._folded(self.kernel), bias)
+        # The last block may reach beyond the signal.
+        outputs = channels_to_time(outputs, self.fold)[:, : ops.shape(inputs)[1]]
         return outputs if self.activation is None else self.activation(outputs)
 
     def _folded(self, kernel):
@@ -86,6 +84,6 @@ class FoldedConv1D(keras.layers.Conv1D):
         return {**super().get_config(), "fold": self.fold}
 
 
-def default_fold(taps):
-    """Return the block length that `FoldedConv1D` uses for a kernel of `taps` taps."""
+def default_fold(taps: int) -> int:
+    """Returns the block length that `FoldedConv1D` uses for a kernel of `taps` taps."""
     return 8 if taps >= 64 else 4 if taps >= 16 else 1

@@ -4,13 +4,15 @@ import keras
 import numpy as np
 from keras import ops
 
-from tonezoo.layers.checks import integer, not_empty
+from tonezoo.layers.checks import integer
 from tonezoo.layers.interpolation import interpolation_taps, resolve_grid, spline_prefilter
+from tonezoo.layers.masks import mask_per_output
 from tonezoo.layers.padding import hold_ends
+from tonezoo.layers.signal_layer import SignalLayer
 
 
 @keras.saving.register_keras_serializable(package="tonezoo")
-class Interpolate1D(keras.layers.Layer):
+class Interpolate1D(SignalLayer):
     """Interpolates a signal in time by an integer factor, its ends held.
 
     y[n r + p] = sum over j of a[p, j] x[n + offset + j], with x extended by copies of its first
@@ -50,7 +52,7 @@ class Interpolate1D(keras.layers.Layer):
     [0. 2. 4. 6. 8. 8.]
     """
 
-    def __init__(self, factor, method="linear", grid=None, **kwargs):
+    def __init__(self, factor: int, method: str = "linear", grid: str | None = None, **kwargs):
         super().__init__(**kwargs)
         self.factor = integer("factor", factor)
         self.grid = resolve_grid(method, grid)
@@ -58,48 +60,52 @@ class Interpolate1D(keras.layers.Layer):
         self.taps, self.offset = interpolation_taps(method, self.factor, self.grid)
         self.prefilter = spline_prefilter() if method == "cubic" else None
         self.prefilter_reach = 0 if self.prefilter is None else len(self.prefilter) // 2
-        self.input_spec = keras.layers.InputSpec(ndim=3)
+        self.learns = method == "learned" and self.factor > 1
+        self.built = not self.learns  # The others have no weights.
 
     @property
-    def context(self):
+    def context(self) -> tuple[int, int]:
         left, right = -self.offset, self.offset + self.taps.shape[1] - 1
         return left + self.prefilter_reach, right + self.prefilter_reach
 
     def build(self, input_shape):
-        not_empty(self, input_shape)
-        if self.method == "learned" and self.factor > 1:
+        if self.learns:
+            self.fix_channels(input_shape)
             self.logits = self.add_weight(
                 name="logits",
                 shape=(self.factor - 1, input_shape[-1]),
                 initializer=_linear_logits,
             )
 
-    def phase_taps(self, channels):
-        """Return the taps as a tensor (phase, tap, channel)."""
-        if self.method != "learned" or self.factor == 1:
+    def phase_taps(self, channels: int):
+        """Returns the taps as a tensor (phase, tap, channel)."""
+        if not self.learns:
             return self._constant(self.taps[:, :, None], channels)
         earlier = ops.sigmoid(ops.convert_to_tensor(self.logits))
         earlier = ops.concatenate([ops.ones_like(earlier[:1]), earlier], axis=0)
         return ops.stack([earlier, 1.0 - earlier], axis=1)
 
-    def extend(self, x, left, right):
-        """Return `x`, or its spline coefficients, `left` and `right` samples beyond its ends."""
+    def extend(self, x, left: int, right: int):
+        """Returns `x`, or its spline coefficients, `left` and `right` samples beyond its ends."""
         x = hold_ends(x, left + self.prefilter_reach, right + self.prefilter_reach)
         if self.prefilter is None:
             return x
         kernel = self._constant(self.prefilter[:, None, None], x.shape[-1], axis=1)
-        return ops.depthwise_conv(x, kernel, padding="valid")
+        return _convolve_depthwise(x, kernel)
 
     def call(self, inputs):
         batch, time, channels = ops.shape(inputs)
         x = self.extend(inputs, -self.offset, self.offset + self.taps.shape[1] - 1)
         # (phase, tap, channel) -> (tap, channel, phase), the layout of depthwise kernels
         kernel = ops.transpose(self.phase_taps(channels), (1, 2, 0))
-        y = ops.depthwise_conv(x, kernel, padding="valid")
+        y = _convolve_depthwise(x, kernel)
         y = ops.reshape(y, (batch, time, channels, self.factor))
         # (batch, time, channel, phase) -> (batch, time * phase, channel)
         y = ops.transpose(y, (0, 1, 3, 2))
         return ops.reshape(y, (batch, time * self.factor, channels))
+
+    def compute_mask(self, inputs, previous_mask):
+        return mask_per_output(previous_mask, self.factor)
 
     def compute_output_shape(self, input_shape):
         batch, time, channels = input_shape
@@ -116,6 +122,10 @@ class Interpolate1D(keras.layers.Layer):
     def _constant(self, values, channels, axis=-1):
         values = ops.convert_to_tensor(values, dtype=self.compute_dtype)
         return ops.repeat(values, channels, axis=axis)
+
+
+def _convolve_depthwise(x, kernel):
+    return ops.depthwise_conv(x, kernel, padding="valid", data_format="channels_last")
 
 
 def _linear_logits(shape, dtype=None):

@@ -1,14 +1,18 @@
 """Interpolation followed by a convolution."""
 
+from collections.abc import Sequence
+
 import keras
 import numpy as np
-from keras import initializers, ops
+from keras import ops
 
-from tonezoo.layers.bias import add_bias
-from tonezoo.layers.checks import integer, not_empty, one_of
+from tonezoo.layers.checks import one_of
 from tonezoo.layers.interpolate import Interpolate1D
 from tonezoo.layers.interpolation import polyphase_indices
+from tonezoo.layers.masks import mask_per_output
 from tonezoo.layers.padding import hold_ends
+from tonezoo.layers.shuffle import channels_to_time
+from tonezoo.layers.signal_layer import SignalConvolution, convolve
 
 FORMS = ("plain", "polyphase")
 
@@ -18,7 +22,7 @@ POLYPHASE_TAPS_PER_KERNEL_TAP = 1.5
 
 
 @keras.saving.register_keras_serializable(package="tonezoo")
-class InterpolatedConv1D(keras.layers.Layer):
+class InterpolatedConv1D(SignalConvolution, keras.layers.Conv1D):
     """Interpolates by an integer factor, then convolves; the ends of the input are held.
 
     y[m] = bias + sum over t of w[t] v[m + t - (kernel_size - 1) // 2], m = 0 ... T * factor - 1,
@@ -31,15 +35,15 @@ class InterpolatedConv1D(keras.layers.Layer):
 
     Args:
         filters: integer >= 1, output channels.
-        kernel_size: integer >= 1, taps at the high rate.
+        kernel_size: integer >= 1, or a tuple of one, taps at the high rate.
         factor: integer >= 1, high-rate samples per low-rate sample.
         method: as in Interpolate1D.
         grid: as in Interpolate1D.
         form: "plain", "polyphase", or None for the one measured cheaper: polyphase, except where
             its kernel has more than 1.5 times the taps (the sinc, unless `kernel_size` is long).
-        use_bias: whether to add a bias per filter.
-        kernel_initializer: initializer of the kernel (kernel_size, input channels, filters).
-        bias_initializer: initializer of the bias (filters,).
+        **kwargs: of `keras.layers.Conv1D`: activation, use_bias, initializers, regularizers and
+            constraints of the kernel (kernel_size, input channels, filters) and the bias
+            (filters,); strides, dilation_rate and groups must stay 1.
 
     Attributes:
         context: (left, right): outputs n * factor ... n * factor + factor - 1 depend on the
@@ -59,80 +63,57 @@ class InterpolatedConv1D(keras.layers.Layer):
 
     def __init__(
         self,
-        filters,
-        kernel_size,
-        factor,
-        method="nearest",
-        grid=None,
-        form=None,
-        use_bias=True,
-        kernel_initializer="glorot_uniform",
-        bias_initializer="zeros",
+        filters: int,
+        kernel_size: int | Sequence[int],
+        factor: int,
+        method: str = "nearest",
+        grid: str | None = None,
+        form: str | None = None,
         **kwargs,
     ):
-        super().__init__(**kwargs)
-        self.filters = integer("filters", filters)
-        self.kernel_size = integer("kernel_size", kernel_size)
+        super().__init__(filters, kernel_size, **kwargs)
         self.interpolate = Interpolate1D(
             factor, method, grid, dtype=self.dtype_policy, name="interpolate"
         )
         self.factor = self.interpolate.factor
-        self.use_bias = use_bias
-        self.kernel_initializer = initializers.get(kernel_initializer)
-        self.bias_initializer = initializers.get(bias_initializer)
+        (taps,) = self.kernel_size
         self._indices, self._first = polyphase_indices(
-            self.interpolate.taps, self.interpolate.offset, self.kernel_size
+            self.interpolate.taps, self.interpolate.offset, taps
         )
         if form is None:
-            polyphase = len(self._indices) <= POLYPHASE_TAPS_PER_KERNEL_TAP * self.kernel_size
+            polyphase = len(self._indices) <= POLYPHASE_TAPS_PER_KERNEL_TAP * taps
             form = "polyphase" if polyphase else "plain"
         self.form = one_of("form", form, FORMS)
-        self.input_spec = keras.layers.InputSpec(ndim=3)
 
     @property
-    def context(self):
+    def context(self) -> tuple[int, int]:
         reach = self.interpolate.prefilter_reach
         return reach - self._first, reach + self._first + len(self._indices) - 1
 
     def build(self, input_shape):
-        not_empty(self, input_shape)
+        super().build(input_shape)
         self.interpolate.build(input_shape)
-        self.kernel = self.add_weight(
-            name="kernel",
-            shape=(self.kernel_size, input_shape[-1], self.filters),
-            initializer=self.kernel_initializer,
-        )
-        self.bias = None
-        if self.use_bias:
-            self.bias = self.add_weight(
-                name="bias", shape=(self.filters,), initializer=self.bias_initializer
-            )
 
     def call(self, inputs):
-        return self._plain(inputs) if self.form == "plain" else self._polyphase(inputs)
+        y = self._plain(inputs) if self.form == "plain" else self._polyphase(inputs)
+        return y if self.activation is None else self.activation(y)
 
     def _plain(self, x):
-        before = (self.kernel_size - 1) // 2
-        after = self.kernel_size - 1 - before
+        (taps,) = self.kernel_size
+        before = (taps - 1) // 2
+        after = taps - 1 - before
         left, right = -(-before // self.factor), -(-after // self.factor)
         v = self.interpolate(hold_ends(x, left, right))
         v = v[:, left * self.factor - before : after - right * self.factor or None]
-        return self._convolve(v, self.kernel, self.bias)
+        return convolve(v, self.kernel, self.bias)
 
     def _polyphase(self, x):
-        x_extended = self.interpolate.extend(x, -self._first, self._first + len(self._indices) - 1)
+        x = self.interpolate.extend(x, -self._first, self._first + len(self._indices) - 1)
         bias = ops.tile(self.bias, (self.factor,)) if self.use_bias else None
-        y = self._convolve(x_extended, self._folded_kernel(), bias)
-        # (batch, time, phase * filters) -> (batch, time * phase, filters)
-        batch, time, _ = ops.shape(x)
-        return ops.reshape(y, (batch, time * self.factor, self.filters))
-
-    def _convolve(self, x, kernel, bias):
-        y = ops.conv(x, kernel, padding="valid")
-        return add_bias(y, bias) if self.use_bias else y
+        return channels_to_time(convolve(x, self._folded_kernel(), bias), self.factor)
 
     def _folded_kernel(self):
-        """Return W[tap, channel, phase * filters], the interpolator folded into the kernel."""
+        """Returns W[tap, channel, phase * filters], the interpolator folded into the kernel."""
         if self.interpolate.method == "learned":
             channels = self.kernel.shape[1]
             rows = ops.reshape(self.interpolate.phase_taps(channels), (-1, channels))
@@ -147,6 +128,9 @@ class InterpolatedConv1D(keras.layers.Layer):
         taps, channels, factor, filters = kernel.shape
         return ops.reshape(kernel, (taps, channels, factor * filters))
 
+    def compute_mask(self, inputs, previous_mask):
+        return mask_per_output(previous_mask, self.factor)
+
     def compute_output_shape(self, input_shape):
         batch, time, _ = input_shape
         return batch, None if time is None else time * self.factor, self.filters
@@ -154,13 +138,8 @@ class InterpolatedConv1D(keras.layers.Layer):
     def get_config(self):
         return {
             **super().get_config(),
-            "filters": self.filters,
-            "kernel_size": self.kernel_size,
             "factor": self.factor,
             "method": self.interpolate.method,
             "grid": self.interpolate.grid,
             "form": self.form,
-            "use_bias": self.use_bias,
-            "kernel_initializer": initializers.serialize(self.kernel_initializer),
-            "bias_initializer": initializers.serialize(self.bias_initializer),
         }

@@ -67,8 +67,12 @@ _BASES = {
 }
 
 
-def resolve_grid(method, grid):
-    """Return the grid of `method`, its default for None; raise ValueError if it has no such."""
+def resolve_grid(method: str, grid: str | None) -> str:
+    """Returns the grid of `method`, its default for None.
+
+    Raises:
+        ValueError: an unknown method or grid, or a method that lacks the grid.
+    """
     one_of("method", method, DEFAULT_GRIDS)
     if grid is None:
         return DEFAULT_GRIDS[method]
@@ -81,8 +85,8 @@ def resolve_grid(method, grid):
     return grid
 
 
-def interpolation_taps(method, factor, grid=None):
-    """Return the taps a[phase, tap] and the offset of the first, in low-rate samples.
+def interpolation_taps(method: str, factor: int, grid: str | None = None) -> tuple[np.ndarray, int]:
+    """Returns the taps a[phase, tap] and the offset of the first, in low-rate samples.
 
     Taps that are zero in every phase are left out. Every phase of every method but stretch sums
     to 1; "cubic" gives the B-spline (see `spline_prefilter`), "learned" its initial taps.
@@ -104,8 +108,8 @@ def interpolation_taps(method, factor, grid=None):
     return taps[:, used[0] : used[-1] + 1], int(sample[used[0]])
 
 
-def spline_prefilter():
-    """Return the symmetric filter that turns samples into cubic B-spline coefficients.
+def spline_prefilter() -> np.ndarray:
+    """Returns the symmetric filter that turns samples into cubic B-spline coefficients.
 
     It is the inverse of (1/6, 4/6, 1/6): sqrt(3) z^|k| with the pole z = sqrt(3) - 2, cut off
     below 1e-9 and scaled to a sum of 1, so that a constant stays what it is.
@@ -120,8 +124,8 @@ def spline_prefilter():
     return taps / taps.sum()
 
 
-def polyphase_indices(taps, offset, kernel_size):
-    """Return where each tap of "interpolate, then convolve" comes from, at the low rate.
+def polyphase_indices(taps: np.ndarray, offset: int, kernel_size: int) -> tuple[np.ndarray, int]:
+    """Returns where each tap of "interpolate, then convolve" comes from, at the low rate.
 
     With a kernel w of `kernel_size` taps, (kernel_size - 1) // 2 of them before the sample,
 

@@ -1,14 +1,29 @@
 """Parallel convolutions of several kernel lengths."""
 
-import keras
-from keras import initializers, ops
+from collections.abc import Sequence
 
-from tonezoo.layers.checks import integer, not_empty
+import keras
+from keras import activations, ops
+
+from tonezoo.layers.checks import integer, one_integer
 from tonezoo.layers.folded_conv import FoldedConv1D
+from tonezoo.layers.initializers import fresh
+from tonezoo.layers.masks import mask_per_block
+from tonezoo.layers.signal_layer import SignalLayer
+
+BRANCH_OPTIONS = (
+    "use_bias",
+    "kernel_initializer",
+    "bias_initializer",
+    "kernel_regularizer",
+    "bias_regularizer",
+    "kernel_constraint",
+    "bias_constraint",
+)
 
 
 @keras.saving.register_keras_serializable(package="tonezoo")
-class MultiscaleConv1D(keras.layers.Layer):
+class MultiscaleConv1D(SignalLayer):
     """Convolves with several kernel lengths in parallel and concatenates the outputs.
 
     Branch i is a "same" convolution with kernel_sizes[i] taps and
@@ -18,10 +33,11 @@ class MultiscaleConv1D(keras.layers.Layer):
         filters: integer >= 1, output channels of all branches together; a multiple of sum(split).
         kernel_sizes: taps of the branches.
         split: relative numbers of filters of the branches.
-        strides: integer >= 1, decimation factor.
-        use_bias: whether to add a bias per filter.
-        kernel_initializer: initializer of each branch's kernel.
-        bias_initializer: initializer of each branch's bias.
+        strides: integer >= 1, or a tuple of one, decimation factor. With a mask, an output sample
+            is valid if any of the `strides` samples from n * strides on is.
+        activation: of the concatenated outputs.
+        **kwargs: of `keras.layers.Conv1D`, for every branch: use_bias, initializers, regularizers
+            and constraints.
 
     Input shape: (batch, time, channels). Output shape: (batch, ceil(time / strides), filters).
 
@@ -40,61 +56,59 @@ class MultiscaleConv1D(keras.layers.Layer):
 
     def __init__(
         self,
-        filters,
-        kernel_sizes=(3, 9, 27, 81),
-        split=(3, 3, 1, 1),
-        strides=1,
-        use_bias=True,
-        kernel_initializer="glorot_uniform",
-        bias_initializer="zeros",
+        filters: int,
+        kernel_sizes: Sequence[int] = (3, 9, 27, 81),
+        split: Sequence[int] = (3, 3, 1, 1),
+        strides: int | Sequence[int] = 1,
+        activation=None,
         **kwargs,
     ):
+        options = {name: kwargs.pop(name) for name in BRANCH_OPTIONS if name in kwargs}
         super().__init__(**kwargs)
         self.filters = integer("filters", filters)
         self.kernel_sizes = tuple(integer("kernel_sizes", size) for size in kernel_sizes)
         self.split = tuple(integer("split", share) for share in split)
-        self.strides = integer("strides", strides)
-        self.use_bias = use_bias
-        self.kernel_initializer = initializers.get(kernel_initializer)
-        self.bias_initializer = initializers.get(bias_initializer)
+        self.strides = one_integer("strides", strides)
+        self.activation = activations.get(activation)
         self._check_split()
         self.branches = [
             _branch(
                 self.filters * share // sum(self.split),
                 size,
                 self.strides,
-                use_bias=use_bias,
-                kernel_initializer=_copy(self.kernel_initializer),
-                bias_initializer=_copy(self.bias_initializer),
                 dtype=self.dtype_policy,
                 name=f"conv_{size}",
+                **{name: fresh(option) for name, option in options.items()},
             )
             for size, share in zip(self.kernel_sizes, self.split, strict=True)
         ]
-        self.input_spec = keras.layers.InputSpec(ndim=3)
 
     def build(self, input_shape):
-        not_empty(self, input_shape)
+        self.fix_channels(input_shape)
         for branch in self.branches:
             branch.build(input_shape)
 
     def call(self, inputs):
-        return ops.concatenate([branch(inputs) for branch in self.branches], axis=-1)
+        y = ops.concatenate([branch(inputs) for branch in self.branches], axis=-1)
+        return y if self.activation is None else self.activation(y)
+
+    def compute_mask(self, inputs, previous_mask):
+        return mask_per_block(previous_mask, self.strides)
 
     def compute_output_shape(self, input_shape):
         batch, time, _ = input_shape
         return batch, None if time is None else -(-time // self.strides), self.filters
 
     def get_config(self):
+        branch = self.branches[0].get_config()
         return {
             **super().get_config(),
             "filters": self.filters,
             "kernel_sizes": self.kernel_sizes,
             "split": self.split,
             "strides": self.strides,
-            "use_bias": self.use_bias,
-            "kernel_initializer": initializers.serialize(self.kernel_initializer),
-            "bias_initializer": initializers.serialize(self.bias_initializer),
+            "activation": activations.serialize(self.activation),
+            **{name: branch[name] for name in BRANCH_OPTIONS},
         }
 
     def _check_split(self):
@@ -113,9 +127,13 @@ class MultiscaleConv1D(keras.layers.Layer):
 def _branch(filters, kernel_size, strides, **options):
     if strides == 1:
         return FoldedConv1D(filters, kernel_size, **options)
-    return keras.layers.Conv1D(filters, kernel_size, strides=strides, padding="same", **options)
-
-
-def _copy(initializer):
-    # An instance without a seed draws the same numbers at every call: branches would start alike.
-    return initializer.clone() if isinstance(initializer, initializers.Initializer) else initializer
+    conv = keras.layers.Conv1D(
+        filters,
+        kernel_size,
+        strides=strides,
+        padding="same",
+        data_format="channels_last",
+        **options,
+    )
+    conv.supports_masking = True  # Without it Keras warns of the mask that all branches share.
+    return conv

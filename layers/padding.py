@@ -3,8 +3,8 @@
 from keras import ops
 
 
-def hold_ends(x, left, right):
-    """Extend `x` in time by `left` copies of its first and `right` copies of its last sample."""
+def hold_ends(x, left: int, right: int):
+    """Returns `x` with `left` copies of its first and `right` copies of its last sample around."""
     parts = [x]
     if left:
         parts.insert(0, ops.repeat(x[:, :1], left, axis=1))

@@ -3,15 +3,16 @@
 import keras
 from keras import ops
 
-from tonezoo.layers.checks import integer, not_empty, one_of
+from tonezoo.layers.checks import integer, one_of
+from tonezoo.layers.signal_layer import SignalLayer
 
 
 @keras.saving.register_keras_serializable(package="tonezoo")
-class PhaseShuffle1D(keras.layers.Layer):
+class PhaseShuffle1D(SignalLayer):
     """Shifts its input in time by a random whole number of samples, in training only.
 
     y[t] = x[t - phi], phi uniform on -radius ... radius, samples beyond the ends by reflection;
-    the length is kept. Without `training` it is the identity.
+    the length is kept. Without `training` it is the identity. A mask is not shifted.
 
     Args:
         radius: integer >= 0, largest shift in samples.
@@ -32,16 +33,13 @@ class PhaseShuffle1D(keras.layers.Layer):
     [0. 1. 2. 3. 4.]
     """
 
-    def __init__(self, radius=2, per="batch", seed=None, **kwargs):
+    def __init__(self, radius: int = 2, per: str = "batch", seed: int | None = None, **kwargs):
         super().__init__(**kwargs)
         self.radius = integer("radius", radius, least=0)
         self.per = one_of("per", per, ("batch", "example", "channel"))
         self.seed = seed
         self.seed_generator = keras.random.SeedGenerator(seed)
-        self.input_spec = keras.layers.InputSpec(ndim=3)
-
-    def build(self, input_shape):
-        not_empty(self, input_shape)
+        self.built = True  # It has no weights.
 
     def call(self, inputs, training=False):
         if not training or self.radius == 0:
@@ -70,7 +68,7 @@ class PhaseShuffle1D(keras.layers.Layer):
 
 
 def _reflect(index, length):
-    """Return `index` reflected, as often as needed, into 0 ... length - 1."""
+    """Returns `index` reflected, as often as needed, into 0 ... length - 1."""
     last = ops.maximum(length - 1, 1)
     folded = last - ops.abs(ops.mod(index, 2 * last) - last)
     return ops.minimum(folded, length - 1)

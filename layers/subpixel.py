@@ -1,13 +1,15 @@
 """Periodic shuffle: channels to time."""
 
 import keras
-from keras import ops
 
 from tonezoo.layers.checks import integer
+from tonezoo.layers.masks import mask_per_output
+from tonezoo.layers.shuffle import channels_to_time
+from tonezoo.layers.signal_layer import SignalLayer
 
 
 @keras.saving.register_keras_serializable(package="tonezoo")
-class Subpixel1D(keras.layers.Layer):
+class Subpixel1D(SignalLayer):
     """Periodic shuffle: turns groups of channels into consecutive samples.
 
     y[n * factor + p, f] = x[n, p * F + f], with F = channels / factor: phase-major, so that the
@@ -20,7 +22,8 @@ class Subpixel1D(keras.layers.Layer):
     (batch, time * factor, channels / factor).
 
     Raises:
-        ValueError: the channels are no multiple of the factor; factor below 1.
+        ValueError: the channels are no multiple of the factor; factor below 1; an input known to
+            have no samples.
 
     Source: Shi et al., "Real-time single image and video super-resolution using an efficient
     sub-pixel convolutional neural network", 2016, section 3.2.
@@ -31,18 +34,17 @@ class Subpixel1D(keras.layers.Layer):
     [[1, 2], [10, 20], [3, 4], [30, 40]]
     """
 
-    def __init__(self, factor, **kwargs):
+    def __init__(self, factor: int, **kwargs):
         super().__init__(**kwargs)
         self.factor = integer("factor", factor)
-        self.input_spec = keras.layers.InputSpec(ndim=3)
-
-    def build(self, input_shape):
-        self._output_channels(input_shape[-1])
+        self.built = True  # It has no weights.
 
     def call(self, inputs):
-        batch, time, channels = ops.shape(inputs)
-        # (batch, time, phase * F) -> (batch, time * phase, F)
-        return ops.reshape(inputs, (batch, time * self.factor, channels // self.factor))
+        self._output_channels(inputs.shape[-1])
+        return channels_to_time(inputs, self.factor)
+
+    def compute_mask(self, inputs, previous_mask):
+        return mask_per_output(previous_mask, self.factor)
 
     def compute_output_shape(self, input_shape):
         batch, time, channels = input_shape

@@ -1,15 +1,18 @@
 """Convolution followed by the periodic shuffle."""
 
-import keras
-from keras import initializers
+from collections.abc import Sequence
 
-from tonezoo.layers.checks import integer, not_empty
-from tonezoo.layers.icnr import ICNR
-from tonezoo.layers.subpixel import Subpixel1D
+import keras
+
+from tonezoo.layers.checks import integer
+from tonezoo.layers.initializers import ICNR
+from tonezoo.layers.masks import mask_per_output
+from tonezoo.layers.shuffle import channels_to_time
+from tonezoo.layers.signal_layer import SignalConvolution, convolve
 
 
 @keras.saving.register_keras_serializable(package="tonezoo")
-class SubpixelConv1D(keras.layers.Layer):
+class SubpixelConv1D(SignalConvolution, keras.layers.Conv1D):
     """Upsamples by a convolution with factor * filters outputs and the periodic shuffle.
 
     y[n * factor + p, f] = (x * w)[n, p * filters + f], the convolution "same", zero-padded, at
@@ -17,12 +20,13 @@ class SubpixelConv1D(keras.layers.Layer):
 
     Args:
         filters: integer >= 1, output channels.
-        kernel_size: integer >= 1, taps at the low rate.
+        kernel_size: integer >= 1, or a tuple of one, taps at the low rate.
         factor: integer >= 1, upsampling factor.
         icnr: whether all phases start alike (see ICNR), bias included.
-        use_bias: whether to add a bias per phase and filter.
-        kernel_initializer: initializer of the kernel; with `icnr`, of one phase of it.
-        bias_initializer: initializer of the bias; with `icnr`, of one phase of it.
+        **kwargs: of `keras.layers.Conv1D`: activation, use_bias, initializers (with `icnr`, of one
+            phase), regularizers and constraints of the kernel (kernel_size, input channels,
+            factor * filters) and the bias (factor * filters,); strides, dilation_rate and groups
+            must stay 1.
 
     Attributes:
         context: (left, right): outputs n * factor ... n * factor + factor - 1 depend on the
@@ -43,62 +47,39 @@ class SubpixelConv1D(keras.layers.Layer):
 
     def __init__(
         self,
-        filters,
-        kernel_size,
-        factor,
-        icnr=True,
-        use_bias=True,
-        kernel_initializer="glorot_uniform",
-        bias_initializer="zeros",
+        filters: int,
+        kernel_size: int | Sequence[int],
+        factor: int,
+        icnr: bool = True,
         **kwargs,
     ):
-        super().__init__(**kwargs)
-        self.filters = integer("filters", filters)
-        self.kernel_size = integer("kernel_size", kernel_size)
+        super().__init__(filters, kernel_size, **kwargs)
         self.factor = integer("factor", factor)
         self.icnr = icnr
-        self.use_bias = use_bias
-        self.kernel_initializer = initializers.get(kernel_initializer)
-        self.bias_initializer = initializers.get(bias_initializer)
-        self.conv = keras.layers.Conv1D(
-            self.factor * self.filters,
-            self.kernel_size,
-            padding="same",
-            use_bias=use_bias,
-            kernel_initializer=self._over_phases(self.kernel_initializer),
-            bias_initializer=self._over_phases(self.bias_initializer),
-            dtype=self.dtype_policy,
-            name="conv",
-        )
-        self.shuffle = Subpixel1D(self.factor, dtype=self.dtype_policy, name="shuffle")
-        self.input_spec = keras.layers.InputSpec(ndim=3)
 
     @property
-    def context(self):
-        return (self.kernel_size - 1) // 2, self.kernel_size // 2
+    def context(self) -> tuple[int, int]:
+        (taps,) = self.kernel_size
+        return (taps - 1) // 2, taps // 2
 
-    def build(self, input_shape):
-        not_empty(self, input_shape)
-        self.conv.build(input_shape)
+    def add_weight(self, shape=None, initializer=None, name=None, **options):
+        # Conv1D asks for the weights of one phase; low-rank adaptation has phases on one side.
+        if name != "lora_kernel_a":
+            shape = (*shape[:-1], self.factor * shape[-1])
+            initializer = ICNR(initializer, self.factor) if self.icnr else initializer
+        return super().add_weight(shape=shape, initializer=initializer, name=name, **options)
 
     def call(self, inputs):
-        return self.shuffle(self.conv(inputs))
+        y = convolve(inputs, self.kernel, self.bias, padding="same")
+        y = channels_to_time(y, self.factor)
+        return y if self.activation is None else self.activation(y)
+
+    def compute_mask(self, inputs, previous_mask):
+        return mask_per_output(previous_mask, self.factor)
 
     def compute_output_shape(self, input_shape):
         batch, time, _ = input_shape
         return batch, None if time is None else time * self.factor, self.filters
 
     def get_config(self):
-        return {
-            **super().get_config(),
-            "filters": self.filters,
-            "kernel_size": self.kernel_size,
-            "factor": self.factor,
-            "icnr": self.icnr,
-            "use_bias": self.use_bias,
-            "kernel_initializer": initializers.serialize(self.kernel_initializer),
-            "bias_initializer": initializers.serialize(self.bias_initializer),
-        }
-
-    def _over_phases(self, initializer):
-        return ICNR(initializer, self.factor) if self.icnr else initializer
+        return {**super().get_config(), "factor": self.factor, "icnr": self.icnr}

@@ -1,17 +1,20 @@
 """Inverse of the periodic shuffle: time to channels."""
 
 import keras
-from keras import ops
 
-from tonezoo.layers.checks import integer, not_empty
+from tonezoo.layers.checks import integer
+from tonezoo.layers.masks import mask_per_block
+from tonezoo.layers.shuffle import time_to_channels
+from tonezoo.layers.signal_layer import SignalLayer
 
 
 @keras.saving.register_keras_serializable(package="tonezoo")
-class Superpixel1D(keras.layers.Layer):
+class Superpixel1D(SignalLayer):
     """Turns consecutive samples into groups of channels: the inverse of Subpixel1D.
 
     y[n, p * C + c] = x[n * factor + p, c]. A time axis that is no multiple of the factor is
-    padded with zeros at its end: ceil(T / factor) samples come out.
+    padded with zeros at its end: ceil(T / factor) samples come out. With a mask, an output sample
+    is valid if any sample in it is.
 
     Args:
         factor: integer >= 1, input samples per output sample.
@@ -30,22 +33,16 @@ class Superpixel1D(keras.layers.Layer):
     [[1, 2], [3, 4], [5, 0]]
     """
 
-    def __init__(self, factor, **kwargs):
+    def __init__(self, factor: int, **kwargs):
         super().__init__(**kwargs)
         self.factor = integer("factor", factor)
-        self.input_spec = keras.layers.InputSpec(ndim=3)
-
-    def build(self, input_shape):
-        not_empty(self, input_shape)
+        self.built = True  # It has no weights.
 
     def call(self, inputs):
-        batch, time, channels = ops.shape(inputs)
-        length = -(-time // self.factor)
-        x = inputs
-        if inputs.shape[1] is None or inputs.shape[1] % self.factor:
-            x = ops.pad(x, ((0, 0), (0, self.factor - 1), (0, 0)))[:, : length * self.factor]
-        # (batch, time * phase, channels) -> (batch, time, phase * channels)
-        return ops.reshape(x, (batch, length, self.factor * channels))
+        return time_to_channels(inputs, self.factor)
+
+    def compute_mask(self, inputs, previous_mask):
+        return mask_per_block(previous_mask, self.factor)
 
     def compute_output_shape(self, input_shape):
         batch, time, channels = input_shape

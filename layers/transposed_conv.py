@@ -1,16 +1,19 @@
 """Transposed convolution that knows how its kernel overlaps."""
 
 import warnings
+from collections.abc import Sequence
+from typing import ClassVar
 
 import keras
-from keras import initializers, ops
+from keras import ops
 
-from tonezoo.layers.bias import add_bias
-from tonezoo.layers.checks import integer, not_empty, one_of
+from tonezoo.layers.checks import one_integer, one_of
+from tonezoo.layers.masks import mask_extended, mask_per_output
+from tonezoo.layers.signal_layer import SignalConvolution, add_bias
 
 
 @keras.saving.register_keras_serializable(package="tonezoo")
-class TransposedConv1D(keras.layers.Layer):
+class TransposedConv1D(SignalConvolution, keras.layers.Conv1DTranspose):
     """Transposed convolution: every input sample adds a scaled kernel, `strides` samples apart.
 
     y[m] = bias + sum over n of w[m - n * strides] x[n]. "valid" keeps all
@@ -20,12 +23,12 @@ class TransposedConv1D(keras.layers.Layer):
 
     Args:
         filters: integer >= 1, output channels.
-        kernel_size: integer >= 1, taps at the high rate ("length").
-        strides: integer >= 1, upsampling factor.
+        kernel_size: integer >= 1, or a tuple of one, taps at the high rate ("length").
+        strides: integer >= 1, or a tuple of one, upsampling factor.
         padding: "same" or "valid".
-        use_bias: whether to add a bias per filter.
-        kernel_initializer: initializer of the kernel (kernel_size, filters, input channels).
-        bias_initializer: initializer of the bias (filters,).
+        **kwargs: of `keras.layers.Conv1DTranspose`: activation, use_bias, initializers,
+            regularizers and constraints of the kernel (kernel_size, filters, input channels) and
+            the bias (filters,); dilation_rate must stay 1 and output_padding None.
 
     Attributes:
         overlap: "none" (length = strides), "full" (length a multiple of the strides), "partial"
@@ -48,78 +51,71 @@ class TransposedConv1D(keras.layers.Layer):
     full [1. 1. 2. 2. 2. 2. 2. 2. 1. 1.]
     """
 
+    fixed: ClassVar[dict] = {
+        "data_format": "channels_last",
+        "dilation_rate": (1,),
+        "output_padding": None,
+    }
+
     def __init__(
         self,
-        filters,
-        kernel_size,
-        strides,
-        padding="same",
-        use_bias=True,
-        kernel_initializer="glorot_uniform",
-        bias_initializer="zeros",
+        filters: int,
+        kernel_size: int | Sequence[int],
+        strides: int | Sequence[int],
+        padding: str = "same",
         **kwargs,
     ):
-        super().__init__(**kwargs)
-        self.filters = integer("filters", filters)
-        self.kernel_size = integer("kernel_size", kernel_size)
-        self.strides = integer("strides", strides)
-        self.padding = one_of("padding", padding, ("same", "valid"))
-        self.use_bias = use_bias
-        self.kernel_initializer = initializers.get(kernel_initializer)
-        self.bias_initializer = initializers.get(bias_initializer)
-        self.input_spec = keras.layers.InputSpec(ndim=3)
+        super().__init__(
+            filters,
+            kernel_size,
+            strides=one_integer("strides", strides),
+            padding=one_of("padding", padding, ("same", "valid")),
+            **kwargs,
+        )
         if self.overlap in ("partial", "gaps"):
+            length, stride = *self.kernel_size, *self.strides
             warnings.warn(
-                f"TransposedConv1D(kernel_size={self.kernel_size}, strides={self.strides}) has "
-                f"{self.overlap} overlap, which writes a tone of period {self.strides} into its "
-                f"output; choose a kernel_size that is a multiple of the strides",
+                f"TransposedConv1D(kernel_size={length}, strides={stride}) has {self.overlap} "
+                f"overlap, which writes a tone of period {stride} into its output; choose a "
+                f"kernel_size that is a multiple of the strides",
                 UserWarning,
                 stacklevel=2,
             )
 
     @property
-    def overlap(self):
-        if self.kernel_size < self.strides:
+    def overlap(self) -> str:
+        length, stride = *self.kernel_size, *self.strides
+        if length < stride:
             return "gaps"
-        if self.kernel_size % self.strides:
+        if length % stride:
             return "partial"
-        return "none" if self.kernel_size == self.strides else "full"
+        return "none" if length == stride else "full"
 
-    def build(self, input_shape):
-        not_empty(self, input_shape)
-        self.kernel = self.add_weight(
-            name="kernel",
-            shape=(self.kernel_size, self.filters, input_shape[-1]),
-            initializer=self.kernel_initializer,
-        )
-        self.bias = None
-        if self.use_bias:
-            self.bias = self.add_weight(
-                name="bias", shape=(self.filters,), initializer=self.bias_initializer
-            )
+    @property
+    def _tail(self):
+        """Samples of the output beyond time * strides."""
+        return self.kernel_size[0] - self.strides[0] if self.padding == "valid" else 0
 
     def call(self, inputs):
-        y = ops.conv_transpose(inputs, self.kernel, strides=self.strides, padding=self.padding)
-        if self.padding == "valid" and self.overlap == "gaps":
-            y = y[:, : self.kernel_size - self.strides]  # Keras ends on the last sample's zeros
-        return add_bias(y, self.bias) if self.use_bias else y
+        y = ops.conv_transpose(
+            inputs,
+            self.kernel,
+            strides=self.strides[0],
+            padding=self.padding,
+            data_format="channels_last",
+        )
+        if self._tail < 0:
+            y = y[:, : self._tail]  # Keras ends on the last sample's zeros.
+        y = add_bias(y, self.bias) if self.use_bias else y
+        return y if self.activation is None else self.activation(y)
+
+    def compute_mask(self, inputs, previous_mask):
+        return mask_extended(mask_per_output(previous_mask, self.strides[0]), self._tail)
 
     def compute_output_shape(self, input_shape):
         batch, time, _ = input_shape
-        if time is not None:
-            time *= self.strides
-            if self.padding == "valid":
-                time += self.kernel_size - self.strides
-        return batch, time, self.filters
-
-    def get_config(self):
-        return {
-            **super().get_config(),
-            "filters": self.filters,
-            "kernel_size": self.kernel_size,
-            "strides": self.strides,
-            "padding": self.padding,
-            "use_bias": self.use_bias,
-            "kernel_initializer": initializers.serialize(self.kernel_initializer),
-            "bias_initializer": initializers.serialize(self.bias_initializer),
-        }
+        return (
+            batch,
+            None if time is None else time * self.strides[0] + self._tail,
+            self.filters,
+        )

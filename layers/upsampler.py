@@ -1,5 +1,9 @@
 """Upsampling layers by name, for models that swap them."""
 
+from collections.abc import Sequence
+
+import keras
+
 from tonezoo.layers.checks import one_of
 from tonezoo.layers.interpolated_conv import InterpolatedConv1D
 from tonezoo.layers.interpolation import DEFAULT_GRIDS
@@ -9,15 +13,18 @@ from tonezoo.layers.transposed_conv import TransposedConv1D
 UPSAMPLER_KINDS = ("transposed", *DEFAULT_GRIDS, "subpixel")
 
 
-def upsampler(kind, filters, kernel_size, factor, **options):
-    """Return the upsampling layer of that kind, from T to T * factor samples.
+def upsampler(
+    kind: str, filters: int, kernel_size: int | Sequence[int], factor: int, **options
+) -> keras.layers.Layer:
+    """Returns the upsampling layer of that kind, from T to T * factor samples.
 
     Args:
         kind: "transposed" (TransposedConv1D, "same"), "subpixel" (SubpixelConv1D), or one of the
             methods of InterpolatedConv1D: "nearest", "linear", "cubic", "sinc", "stretch",
             "learned".
         filters: integer >= 1, output channels.
-        kernel_size: integer >= 1, taps: at the low rate for "subpixel", else at the high rate.
+        kernel_size: integer >= 1, or a tuple of one, taps: at the low rate for "subpixel", else
+            at the high rate.
         factor: integer >= 1, upsampling factor.
         **options: passed on to the layer: its other arguments, `name`, `dtype`.
 

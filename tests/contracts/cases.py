@@ -1,4 +1,4 @@
-"""Every public layer and model, declared once, in tiny configurations, on any Keras backend."""
+"""Every layer, block and model, declared once, in tiny configurations, on any Keras backend."""
 
 import zlib
 from collections.abc import Callable
@@ -15,6 +15,7 @@ from tonezoo.models import (
     mu_gan_autoencoder,
     mu_gan_discriminator,
 )
+from tonezoo.training import classifier_loss
 
 METHODS = ("nearest", "linear", "cubic", "sinc", "stretch", "learned")
 
@@ -110,7 +111,6 @@ LAYERS = [
         make=lambda: layers.Subpixel1D(3),
         output_length=times(3),
         channels=6,
-        refused=(),
     ),
     Case(
         name="SubpixelConv1D",
@@ -136,6 +136,46 @@ LAYERS = [
             output_length=times(1),
         )
         for per in ("batch", "example", "channel")
+    ),
+    Case(
+        name="BidirectionalLSTM",
+        make=lambda: layers.BidirectionalLSTM(4),
+        output_length=times(1),
+    ),
+]
+
+BLOCKS = [
+    *(
+        Case(
+            name=f"DownBlock-{downsampling}",
+            make=lambda downsampling=downsampling: mu_gan.DownBlock(8, downsampling),
+            output_length=divided_by(2),
+        )
+        for downsampling in mu_gan.DOWNSAMPLING
+    ),
+    Case(name="UpBlock", make=lambda: mu_gan.UpBlock(8), output_length=times(2)),
+    *(
+        Case(
+            name=f"DemucsEncoderBlock-{padding}",
+            make=lambda padding=padding: demucs.DemucsEncoderBlock(
+                4, 3, kernel_size=8, stride=4, glu_kernel_size=1, padding=padding
+            ),
+            output_length=divided_by(4) if padding == "same" else lambda time: (time - 4) // 4,
+            accepted=(8, 17),
+            refused=(),
+        )
+        for padding in demucs.PADDINGS
+    ),
+    *(
+        Case(
+            name=f"DemucsDecoderBlock-{kind}",
+            make=lambda kind=kind: demucs.DemucsDecoderBlock(
+                4, 3, kind=kind, kernel_size=8, stride=4, glu_kernel_size=3
+            ),
+            output_length=times(4),
+            refused=(),
+        )
+        for kind in ("transposed", "linear", "subpixel")
     ),
 ]
 
@@ -215,4 +255,12 @@ MODELS = [
     ),
 ]
 
-CASES = LAYERS + MODELS
+CASES = LAYERS + BLOCKS + MODELS
+
+# What else Keras has to find in a saved file: it does not take one signal to another.
+OTHERS = (
+    lambda: layers.ICNR("he_normal", 3),
+    lambda: layers.TransposedICNR("he_normal", 3),
+    lambda: layers.Rescaled("he_normal", 0.2),
+    lambda: classifier_loss.ClassifierFeatureLoss(3),
+)

@@ -23,7 +23,7 @@ def test_each_kind_gives_its_layer_with_the_options_passed_on(kind):
     expected = {"transposed": TransposedConv1D, "subpixel": SubpixelConv1D}
     assert type(layer) is expected.get(kind, InterpolatedConv1D)
     assert getattr(layer, "method", kind) == kind
-    assert (layer.filters, layer.kernel_size, layer.use_bias, layer.name) == (6, 8, False, "up")
+    assert (layer.filters, layer.kernel_size, layer.use_bias, layer.name) == (6, (8,), False, "up")
     assert layer.compute_output_shape((2, 10, 3)) == (2, 40, 6)
 
 

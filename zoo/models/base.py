@@ -8,6 +8,7 @@ from keras import ops
 
 from tonezoo.layers import Interpolate1D
 from tonezoo.layers.checks import integer
+from tonezoo.layers.signal_layer import convolve
 
 INTERPOLATIONS = ("cubic", "sinc")
 
@@ -162,9 +163,7 @@ class SuperResolutionModel(AudioModel):
         residual = ops.cast(residual, x.dtype)
         if self.keep_below:
             kernel = ops.convert_to_tensor(self.high_pass[:, None, None], x.dtype)
-            residual = ops.conv(
-                mask.zero_padding(residual), kernel, padding="same", data_format="channels_last"
-            )
+            residual = convolve(mask.zero_padding(residual), kernel, padding="same")
         output = x + residual[:, : time * self.ratio]
         return mask.zero_padding(output, exact=True)
 

@@ -9,11 +9,10 @@ import keras
 from keras import layers, ops
 
 from tonezoo.audio import SOURCES
-from tonezoo.initializers import bounded_bias, bounded_kernel
-from tonezoo.layers import UPSAMPLER_KINDS, upsampler
+from tonezoo.layers import UPSAMPLER_KINDS, BidirectionalLSTM, upsampler
 from tonezoo.layers.checks import integer, one_of
+from tonezoo.layers.initializers import bounded_bias, bounded_kernel
 from tonezoo.models.base import AudioModel
-from tonezoo.recurrent import BidirectionalLSTM
 from tonezoo.registry import ModelEntry
 
 PADDINGS = ("same", "valid")
@@ -54,6 +53,18 @@ class DemucsEncoderBlock(layers.Layer):
     ):
         super().__init__(**kwargs)
         self.relu = relu
+        self.options = {
+            "filters": filters,
+            "in_channels": in_channels,
+            "kernel_size": kernel_size,
+            "stride": stride,
+            "glu_kernel_size": glu_kernel_size,
+            "padding": padding,
+            "glu_padding": glu_padding,
+            "relu": relu,
+            "use_bias": use_bias,
+            "rescale": rescale,
+        }
         self.conv = layers.Conv1D(
             filters,
             kernel_size,
@@ -80,6 +91,13 @@ class DemucsEncoderBlock(layers.Layer):
         if self.relu:
             x = ops.relu(x)
         return ops.glu(self.glu_conv(x))
+
+    def compute_output_shape(self, input_shape):
+        shape = self.glu_conv.compute_output_shape(self.conv.compute_output_shape(input_shape))
+        return (*shape[:2], self.conv.filters)
+
+    def get_config(self):
+        return {**super().get_config(), **self.options}
 
 
 @keras.saving.register_keras_serializable(package="tonezoo")
@@ -116,6 +134,19 @@ class DemucsDecoderBlock(layers.Layer):
         super().__init__(**kwargs)
         self.relu = relu
         self.in_channels = in_channels
+        self.options = {
+            "filters": filters,
+            "in_channels": in_channels,
+            "kind": kind,
+            "kernel_size": kernel_size,
+            "stride": stride,
+            "glu_kernel_size": glu_kernel_size,
+            "padding": padding,
+            "glu_padding": glu_padding,
+            "relu": relu,
+            "use_bias": use_bias,
+            "rescale": rescale,
+        }
         self.glu_conv = layers.Conv1D(
             2 * in_channels,
             glu_kernel_size,
@@ -138,6 +169,13 @@ class DemucsDecoderBlock(layers.Layer):
     def call(self, x):
         x = self.upsampler(ops.glu(self.glu_conv(x)))
         return ops.relu(x) if self.relu else x
+
+    def compute_output_shape(self, input_shape):
+        shape = self.glu_conv.compute_output_shape(input_shape)
+        return self.upsampler.compute_output_shape((*shape[:2], self.in_channels))
+
+    def get_config(self):
+        return {**super().get_config(), **self.options}
 
 
 @keras.saving.register_keras_serializable(package="tonezoo")
@@ -172,8 +210,9 @@ class Demucs(AudioModel):
             versions of the Demucs package.
         lstm_layers: number of bidirectional layers; 0 for none.
         rescale: standard deviation towards which every convolution's initial weights are moved: w
-            and b are divided by sqrt(std(w) / rescale). None leaves the initialisation, which is
-            PyTorch's: uniform, bounded by 1 / sqrt(fan_in), biases too.
+            is divided by sqrt(std(w) / rescale), b by what is expected of that quotient. None
+            leaves the initialisation, which is PyTorch's: uniform, bounded by 1 / sqrt(fan_in),
+            biases too.
         sample_rate_hz: rate that it is trained at; the network's numbers do not depend on it.
 
     Input: (batch, time, channels), any time of at least 1. Output: (batch, time, source, channels),
@@ -284,7 +323,9 @@ class Demucs(AudioModel):
             BidirectionalLSTM(
                 widths[-1],
                 not self.modified,
-                bounded_kernel(widths[-1]),
+                kernel_initializer=bounded_kernel(widths[-1]),
+                recurrent_initializer=bounded_kernel(widths[-1]),
+                bias_initializer=bounded_bias(widths[-1]),
                 dtype=self.dtype_policy,
             )
             for _ in range(self.lstm_layers)

@@ -80,7 +80,7 @@ class MuGanDiscriminator(keras.Model):
         self.blocks = [self._block(filters, dtype) for filters in block_filters]
         self.head = keras.Sequential(
             [
-                layers.Flatten(dtype=dtype),
+                layers.Flatten(data_format="channels_last", dtype=dtype),
                 layers.Dense(dense_units, dtype=dtype),
                 layers.Dropout(dropout, dtype=dtype),
                 layers.LeakyReLU(0.2, dtype=dtype),

@@ -64,7 +64,12 @@ class ClassifierFeatureLoss(keras.layers.Layer):
             )
         self.loss_layers = loss_layers
         self.convs = [
-            _ClassifierConv(filters, stride=2 if m < len(CHANNELS) - 1 else 1, name=f"conv_{m}")
+            _ClassifierConv(
+                filters,
+                stride=2 if m < len(CHANNELS) - 1 else 1,
+                dtype=self.dtype_policy,
+                name=f"conv_{m}",
+            )
             for m, filters in enumerate(CHANNELS)
         ]
         for conv, channels in zip(self.convs, (1, *CHANNELS[:-1]), strict=True):
@@ -152,7 +157,13 @@ class _ClassifierConv(keras.layers.Layer):
         self.beta = self.add_weight(name="beta", shape=(self.filters,), initializer="zeros")
 
     def call(self, inputs):
-        x = ops.conv(inputs, self.kernel, strides=self.stride, padding="same")
+        x = ops.conv(
+            inputs,
+            self.kernel,
+            strides=self.stride,
+            padding="same",
+            data_format="channels_last",
+        )
         # Other backends hold the global batch in one tensor and know no synchronisation.
         synchronized = keras.backend.backend() == "tensorflow"
         mean, variance = ops.moments(x, axes=(0, 1), synchronized=synchronized)

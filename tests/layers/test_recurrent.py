@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tonezoo.recurrent import BidirectionalLSTM
+from tonezoo.layers import BidirectionalLSTM
 
 UNITS, CHANNELS = 5, 3
+INITIALIZERS = ("kernel_initializer", "recurrent_initializer", "bias_initializer")
 
 
 def noise(*shape):
@@ -16,7 +17,7 @@ def noise(*shape):
 
 def pair(use_bias=True, dtype="float32"):
     """Returns a layer of ours and Keras's with the same weights, both built."""
-    ours = BidirectionalLSTM(UNITS, use_bias, "random_normal", dtype=dtype)
+    ours = BidirectionalLSTM(UNITS, use_bias, dtype=dtype)
     ours.build((None, None, CHANNELS))
     lstm = keras.layers.LSTM(
         UNITS,
@@ -101,7 +102,8 @@ def test_symbolic_and_dynamic_lengths():
 
 
 def test_no_two_weights_start_alike():
-    layer = BidirectionalLSTM(UNITS, initializer=keras.initializers.RandomUniform(-0.5, 0.5))
+    uniform = keras.initializers.RandomUniform(-0.5, 0.5)
+    layer = BidirectionalLSTM(UNITS, **dict.fromkeys(INITIALIZERS, uniform))
     layer.build((None, None, UNITS))
     starts = [weight[..., :8].numpy().ravel()[:8] for weight in layer.weights]
     assert len(starts) == 6
@@ -110,13 +112,17 @@ def test_no_two_weights_start_alike():
 
 def test_configuration_round_trip(tmp_path):
     layer = BidirectionalLSTM(
-        UNITS, False, keras.initializers.RandomUniform(-0.1, 0.2), dtype="mixed_bfloat16"
+        UNITS,
+        False,
+        keras.initializers.RandomUniform(-0.1, 0.2),
+        kernel_regularizer="l2",
+        dtype="mixed_bfloat16",
     )
     config = keras.saving.serialize_keras_object(layer)
     copy = keras.saving.deserialize_keras_object(config)
     assert keras.saving.serialize_keras_object(copy) == config
     assert (copy.units, copy.use_bias, copy.compute_dtype) == (UNITS, False, "bfloat16")
-    assert copy.initializer.maxval == 0.2
+    assert copy.kernel_initializer.maxval == 0.2
 
     inputs = keras.Input((None, CHANNELS))
     model = keras.Model(inputs, layer(inputs))
