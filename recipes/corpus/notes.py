@@ -146,7 +146,7 @@ def check_corpus(*, seed: int, tracks: int, track_s: float, sample_rate_hz: int)
             raise ValueError(f"{name}={value} is too small: give at least {least}.")
 
 
-def stem_score(seed: int, index: int, track_s: float) -> dict[str, tuple[Note, ...]]:
+def song_notes(seed: int, index: int, track_s: float) -> dict[str, tuple[Note, ...]]:
     """Composes one track: a pure function of its arguments.
 
     Tempo (80 to 150 beats a minute), key, mode, chords and patterns are drawn for each track. In
@@ -166,7 +166,7 @@ def stem_score(seed: int, index: int, track_s: float) -> dict[str, tuple[Note, .
 
     Example:
 
-    >>> score = stem_score(seed=0, index=0, track_s=4.0)
+    >>> score = song_notes(seed=0, index=0, track_s=4.0)
     >>> list(score)
     ['drums', 'bass', 'other', 'vocals']
     >>> sorted({note.pitch for note in score["drums"]} - {36, 38, 42, 46})

@@ -8,7 +8,7 @@ import numpy as np
 
 from tonezoo.audio.reader import AUDIO_SUFFIXES, AudioReader, read_audio
 from tonezoo.audio.resampling import resample
-from tonezoo.recipes.data.layouts import Clips, held_out
+from tonezoo.recipes.data.layouts import DataSplit, held_out
 from tonezoo.tasks.separation.engine import SOURCES
 
 TRACK_LAYOUTS = ("folder", "musdb")
@@ -42,7 +42,7 @@ def find_tracks(
     sources: Sequence[str],
     layout: str = "auto",
     hold_out: str | Iterable[str] = (),
-) -> Clips:
+) -> DataSplit:
     """Returns the tracks under a folder, split by a layout known by name.
 
     A track is a folder with audio files named after sources (drums.wav, vocals.flac ...; others,
@@ -106,7 +106,7 @@ def find_tracks(
             f"Nothing is left to train on in {root}: its {len(paths)} tracks ({layout} layout) are "
             "all held out or set apart. Hold out less, or give a folder with more tracks."
         )
-    return Clips(train=tuple(train), test=tuple(test), layout=layout, root=root)
+    return DataSplit(train=tuple(train), test=tuple(test), layout=layout, root=root)
 
 
 def track_name(path: Path) -> str:

@@ -62,7 +62,7 @@ def test_other_widths_are_refused(tiny_run):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"recipe": None}, "names no recipe and options"),
+        ({"recipe": None}, "names no recipe, options and variables"),
         ({"options": {"tonic": 1.0}}, "Unknown setting 'tonic'"),
         ({"options": {"preset": "l4_quarter"}}, "weights in .* are not those of its recipe"),
     ],
@@ -82,7 +82,12 @@ def test_models_that_do_not_tell_how_to_build_them_are_refused(
 
 def test_a_run_that_starts_from_a_model_learns_from_there_and_says_so(tiny_model, tmp_path):
     shutil.copytree(tiny_model, tmp_path / "model")
-    options = ["feature=0", "adversarial=0", "learning_rate=1e-9", "segment_samples=1152"]
+    options = [
+        "feature_weight=0",
+        "adversarial_weight=0",
+        "learning_rate=1e-9",
+        "segment_samples=1152",
+    ]
     options += ["steps_per_epoch=1", "epochs=1", f"start_from={tmp_path / 'model'}"]
     words = [word for option in options for word in ("--set", option)]
     # In a process of its own: it makes a distribution strategy.
