@@ -52,7 +52,7 @@ def main() -> None:
     times, parameters = epoch_times(options.rounds)
     sources = evaluations[ROWS[0]][0]["sources"]
     print(
-        f"{options.steps} steps a run, seeds 0 to {options.seeds - 1}; SDR (dB): mean [smallest, "
+        f"{options.steps} steps per run, seeds 0 to {options.seeds - 1}; SDR (dB): mean [smallest, "
         f"largest] over seeds; {os.cpu_count()} CPU cores, load {os.getloadavg()[0]:.1f}.\n"
     )
     titles = ("epoch (s)", "of transposed", "paper's", "parameters")

@@ -50,7 +50,7 @@ class Experiment:
         phases: trained one after the other.
         networks: by name; the checkpoint holds their weights and random states.
         optimizers: of all phases, built.
-        global_batch: patches a step, over all replicas.
+        global_batch: patches per step, over all replicas.
         data_fingerprint: of the training data.
         start: called once where a run begins, not where it goes on: gives the networks the weights
             to start from and returns how these came about, or None where they are random.

@@ -92,7 +92,7 @@ def train(request: TrainingRequest, report: Callable[[str], None] = print) -> Ou
     replicas = strategy.num_replicas_in_sync
     report(
         f"{source.summary}; {replicas} device(s), batch {cfg.batch_size} x {replicas} = "
-        f"{cfg.batch_size * replicas} patches a step"
+        f"{cfg.batch_size * replicas} patches per step"
     )
     keras.utils.set_random_seed(cfg.seed)
     with strategy.scope():

@@ -140,8 +140,8 @@ class RunFolder:
         before, now = saved["global_batch"], description["global_batch"]
         if before != now:
             raise ValueError(
-                f"{self.path} was trained with {before} patches a step, now it would be {now}: the "
-                "number of devices has changed. Resume on as many, or start a new run."
+                f"{self.path} was trained with {before} examples per step, now it would be {now}: "
+                "the number of devices has changed. Resume on as many, or start a new run."
             )
 
     def _check_same(self, recipe: str, cfg: BaseConfig) -> None:

@@ -309,7 +309,7 @@ def check_curl(words: list[str]) -> None:
 
 
 def run_curl(words: list[str], scratch: Scratch) -> str:
-    """Gives the request to the signature as the server would: a row a signal, by input name."""
+    """Gives the request to the signature as the server would: one row per signal, by input name."""
     name = re.search(r"(\w+):predict", words[0])[1]
     request = json.loads(words[2])
     folder = scratch.folder / "savedmodels" / name

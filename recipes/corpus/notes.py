@@ -15,7 +15,7 @@ from tonezoo.tasks.separation.engine import SOURCES
 KICK, SNARE, CLOSED_HAT, OPEN_HAT = 36, 38, 42, 46
 
 MAJOR, MINOR = (0, 2, 4, 5, 7, 9, 11), (0, 2, 3, 5, 7, 8, 10)
-# Degrees of the scale from 0, one chord a bar.
+# Degrees of the scale from 0, one chord per bar.
 PROGRESSIONS = {
     MAJOR: ((0, 4, 5, 3), (0, 5, 3, 4), (5, 3, 0, 4), (1, 4, 0, 5), (0, 3, 0, 4), (0, 2, 3, 4)),
     MINOR: ((0, 5, 2, 6), (0, 3, 5, 4), (0, 6, 5, 6), (0, 3, 0, 6), (5, 6, 0, 0), (0, 2, 6, 3)),

@@ -1,4 +1,4 @@
-"""Multitrack music: folders with one file a source, and MUSDB18's stem files."""
+"""Multitrack music: folders with one file per source, and MUSDB18's stem files."""
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
@@ -82,7 +82,7 @@ def find_tracks(
     paths = _track_paths(root, sources)
     if not paths:
         raise ValueError(
-            f"No track was found in {root} or below. A track is a folder with a file a source "
+            f"No track was found in {root} or below. A track is a folder with one file per source "
             f"({', '.join(sources)}; {', '.join(AUDIO_SUFFIXES)}) or a file NAME{STEM_SUFFIX}."
         )
     subsets = {name: [p for p in paths if p.parent == root / name] for name in ("train", "test")}
@@ -147,7 +147,7 @@ def source_files(track: Path, sources: Sequence[str]) -> dict[str, Path]:
             )
         if len(found) > 1:
             raise ValueError(
-                f"{track} has {found[0].name} and {found[1].name}. Keep one file a source."
+                f"{track} has {found[0].name} and {found[1].name}. Keep one file per source."
             )
         files[source] = found[0]
     return files

@@ -270,7 +270,7 @@ class Recorder:
 
 
 def session(tmp_path, epochs=(2, 3), seconds=None):
-    """A session of two phases of 4 steps an epoch, on recorders."""
+    """A session of two phases of 4 steps per epoch, on recorders."""
     phases = [
         Phase(
             name=name,
