@@ -477,7 +477,7 @@ def test_a_run_is_resumed_with_its_own_settings_alone(tiny_separation_run, cli):
     config = json.loads((tiny_separation_run / "config.json").read_text())
     same = [f"{key}={config['options'][key]}" for key in ("steps_per_epoch", "tracks", "track_s")]
     for settings, message in (
-        (same, "segment_s was 0.1, now 0.5; batch_size was 2, now 4. Resume"),
+        (same, "batch_size was 2, now 4; segment_s was 0.1, now 0.5. Resume"),
         (["sources=drums,bass"], "sources was 'drums,bass,other,vocals', now 'drums,bass'"),
         (["batch=2"], "Unknown setting 'batch'. Available: .*batch_size"),
     ):
