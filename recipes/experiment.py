@@ -50,7 +50,7 @@ class Experiment:
         phases: trained one after the other.
         networks: by name; the checkpoint holds their weights and random states.
         optimizers: of all phases, built.
-        global_batch: patches a step, over all replicas.
+        global_batch: patches per step, over all replicas.
         data_fingerprint: of the training data.
         start: called once where a run begins, not where it goes on: gives the networks the weights
             to start from and returns how these came about, or None where they are random.
@@ -67,13 +67,18 @@ class Experiment:
         """Returns every variable that training changes, by names stable between processes."""
         variables = {}
         for name, network in self.networks.items():
-            # `variables`, not `weights`: the states of the dropout layers' seed generators count.
-            for index, variable in enumerate(network.variables):
-                variables[f"{name}/{index}"] = variable
+            variables |= network_state(name, network)
         for number, optimizer in enumerate(self.optimizers):
             for index, variable in enumerate(optimizer.variables):
                 variables[f"optimizer_{number}/{index}"] = variable
         return variables
+
+
+def network_state(name: str, network) -> dict[str, Any]:
+    """Returns a network's weights and the states of its random numbers, by names with `name`."""
+    from tonezoo.variables import named_variables
+
+    return {f"{name}/{path}": variable for path, variable in named_variables(network).items()}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,7 +2,6 @@
 
 import ast
 import importlib
-import importlib.util
 import pkgutil
 from collections.abc import Iterator
 
@@ -17,17 +16,27 @@ def modules_with(package: str, name: str) -> Iterator[str]:
         package: the package's full name.
         name: of the variable.
 
+    Raises:
+        ValueError: a module cannot be read as Python.
+
     Example:
 
     >>> list(modules_with("tonezoo.models", "ENTRY"))[:2]
     ['audio_unet', 'demucs']
     """
-    found = pkgutil.iter_modules(importlib.import_module(package).__path__)
-    for module in sorted(info.name for info in found):
-        spec = importlib.util.find_spec(f"{package}.{module}")
-        source = spec.loader.get_source(spec.name)
-        if any(name in _assigned(statement) for statement in ast.parse(source).body):
-            yield module
+    importlib.invalidate_caches()  # of files that came after the folder was first looked at
+    prefix = f"{package}."
+    for info in pkgutil.iter_modules(importlib.import_module(package).__path__, prefix):
+        spec = info.module_finder.find_spec(info.name)
+        source = spec.loader.get_source(info.name) or ""
+        if name not in source:
+            continue
+        try:
+            statements = ast.parse(source).body
+        except SyntaxError as error:
+            raise ValueError(f"{spec.origin} cannot be read as Python: {error}.") from error
+        if any(name in _assigned(statement) for statement in statements):
+            yield info.name.removeprefix(prefix)
 
 
 def _assigned(statement: ast.stmt) -> list[str]:

@@ -263,7 +263,7 @@ L4 = {"down_filters": (64, 128, 256, 256), "up_filters": (512, 512, 256, 128)}
 TINY = {"down_filters": (8, 8, 16), "up_filters": (32, 16, 16)}
 # Ours, for recordings whose low-pass and level are not known: a sharper interpolation, the band
 # that the input has is left alone, silence stays silent.
-GUARDED = {"interpolation": "sinc", "keep_below": 0.8, "use_bias": False}
+BAND_KEPT = {"interpolation": "sinc", "keep_below": 0.8, "use_bias": False}
 
 PRESETS = {
     "l8": L8,
@@ -274,7 +274,7 @@ PRESETS = {
     "l4_half": divide_widths(2, **L4),
     "l4_quarter": divide_widths(4, **L4),
     "l4_strided": {**L4, "downsampling": "strided"},
-    "l4_quarter_guarded": {**divide_widths(4, **L4), **GUARDED},
+    "l4_quarter_band_kept": {**divide_widths(4, **L4), **BAND_KEPT},
     "tiny": TINY,
 }
 
@@ -291,7 +291,7 @@ ENTRY = ModelEntry(
         "l4_half": 4_648_417,
         "l4_quarter": 1_162_993,
         "l4_strided": 22_422_977,
-        "l4_quarter_guarded": 1_162_464,
+        "l4_quarter_band_kept": 1_162_464,
         "tiny": 42_025,
     },
     sample_rate_hz=16_000,

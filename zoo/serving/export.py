@@ -17,6 +17,7 @@ from tonezoo.files import atomic_path
 from tonezoo.serving.manifest import versions, write_manifest
 from tonezoo.serving.verify import GOLDEN_NAME, verify
 from tonezoo.tasks import find_task
+from tonezoo.variables import named_variables
 
 
 def export(
@@ -90,11 +91,15 @@ def describe_model(model, options: Any) -> dict:
     import keras
     import tensorflow as tf
 
+    from tonezoo.variables import named_variables
+
     return {
         "task": model.task,
         **dataclasses.asdict(find_task(model.task).model_facts(model, options)),
         "model": type(model).__name__,
         "parameters": model.count_params(),
+        "variables": list(named_variables(model)),
+        "variables": list(named_variables(model)),
         "versions": {
             "tonezoo": tonezoo.__version__,
             "tensorflow": tf.__version__,
@@ -136,7 +141,7 @@ def write_saved_model(model, folder: Path) -> None:
 
     module = tf.Module()
     # A Keras variable is not tracked by TensorFlow, the variable inside it is.
-    module.model_variables = [variable.value for variable in model.variables]
+    module.model_variables = [variable.value for variable in named_variables(model).values()]
     signatures = find_task(model.task).signatures(model)
     for name, function in signatures.items():
         setattr(module, name, function)
@@ -151,7 +156,7 @@ def write_records(folder: Path, run) -> None:
     """Copies a run's log and evaluation into a folder, with the log's curves where it can."""
     for path in run.records:
         shutil.copyfile(path, folder / path.name)
-    log = [line for line in run.read_log() if line["name"] == run.trained_name]
+    log = [line for line in run.read_log() if line["name"] == run.main_network]
     # The picture is an extra, and so is matplotlib.
     with contextlib.suppress(ImportError):
         from tonezoo.analysis.training_curves import save_training_curves
