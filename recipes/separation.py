@@ -202,7 +202,7 @@ def build(cfg: Config, source, replicas: int) -> Experiment:
     """Returns the model, its optimizer and the phase of a run; inside the strategy's scope."""
     import keras
 
-    from tonezoo.training.supervised import SeparationTrainer
+    from tonezoo.training import SupervisedTrainer
 
     model = new_model(cfg, cfg.dtype)
     segment_samples = model.valid_length(round(cfg.segment_s * cfg.sample_rate_hz))
@@ -212,7 +212,7 @@ def build(cfg: Config, source, replicas: int) -> Experiment:
         segment_samples + augmentation.shift_samples,
         max(1, round(cfg.crop_stride_s * cfg.sample_rate_hz)),
     )
-    trainer = SeparationTrainer(model)
+    trainer = SupervisedTrainer(model)
     trainer.compile(keras.optimizers.Adam(cfg.learning_rate, beta_1=cfg.beta_1, beta_2=cfg.beta_2))
     phase = Phase(
         name=TRAINED,

@@ -244,16 +244,12 @@ def autoencoder_phase(cfg: Config, autoencoder, *, steps_per_epoch: int, batches
 
 def generator_phase(cfg: Config, network, helpers, *, steps_per_epoch: int, batches) -> Phase:
     """Returns the phase that trains the generator, and its discriminator where there is one."""
-    from tonezoo.training.gan import (
-        AverageWeights,
-        BalanceClassifier,
-        SuperResolutionTrainer,
-    )
+    from tonezoo.training import AverageWeights, BalanceClassifier, GanTrainer
 
     callbacks = [BalanceClassifier()] if cfg.classifier else []
     if cfg.average:
         callbacks.append(AverageWeights(cfg.average))
-    trainer = SuperResolutionTrainer(network, loss_weights=cfg.loss_weights, **helpers)
+    trainer = GanTrainer(network, loss_weights=cfg.loss_weights, **helpers)
     trainer.compile(
         adam(cfg, cfg.halving_steps),
         adam(cfg, cfg.halving_steps) if "discriminator" in helpers else None,
