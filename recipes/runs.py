@@ -13,7 +13,7 @@ from tonezoo.audio.resampling import LOW_PASSES
 from tonezoo.files import TEMPORARY_PREFIX, atomic_path, remove_leftovers
 from tonezoo.recipes import load_recipe, task_of
 from tonezoo.recipes.config import from_options
-from tonezoo.recipes.experiment import CheckpointFile, Position
+from tonezoo.recipes.experiment import CheckpointFile, Position, network_state
 
 CONFIG_NAME = "config.json"
 CHECKPOINT_NAME = "checkpoint.npz"
@@ -36,7 +36,6 @@ class RunFolder:
     def __init__(self, path: str | os.PathLike):
         self.path = Path(path)
         self.checkpoint = CheckpointFile(self.path / CHECKPOINT_NAME)
-        self._writer = None
 
     @property
     def config(self) -> dict:
@@ -182,14 +181,6 @@ class RunFolder:
         with atomic_path(self.path / LOG_NAME) as temporary:
             temporary.write_text("".join(json.dumps(line) + "\n" for line in kept))
 
-    def summary_writer(self):
-        """Returns the run's TensorBoard writer."""
-        import tensorflow as tf
-
-        if self._writer is None:
-            self._writer = tf.summary.create_file_writer(str(self.path / TENSORBOARD_NAME))
-        return self._writer
-
     def configuration(self):
         """Returns the run's configuration object.
 
@@ -217,7 +208,7 @@ class RunFolder:
             raise ValueError(f"{self.path} has no trained {task.TRAINED} yet. Go on with --resume.")
         model = task.new_model(cfg)
         kept = "average" if "average" in self.checkpoint.networks() else task.TRAINED
-        self.checkpoint.restore({f"{kept}/{i}": v for i, v in enumerate(model.variables)})
+        self.checkpoint.restore(network_state(kept, model))
         return model
 
     def trained_steps(self) -> int:
