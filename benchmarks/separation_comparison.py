@@ -104,21 +104,21 @@ def spread(values: list[float]) -> str:
 
 def epoch_times(rounds: int) -> tuple[dict[str, list[float]], dict[str, int]]:
     """Returns seconds of a step, forward, backward and update, and parameters, of each row."""
-    from tonezoo.training.supervised import SeparationTrainer
+    from tonezoo.training import SupervisedTrainer
 
     steps, parameters = {}, {}
     for row in ROWS:
         cfg = load_recipe(f"demucs_small_{row}").config
         model = cfg.new_model()
         parameters[row] = model.count_params()
-        steps[row] = training_step(SeparationTrainer(model), cfg)
+        steps[row] = training_step(SupervisedTrainer(model), cfg)
     return in_turn(steps, rounds), parameters
 
 
 def training_step(trainer, cfg):
     import keras
 
-    model = trainer.separator
+    model = trainer.model
     samples = model.valid_length(round(cfg.segment_s * cfg.sample_rate_hz))
     rng = np.random.default_rng(0)
     mixture = rng.standard_normal((cfg.batch_size, samples, cfg.channels)).astype("float32")

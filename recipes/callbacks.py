@@ -64,6 +64,8 @@ class PeriodicCheckpoint(keras.callbacks.Callback):
             self._save()
 
     def _save(self):
+        # On JAX the variables are empty within an epoch, until a callback takes its model.
+        _ = self.model
         self.save(self.step)
         self.saved = self.step
 
@@ -94,27 +96,31 @@ class EpochLog(keras.callbacks.Callback):
 
     Args:
         folder: the run's `RunFolder`.
+        writer: its `tf.summary` writer, or None.
         phase_index: index of the phase.
         phase: the phase.
         counter: callback whose `step` counts the phase's steps.
         preview: called with the model and the step, to write audio and images; or None.
     """
 
-    def __init__(self, folder, phase_index: int, phase: Phase, counter, preview):
+    def __init__(self, folder, writer, phase_index: int, phase: Phase, counter, preview):
         super().__init__()
         self.folder = folder
+        self.writer = writer
         self.phase_index = phase_index
         self.phase = phase
         self.counter = counter
         self.preview = preview
 
     def on_epoch_end(self, epoch, logs=None):
-        import tensorflow as tf
-
         step = self.counter.step
         figures = {name: float(value) for name, value in (logs or {}).items()}
         self.folder.append_log(self.phase_index, self.phase.name, step, figures)
-        with self.folder.summary_writer().as_default():
+        if self.writer is None:
+            return
+        import tensorflow as tf
+
+        with self.writer.as_default():
             for name, value in figures.items():
                 tf.summary.scalar(f"{self.phase.name}/{name}", value, step=step)
             if self.preview is not None:

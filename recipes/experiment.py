@@ -69,8 +69,7 @@ class Experiment:
         for name, network in self.networks.items():
             variables |= network_state(name, network)
         for number, optimizer in enumerate(self.optimizers):
-            for index, variable in enumerate(optimizer.variables):
-                variables[f"optimizer_{number}/{index}"] = variable
+            variables |= optimizer_state(f"optimizer_{number}", optimizer, variables)
         return variables
 
 
@@ -79,6 +78,35 @@ def network_state(name: str, network) -> dict[str, Any]:
     from tonezoo.variables import named_variables
 
     return {f"{name}/{path}": variable for path, variable in named_variables(network).items()}
+
+
+def optimizer_state(name: str, optimizer, networks: dict[str, Any]) -> dict[str, Any]:
+    """Returns an optimizer's variables by names with `name` and those of the weights they serve.
+
+    Args:
+        name: of the optimizer.
+        optimizer: built.
+        networks: variables of all networks by name.
+
+    Raises:
+        ValueError: two variables of one name.
+    """
+    # Keras names a moment of the weight at a/b "a_b_momentum".
+    served = {variable.path.replace("/", "_"): path for path, variable in networks.items()}
+    inner = getattr(optimizer, "inner_optimizer", None)
+    state = {} if inner is None else optimizer_state(f"{name}/inner", inner, networks)
+    wrapped = set(map(id, state.values()))
+    for variable in (v for v in optimizer.variables if id(v) not in wrapped):
+        weight = max(
+            (path for path in served if variable.name.startswith(f"{path}_")), key=len, default=None
+        )
+        key = f"{name}/{variable.name}"
+        if weight is not None:
+            key = f"{name}/{served[weight]}/{variable.name.removeprefix(f'{weight}_')}"
+        if key in state:
+            raise ValueError(f"{optimizer.name} has two variables {key}.")
+        state[key] = variable
+    return state
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,9 +190,17 @@ def assign_state(variables: dict[str, Any], saved, path: Path) -> None:
     for name, variable in variables.items():
         value = saved.get(name)
         fits = value is not None and value.shape == tuple(variable.shape)
-        if not fits or not np.can_cast(value.dtype, str(variable.dtype), "same_kind"):
+        if not fits or not _same_kind(value.dtype, str(variable.dtype)):
             raise ValueError(
                 f"{path} does not fit the networks of this configuration (at {name}). "
                 "Use the recipe and settings it was trained with."
             )
         variable.assign(value)
+
+
+def _same_kind(saved: np.dtype, wanted: str) -> bool:
+    """Tells whether values may be taken; states of random numbers are int64 or uint32."""
+    if wanted == "uint32":
+        return np.issubdtype(saved, np.integer)
+    # bfloat16 and the like are no types of NumPy's.
+    return np.can_cast(saved, wanted, "same_kind")

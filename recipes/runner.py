@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import keras
-import tensorflow as tf
 
 from tonezoo.recipes import load_recipe
 from tonezoo.recipes.callbacks import (
@@ -19,8 +18,11 @@ from tonezoo.recipes.callbacks import (
     StopOnRequest,
 )
 from tonezoo.recipes.config import override
+from tonezoo.recipes.devices import all_devices, deterministic_operations
 from tonezoo.recipes.experiment import Experiment, Position
-from tonezoo.recipes.runs import RunFolder, is_finished
+from tonezoo.recipes.runs import TENSORBOARD_NAME, RunFolder, is_finished
+from tonezoo.recipes.tensorboard import summary_writer
+from tonezoo.training.base import check_backend
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,28 +76,28 @@ def train(request: TrainingRequest, report: Callable[[str], None] = print) -> Ou
 
     Raises:
         ValueError: unknown recipe or setting, data that cannot be used, a run folder that holds
-            another run, or a loss or gradient that is not finite (the last good checkpoint stays).
+            another run, a loss or gradient that is not finite (the last good checkpoint stays), or
+            a backend of Keras that nothing is trained on.
 
     Example, two minutes on the procedural corpus:
 
         train(TrainingRequest(recipe="mu_gan_tiny", run=Path("runs/tiny"), max_minutes=2))
     """
     started = time.monotonic()
+    check_backend()
     cfg = override(load_recipe(request.recipe).config, request.settings)
     split = find_training_data(request, cfg)
     folder = RunFolder(request.run)
     folder.check(request, cfg)
-    if cfg.deterministic:
-        tf.config.experimental.enable_op_determinism()
     source = cfg.data_source(split, report)
-    strategy = all_devices()
-    replicas = strategy.num_replicas_in_sync
+    devices = all_devices()
+    replicas = devices.replicas
     report(
         f"{source.summary}; {replicas} device(s), batch {cfg.batch_size} x {replicas} = "
         f"{cfg.batch_size * replicas} patches per step"
     )
     keras.utils.set_random_seed(cfg.seed)
-    with strategy.scope():
+    with deterministic_operations(cfg.deterministic), devices.scope():
         experiment = cfg.build(source, replicas)
         preview = cfg.preview(split, report)
         resuming = folder.checkpoint.exists()
@@ -134,10 +136,12 @@ class Session:
         self.checkpoint_steps = checkpoint_steps
         self.started = started
         self.seconds = seconds
+        self.writer = None
 
     def run(self, position: Position, preview) -> Outcome:
         phases = self.experiment.phases
-        with interrupt_flag() as interrupted:
+        tensorboard = summary_writer(self.folder.path / TENSORBOARD_NAME)
+        with interrupt_flag() as interrupted, tensorboard as self.writer:
             for index in range(position.phase, len(phases)):
                 position = Position(phase=index, step=self._fit(position, interrupted, preview))
                 if interrupted():
@@ -166,7 +170,7 @@ class Session:
             # Before the checkpoint, which must hold what they change at an epoch's end.
             *phase.callbacks,
             checkpoint,
-            EpochLog(self.folder, position.phase, phase, checkpoint, preview if last else None),
+            EpochLog(self.folder, self.writer, index, phase, checkpoint, preview if last else None),
             progress,
             stop,
         ]
@@ -205,18 +209,6 @@ def find_training_data(request: TrainingRequest, cfg):
     if request.hold_out:
         raise ValueError("--hold-out needs --data: the embedded corpus has no speakers or files.")
     return None
-
-
-def all_devices() -> tf.distribute.Strategy:
-    """Returns a MirroredStrategy over all GPUs, or over all logical CPUs where there is no GPU.
-
-    For a single CPU it is no strategy, which would keep the end of training waiting: the datasets
-    that a strategy adds have threads that sleep for up to a minute.
-    """
-    devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
-    if [device.device_type for device in devices] == ["CPU"]:
-        return tf.distribute.get_strategy()
-    return tf.distribute.MirroredStrategy([device.name for device in devices])
 
 
 def describe(experiment: Experiment, position: Position) -> str:

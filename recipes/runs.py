@@ -32,7 +32,6 @@ class RunFolder:
     def __init__(self, path: str | os.PathLike):
         self.path = Path(path)
         self.checkpoint = CheckpointFile(self.path / CHECKPOINT_NAME)
-        self._writer = None
 
     @property
     def config(self) -> dict:
@@ -197,14 +196,6 @@ class RunFolder:
         ]
         with atomic_path(self.path / LOG_NAME) as temporary:
             temporary.write_text("".join(json.dumps(line) + "\n" for line in kept))
-
-    def summary_writer(self):
-        """Returns the run's TensorBoard writer."""
-        import tensorflow as tf
-
-        if self._writer is None:
-            self._writer = tf.summary.create_file_writer(str(self.path / TENSORBOARD_NAME))
-        return self._writer
 
     def configuration(self) -> BaseConfig:
         """Returns the run's configuration object, with defaults for options that came after it.

@@ -121,10 +121,10 @@ class Config(BaseConfig):
         )
 
     def build(self, source: StemSource, replicas: int) -> Experiment:
-        from tonezoo.training.supervised import SeparationTrainer
+        from tonezoo.training import SupervisedTrainer
 
         model = self.new_model(self.dtype)
-        trainer = SeparationTrainer(model)
+        trainer = SupervisedTrainer(model)
         trainer.compile(self.adam())
         segment_samples = model.valid_length(round(self.segment_s * self.sample_rate_hz))
         augmentation = self.augmentation

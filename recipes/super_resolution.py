@@ -230,16 +230,12 @@ def autoencoder_phase(cfg: Config, autoencoder, *, steps_per_epoch: int, batches
 
 def generator_phase(cfg: Config, network, helpers, *, steps_per_epoch: int, batches) -> Phase:
     """Returns the phase that trains the generator, and its discriminator where there is one."""
-    from tonezoo.training.gan import (
-        AverageWeights,
-        BalanceClassifier,
-        SuperResolutionTrainer,
-    )
+    from tonezoo.training import AverageWeights, BalanceClassifier, GanTrainer
 
     callbacks = [BalanceClassifier()] if cfg.classifier_weight else []
     if cfg.ema_momentum:
         callbacks.append(AverageWeights(cfg.ema_momentum))
-    trainer = SuperResolutionTrainer(network, loss_weights=cfg.loss_weights, **helpers)
+    trainer = GanTrainer(network, loss_weights=cfg.loss_weights, **helpers)
     trainer.compile(
         cfg.adam(cfg.halving_steps),
         cfg.adam(cfg.halving_steps) if "discriminator" in helpers else None,

@@ -20,7 +20,7 @@ PAGES = (
     *(f"docs/{name}.md" for name in DOCS),
 )
 LINKS = ("link_open", "image")
-SLOW = re.compile(r"^tonezoo (train|evaluate|export)", re.MULTILINE)
+SLOW = re.compile(r"^tonezoo (train|evaluate|export)|\.fit\(", re.MULTILINE)
 
 
 def read(page: str) -> str:

@@ -1,28 +1,35 @@
-"""Endless batches, each a function of its number alone, as `tf.data` datasets."""
+"""Endless batches, each a function of its number alone: `tf.data`, or threads where JAX trains."""
 
 import os
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Union
 
 import numpy as np
 
 if TYPE_CHECKING:
     import tensorflow as tf
 
+    from tonezoo.recipes.data.threaded import ThreadedBatches
+
 PREFETCHED = 4
+Batches = Union["tf.data.Dataset", "ThreadedBatches"]
 
 
 def stateless_batches(
     draw: Callable[[int], tuple[np.ndarray, ...]],
     shapes: tuple[tuple[int, ...], ...],
     start_step: int,
-) -> "tf.data.Dataset":
-    """Returns an endless dataset whose element k is draw(start_step + k), drawn in parallel.
+) -> Batches:
+    """Returns endless batches, of which batch k is draw(start_step + k), drawn in parallel.
 
     Args:
         draw: from the number of a batch to its float32 arrays.
         shapes: shapes of these.
         start_step: the number of the first batch.
+
+    Returns:
+        What `fit` takes and `map` changes: a `tf.data.Dataset` on the TensorFlow backend of Keras,
+        `ThreadedBatches` on another.
 
     Example:
 
@@ -30,6 +37,12 @@ def stateless_batches(
     >>> next(iter(batches))[0].numpy().tolist()
     [7.0, 7.0]
     """
+    import keras
+
+    if keras.backend.backend() != "tensorflow":
+        from tonezoo.recipes.data.threaded import ThreadedBatches
+
+        return ThreadedBatches(draw, start_step, ahead=PREFETCHED)
     import tensorflow as tf
 
     def load(step):

@@ -1,4 +1,4 @@
-"""Decodes audio files in a tf.data pipeline into pairs of high- and low-rate signals."""
+"""Decodes audio files into pairs of high- and low-rate signals, by tf.data where it is there."""
 
 import os
 import warnings
@@ -26,12 +26,13 @@ def decode_clips(
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yields (high, low) of every usable file, in order: mono, resampled, decimated by `ratio`.
 
-    Files are decoded in parallel. Where tensorflow-io is installed, FLAC of 16 and 24 bits and Ogg
-    Vorbis are decoded inside the graph, free of Python's lock: their samples agree with soundfile's
-    to 1e-6 (measured with tensorflow-io 0.37.1: FLAC exactly, Vorbis to 4e-7). soundfile reads the
-    rest: MP3, whose samples differ by up to 1.4e-6, 8-bit FLAC, which tensorflow-io shifts by half
-    the scale, Ogg Opus, which it does not decode, and WAV, which needs no decoder. A file that the
-    graph refuses or leaves incomplete is tried again with soundfile.
+    Files are decoded in parallel, or one by one where TensorFlow is not installed. Where
+    tensorflow-io is, FLAC of 16 and 24 bits and Ogg Vorbis are decoded inside the graph, free of
+    Python's lock: their samples agree with soundfile's to 1e-6 (measured with tensorflow-io 0.37.1:
+    FLAC exactly, Vorbis to 4e-7). soundfile reads the rest: MP3, whose samples differ by up to
+    1.4e-6, 8-bit FLAC, which tensorflow-io shifts by half the scale, Ogg Opus, which it does not
+    decode, and WAV, which needs no decoder. A file that the graph refuses or leaves incomplete is
+    tried again with soundfile.
 
     Args:
         paths: audio files of any rate and number of channels; channels are averaged.
@@ -92,7 +93,6 @@ def _decoded(
     paths: list[bytes], sample_rate_hz: int, ratio: int
 ) -> Iterator[tuple[np.ndarray, np.ndarray, bytes]]:
     """Yields high, low and what is wrong (empty: nothing) for each path in turn."""
-    import tensorflow as tf
 
     def failure(message):
         return np.zeros(0, "float32"), np.zeros(0, "float32"), os.fsencode(message)
@@ -110,6 +110,12 @@ def _decoded(
             return convert(path, *read_audio(os.fsdecode(path)))
         except ValueError as error:
             return failure(str(error))
+
+    try:
+        import tensorflow as tf
+    except ImportError:
+        yield from map(read, paths)
+        return
 
     def load(index, path, decoder, from_hz, frames):
         def by_soundfile():

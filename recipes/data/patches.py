@@ -4,17 +4,14 @@ import hashlib
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from tonezoo.recipes.data.augmentation import MARGIN_SAMPLES, NONE, Augmentation
-from tonezoo.recipes.data.batches import stateless_batches
+from tonezoo.recipes.data.batches import Batches, stateless_batches
 from tonezoo.recipes.data.cache import cached_clips
 from tonezoo.recipes.data.decoding import decode_clips, high_and_low
-
-if TYPE_CHECKING:
-    import tensorflow as tf
 
 
 class PatchSource:
@@ -86,11 +83,11 @@ class PatchSource:
         seed: int,
         start_step: int = 0,
         augmentation: Augmentation = NONE,
-    ) -> "tf.data.Dataset":
-        """Returns an endless dataset of batches, of which batch k depends on `seed` and k alone.
+    ) -> Batches:
+        """Returns endless batches, of which batch k depends on `seed` and k alone.
 
         Patches start at any low-rate sample of any clip that leaves room for them, all equally
-        likely. A dataset that starts at step k goes on exactly as one that has got there.
+        likely. Batches that start at step k go on exactly as those that have got there.
 
         Args:
             segment_samples: high-rate samples of a patch, a multiple of the ratio.
@@ -100,7 +97,7 @@ class PatchSource:
             augmentation: random changes of the patches, whose low rate is then made anew.
 
         Returns:
-            a dataset of (low, high), float32 (batch, segment / ratio, 1) and (batch, segment, 1).
+            batches (low, high), float32 (batch, segment / ratio, 1) and (batch, segment, 1).
 
         Raises:
             ValueError: `segment_samples` is not a positive multiple of the ratio.

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import soundfile
@@ -14,11 +14,8 @@ import soundfile
 from tonezoo.audio.levels import measure
 from tonezoo.audio.reader import AudioReader
 from tonezoo.files import atomic_path
-from tonezoo.recipes.data.batches import stateless_batches
+from tonezoo.recipes.data.batches import Batches, stateless_batches
 from tonezoo.recipes.data.tracks import fit_channels, plays_in_place, read_track, source_files
-
-if TYPE_CHECKING:
-    import tensorflow as tf
 
 GAIN_RANGE = (0.25, 1.25)
 
@@ -196,8 +193,8 @@ class StemSource:
         seed: int,
         start_step: int = 0,
         augmentation: StemAugmentation,
-    ) -> "tf.data.Dataset":
-        """Returns an endless dataset of batches, of which batch k depends on `seed` and k alone.
+    ) -> Batches:
+        """Returns endless batches, of which batch k depends on `seed` and k alone.
 
         Crops of segment and shift start anywhere in any track, all positions equally likely.
 
@@ -210,7 +207,7 @@ class StemSource:
             augmentation: how the sources are changed before they are mixed.
 
         Returns:
-            a dataset of mixtures (batch, segment, channel) and targets (batch, target, source,
+            batches of mixtures (batch, segment, channel) and targets (batch, target, source,
             channel), float32; the mixture is the sum of the sources.
         """
         crop_samples = segment_samples + augmentation.shift_samples

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -22,10 +23,14 @@ DRIVER = Path(__file__).with_name("killed_training.py")
 ONE_STEP = ("steps_per_epoch=1", "epochs=1", "autoencoder_epochs=1", "segment_samples=1152")
 
 
-def run_driver(recipe, run, point):
+def run_driver(recipe, run, point, backend="tensorflow"):
     # One process at a time and few threads each: the machine may have two cores.
     return subprocess.run(
-        [sys.executable, DRIVER, recipe, run, point], capture_output=True, text=True, timeout=300
+        [sys.executable, DRIVER, recipe, run, point],
+        env={**os.environ, "KERAS_BACKEND": backend, "JAX_PLATFORMS": "cpu"},
+        capture_output=True,
+        text=True,
+        timeout=600,
     )
 
 
@@ -36,25 +41,33 @@ def train_command(run, *arguments):
 
 
 # Where runs are killed one after the other, and the epochs that their logs have in the end.
+GENERATOR_EPOCHS = [("autoencoder", 5), ("generator", 5), ("generator", 10)]
 KILLED = {
-    "mu_gan_tiny": (
+    ("mu_gan_tiny", "tensorflow"): (
         ["autoencoder:2", "write:1", "autoencoder:4", "generator:1", "write:3", "generator:7"],
-        [("autoencoder", 5), ("generator", 5), ("generator", 10)],
+        GENERATOR_EPOCHS,
     ),
-    "demucs_tiny": (["separator:4", "write:2"], [("separator", 5), ("separator", 10)]),
+    ("mu_gan_tiny", "jax"): (["generator:7"], GENERATOR_EPOCHS),
+    ("demucs_tiny", "tensorflow"): (
+        ["separator:4", "write:2"],
+        [("separator", 5), ("separator", 10)],
+    ),
 }
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("recipe", KILLED)
-def test_killed_anywhere_and_resumed_ends_as_if_never_stopped(tmp_path, recipe):
+@pytest.mark.parametrize(("recipe", "backend"), KILLED)
+def test_killed_anywhere_and_resumed_ends_as_if_never_stopped(tmp_path, recipe, backend):
     """Several kills in one run: weights, optimizers and random states end the same, bit for bit."""
-    points, epochs = KILLED[recipe]
-    assert run_driver(recipe, tmp_path / "straight", "none").returncode == 0
+    if backend == "jax":
+        pytest.importorskip("jax")
+    points, epochs = KILLED[recipe, backend]
+    straight = run_driver(recipe, tmp_path / "straight", "none", backend)
+    assert straight.returncode == 0, straight.stderr
     for point in points:
-        killed = run_driver(recipe, tmp_path / "killed", point)
+        killed = run_driver(recipe, tmp_path / "killed", point, backend)
         assert killed.returncode == -signal.SIGKILL, (point, killed.stderr)
-    assert run_driver(recipe, tmp_path / "killed", "none").returncode == 0
+    assert run_driver(recipe, tmp_path / "killed", "none", backend).returncode == 0
     straight, killed = (
         dict(np.load(tmp_path / name / "checkpoint.npz")) for name in ("straight", "killed")
     )
@@ -63,8 +76,11 @@ def test_killed_anywhere_and_resumed_ends_as_if_never_stopped(tmp_path, recipe):
     assert {name.split("/")[0] for name in straight} >= {trained, "optimizer_0", "header"}
     different = [name for name in straight if not np.array_equal(straight[name], killed[name])]
     assert different == []
-    steps = [(line["name"], line["step"]) for line in RunFolder(tmp_path / "killed").read_log()]
-    assert steps == epochs
+    folder = RunFolder(tmp_path / "killed")
+    assert [(line["name"], line["step"]) for line in folder.read_log()] == epochs
+    # Whatever it was trained on, it is used on TensorFlow.
+    model = folder.model()
+    assert np.isfinite(model(np.ones((1, 100, model.channels), "float32"))).all()
 
 
 @pytest.mark.slow
@@ -302,6 +318,15 @@ def test_phases_follow_each_other_and_the_end_can_be_extended(tmp_path):
     position = longer.folder.checkpoint.restore(longer.experiment.state())
     assert longer.run(position, preview=None).position == Position(phase=1, step=20)
     assert longer.experiment.phases[1].model.calls == [(12, 4, 3, 5)]
+
+
+def test_the_tensorboard_log_is_closed_where_training_ends(tmp_path):
+    done = session(tmp_path)
+    done.run(Position(), preview=None)
+    (events,) = (tmp_path / "tensorboard").iterdir()
+    assert b"last/loss" in events.read_bytes()
+    with pytest.raises(RuntimeError, match="closed"):
+        done.writer.as_default().__enter__()
 
 
 def test_position_in_the_middle_of_an_epoch_finishes_it_first(tmp_path):

@@ -20,7 +20,7 @@ from tonezoo.recipes.data.stems import StemAugmentation, arrays_source
 from tonezoo.recipes.preview import StemPreview
 from tonezoo.recipes.runs import RunFolder
 from tonezoo.registry import model_entry
-from tonezoo.training.supervised import SeparationTrainer
+from tonezoo.training import SupervisedTrainer
 
 RECIPES = [name for name in list_recipes() if name.startswith("demucs_")]
 # What the upsampling paper's Table 1 compares: kind, and whether the model is modified.
@@ -335,7 +335,7 @@ def problem(batch=4, samples=256, seed=0):
 def trainer(optimizer, dtype="float32", seed=0, **options):
     keras.utils.set_random_seed(seed)
     model = Demucs(sources=("low", "high"), width=4, depth=2, dtype=dtype, **options)
-    result = SeparationTrainer(model)
+    result = SupervisedTrainer(model)
     result.compile(optimizer)
     return result
 
@@ -343,18 +343,18 @@ def trainer(optimizer, dtype="float32", seed=0, **options):
 def test_the_loss_is_the_mean_absolute_error_without_padding():
     mixture, targets = problem()
     model = trainer(keras.optimizers.SGD(0.0))
-    output = np.asarray(model.separator.network(mixture))
+    output = np.asarray(model.model.network(mixture))
     history = model.fit(mixture, targets, batch_size=4, verbose=0).history
     # float32 sums of 4096 numbers.
     assert history["loss"] == [pytest.approx(np.abs(output - targets).mean(), rel=1e-5)]
     # The middle is what is trained where the network does not pad.
     valid = trainer(keras.optimizers.SGD(0.0), padding="valid", glu_padding="valid")
-    length = valid.separator.valid_length(100)
-    kept = valid.separator.output_length(length)
+    length = valid.model.valid_length(100)
+    kept = valid.model.output_length(length)
     assert kept < length < 256
     start = (length - kept) // 2
     middle = targets[:, start : start + kept]
-    output = np.asarray(valid.separator.network(mixture[:, :length]))
+    output = np.asarray(valid.model.network(mixture[:, :length]))
     history = valid.fit(mixture[:, :length], middle, batch_size=4, verbose=0).history
     assert history["loss"] == [pytest.approx(np.abs(output - middle).mean(), rel=1e-5)]
 
@@ -364,7 +364,7 @@ def test_outside_training_a_call_is_the_models_own():
     mixture = problem(samples=101)[0]
     output = np.asarray(model(mixture))
     assert output.shape == (4, 101, 2, 2)
-    np.testing.assert_array_equal(output, model.separator(mixture))
+    np.testing.assert_array_equal(output, model.model(mixture))
 
 
 @pytest.mark.slow
@@ -385,7 +385,7 @@ def test_silence_has_a_finite_loss_and_gradient(dtype):
     model = trainer(keras.optimizers.Adam(1e-3), dtype)
     history = model.fit(*zeros, epochs=2, verbose=0).history["loss"]
     assert np.isfinite(history).all()
-    assert all(np.isfinite(v).all() for v in model.separator.trainable_variables)
+    assert all(np.isfinite(v).all() for v in model.model.trainable_variables)
 
 
 @pytest.mark.slow
@@ -396,7 +396,7 @@ def test_mixed_precision_takes_the_steps_of_float32(dtype):
     model = trainer(keras.optimizers.SGD(0.1), dtype)
     scaled = isinstance(model.optimizer, keras.optimizers.LossScaleOptimizer)
     assert scaled == (dtype == "mixed_float16")
-    before = [np.array(v) for v in model.separator.trainable_variables]
+    before = [np.array(v) for v in model.model.trainable_variables]
     assert all(v.dtype == "float32" for v in before)
     losses = [m.fit(mixture, targets, epochs=2, verbose=0).history["loss"] for m in (exact, model)]
     assert np.isfinite(losses).all()
@@ -405,7 +405,7 @@ def test_mixed_precision_takes_the_steps_of_float32(dtype):
     # The steps point where those of float32 do, and are as long.
     steps = [
         np.concatenate([(np.array(v) - b).ravel() for v, b in zip(w, before, strict=True)])
-        for w in (m.separator.trainable_variables for m in (exact, model))
+        for w in (m.model.trainable_variables for m in (exact, model))
     ]
     assert np.abs(steps[0]).max() > 0
     assert np.linalg.norm(steps[1] - steps[0]) < 0.1 * np.linalg.norm(steps[0])
@@ -433,10 +433,10 @@ def test_two_replicas_take_the_steps_of_one_device(two_replicas, make):
             augmentation=augmentation,
         )
         history = model.fit(batches.take(3), epochs=1, verbose=0, shuffle=False).history["loss"]
-        return history, [np.array(v) for v in model.separator.trainable_variables]
+        return history, [np.array(v) for v in model.model.trainable_variables]
 
     alone = trainer(make())
-    start = [np.array(v) for v in alone.separator.trainable_variables]
+    start = [np.array(v) for v in alone.model.trainable_variables]
     with two_replicas.scope():
         together = trainer(make())
     (loss, weights), (shared_loss, shared) = train(alone), train(together)

@@ -99,7 +99,6 @@ def describe_model(model, options: Any) -> dict:
         "model": type(model).__name__,
         "parameters": model.count_params(),
         "variables": list(named_variables(model)),
-        "variables": list(named_variables(model)),
         "versions": {
             "tonezoo": tonezoo.__version__,
             "tensorflow": tf.__version__,

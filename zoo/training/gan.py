@@ -1,17 +1,29 @@
-"""Training step of super-resolution models, with every loss of the paper's ablations."""
+"""Training of a generator by any of the paper's losses, with the discriminator beside it."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import keras
-import tensorflow as tf
 from keras import ops
 
-from tonezoo.training import losses
+from tonezoo.training import drivers, losses
+from tonezoo.training.base import Trainer, check_backend
+from tonezoo.training.callbacks import classifier_name
+from tonezoo.training.drivers import GRADIENT_NORM
 from tonezoo.training.loss_terms import LOSS_TERMS
 from tonezoo.training.loudness import loudness_disturbance
 
+# Terms that compare target and estimate by themselves, without a network.
+SIGNAL_TERMS = {
+    "l2": losses.mean_square,
+    "patch_rms": losses.patch_rms_error,
+    "spectral": losses.log_spectral,
+    "tonal": losses.tonal,
+}
 
-class SuperResolutionTrainer(keras.Model):
+
+@keras.saving.register_keras_serializable(package="tonezoo")
+class GanTrainer(Trainer):
     """Trains a generator on (low, high) patches with a weighted sum of loss terms.
 
     L_G = sum over the terms of weight * term. A term of weight 0 or without a weight is off and
@@ -31,7 +43,8 @@ class SuperResolutionTrainer(keras.Model):
 
     Logged, as means over an epoch: loss, each term, phi_variance (a collapsed phi makes the feature
     loss 0), discriminator_loss, discriminator_accuracy and the gradient norms of both networks (of
-    a replica's gradients times the replicas).
+    a replica's gradients times the replicas). `evaluate` and validation log the same of networks
+    that do not learn, without the norms.
 
     Args:
         generator: model from (batch, time, 1) to (batch, ratio * time, 1).
@@ -50,14 +63,17 @@ class SuperResolutionTrainer(keras.Model):
     Example:
 
     >>> import numpy as np, tonezoo
-    >>> trainer = SuperResolutionTrainer(
+    >>> trainer = GanTrainer(
     ...     tonezoo.create_model("mu_gan", preset="tiny", ratio=2), loss_weights={"l2": 1.0}
     ... )
-    >>> trainer.compile(keras.optimizers.Adam(1e-4))
+    >>> trainer.compile("adam")
     >>> low, high = np.zeros((4, 64, 1), "float32"), np.zeros((4, 128, 1), "float32")
-    >>> sorted(trainer.fit(low, high, verbose=0).history)
-    ['generator_gradient_norm', 'l2', 'loss']
+    >>> history = trainer.fit(low, high, validation_split=0.5, verbose=0).history
+    >>> sorted(history)
+    ['generator_gradient_norm', 'l2', 'loss', 'val_l2', 'val_loss']
     """
+
+    networks = ("generator", "discriminator", "autoencoder", "classifier", "average")
 
     def __init__(
         self,
@@ -70,13 +86,15 @@ class SuperResolutionTrainer(keras.Model):
         average=None,
         **kwargs,
     ):
-        super().__init__(**kwargs)
+        # The networks cast for themselves: the audio path stays in the variables' precision.
+        super().__init__(autocast=False, **kwargs)
         self.generator = generator
         self.discriminator = discriminator
         self.autoencoder = autoencoder
         self.classifier = classifier
         self.average = average
         self.active_weights = check_weights(loss_weights)
+        self.discriminator_optimizer = None
         for term, network in (
             ("adversarial", discriminator),
             ("feature", autoencoder),
@@ -89,171 +107,167 @@ class SuperResolutionTrainer(keras.Model):
                 "The loudness loss needs the rate of the output: give the generator an attribute "
                 "sample_rate_hz, or leave loudness out."
             )
-        for network in (generator, discriminator, autoencoder):
+        for network in (generator, discriminator, autoencoder, average):
             if network is not None and not network.built:
                 network.build((None, None, 1))
-        names = ["loss", *self.active_weights, "generator_gradient_norm"]
+        names = [*self.active_weights, "generator" + GRADIENT_NORM]
         if "feature" in self.active_weights:
             names.append("phi_variance")
         if "classifier" in self.active_weights:
             names += [classifier_name(layer) for layer in range(classifier.loss_layers)]
         if "adversarial" in self.active_weights:
-            names += [
-                "discriminator_loss",
-                "discriminator_accuracy",
-                "discriminator_gradient_norm",
-            ]
-        self.trackers = {name: keras.metrics.Mean(name=name) for name in names}
+            names += ["discriminator_loss", "discriminator_accuracy"]
+            names.append("discriminator" + GRADIENT_NORM)
+        self.trackers = [keras.metrics.Mean(name=name) for name in names]
         self.built = True
 
-    def compile(self, optimizer, discriminator_optimizer=None, **kwargs):
+    def compile(
+        self, optimizer="adam", discriminator_optimizer=None, loss=None, loss_weights=None, **kwargs
+    ):
         """Sets the optimizers and builds their state, inside the strategy scope of the caller.
 
         Args:
-            optimizer: of the generator.
-            discriminator_optimizer: needed by the adversarial term.
-            **kwargs: of `keras.Model.compile`, such as jit_compile or run_eagerly.
+            optimizer: of the generator, name or instance.
+            discriminator_optimizer: of the discriminator, where the adversarial term is on; None
+                for one of the generator's kind and settings.
+            loss, loss_weights: None; the terms and their weights are given to the trainer.
+            **kwargs: of `keras.Model.compile`, such as metrics, which compare the generator's
+                output with the target, jit_compile or run_eagerly.
 
         Raises:
-            ValueError: the adversarial term is on without an optimizer for the discriminator, or
-                the networks compute in float16, whose gradients this step does not scale.
+            ValueError: a loss; networks that compute in float16, whose gradients this step does
+                not scale; or the backend is torch.
         """
-        if self.generator.compute_dtype == "float16":
+        check_backend()
+        if loss is not None or loss_weights is not None:
             raise ValueError(
-                "Training in mixed_float16 is not supported: use mixed_bfloat16, whose gradients "
-                "need no scaling, or float32."
+                "The loss of a GanTrainer is the weighted sum of its terms: give loss_weights, "
+                'such as {"l2": 1.0}, to GanTrainer itself and no loss to compile.'
             )
+        self._check_precision()
         super().compile(optimizer=optimizer, **kwargs)
-        optimizer.build(self.generator.trainable_variables)
-        self.discriminator_optimizer = discriminator_optimizer
+        # An optimizer built inside the train step breaks under a distribution strategy.
+        self.optimizer.build(self.generator.trainable_variables)
+        self.discriminator_optimizer = None
         if "adversarial" in self.active_weights:
-            if discriminator_optimizer is None:
-                raise ValueError("The adversarial loss needs discriminator_optimizer.")
-            # An optimizer built inside the train step breaks under a distribution strategy.
-            discriminator_optimizer.build(self.discriminator.trainable_variables)
+            if discriminator_optimizer in (None, optimizer):
+                kind = type(self.optimizer)
+                discriminator_optimizer = kind.from_config(self.optimizer.get_config())
+            self.discriminator_optimizer = keras.optimizers.get(discriminator_optimizer)
+            self.discriminator_optimizer.build(self.discriminator.trainable_variables)
+
+    def _check_precision(self) -> None:
+        for name in self.networks:
+            if getattr(getattr(self, name), "compute_dtype", None) == "float16":
+                raise ValueError(
+                    f"The {name} computes in float16, but training in mixed_float16 is not "
+                    "supported. Use mixed_bfloat16, whose gradients need no scaling, or float32."
+                )
+
+    def get_compile_config(self) -> dict[str, Any]:
+        config = super().get_compile_config()
+        if self.discriminator_optimizer is not None:
+            saved = keras.saving.serialize_keras_object(self.discriminator_optimizer)
+            config["discriminator_optimizer"] = saved
+        return config
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "loss_weights": dict(self.active_weights)}
+
+    @property
+    def trained_networks(self) -> dict[str, tuple[keras.Model, keras.optimizers.Optimizer]]:
+        """The networks that learn, each with its optimizer."""
+        trained = {"generator": (self.generator, self.optimizer)}
+        if self.discriminator_optimizer is not None:
+            trained["discriminator"] = (self.discriminator, self.discriminator_optimizer)
+        return trained
+
+    @property
+    def non_trainable_variables(self):
+        variables = super().non_trainable_variables
+        if keras.backend.backend() == "jax" and self.discriminator_optimizer is not None:
+            # What a step changes is passed to it, and Keras knows of one optimizer alone.
+            variables = [*variables, *self.discriminator_optimizer.variables]
+        return variables
 
     def call(self, waveform, training=False):
         averaged = self.average is not None and not training
         return (self.average if averaged else self.generator)(waveform, training=training)
 
-    @property
-    def metrics(self):
-        return list(self.trackers.values())
+    def train_step(self, *arguments):
+        return drivers.train_step(self, *arguments)
 
-    def train_step(self, data):
-        low, high = data
-        adversarial = "adversarial" in self.active_weights
-        replicas = tf.distribute.get_strategy().num_replicas_in_sync
-        logs = {}
-        with tf.GradientTape(persistent=True) as tape:
-            estimate = self.generator(low, training=True)
-            terms = self._reconstruction_terms(high, estimate, logs)
-            if adversarial:
-                real_logits = self.discriminator(high, training=True)
-                fake_logits = self.discriminator(estimate, training=True)
-                terms["adversarial"] = losses.generator_adversarial(fake_logits)
-                discriminator_loss = losses.discriminator_cross_entropy(real_logits, fake_logits)
-                # Optimizers add the replicas' gradients up: the mean over the global batch needs
-                # each replica's share.
-                scaled_discriminator_loss = discriminator_loss / replicas
-            loss = sum(weight * terms[term] for term, weight in self.active_weights.items())
-            scaled_loss = loss / replicas
-        logs |= {"loss": loss, **terms}
-        logs["generator_gradient_norm"] = replicas * self._descend(
-            tape, scaled_loss, self.generator, self.optimizer
-        )
-        if adversarial:
-            logs["discriminator_gradient_norm"] = replicas * self._descend(
-                tape, scaled_discriminator_loss, self.discriminator, self.discriminator_optimizer
+    def test_step(self, *arguments):
+        return drivers.test_step(self, *arguments)
+
+    def unpack(self, data):
+        """Returns the low-rate and the high-rate patches of a batch as Keras gives it."""
+        low, high, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        if high is None:
+            raise ValueError("GanTrainer needs pairs (low, high), but got a batch without target.")
+        if sample_weight is not None:
+            raise ValueError(
+                "GanTrainer weighs all patches of a batch alike: leave sample_weight and "
+                "class_weight out, and give it the patches that should count more more often."
             )
-            correct = [ops.cast(real_logits > 0, "float32"), ops.cast(fake_logits < 0, "float32")]
-            logs["discriminator_accuracy"] = ops.mean(ops.stack(correct))
-            logs["discriminator_loss"] = discriminator_loss
-        for name, value in logs.items():
-            self.trackers[name].update_state(value)
-        return {name: tracker.result() for name, tracker in self.trackers.items()}
+        return low, high
 
-    def _reconstruction_terms(self, high, estimate, logs) -> dict:
-        terms = {}
-        for term, function in (
-            ("l2", losses.mean_square),
-            ("patch_rms", losses.patch_rms_error),
-            ("spectral", losses.log_spectral),
-            ("loudness", self._loudness),
-            ("tonal", losses.tonal),
-        ):
-            if term in self.active_weights:
-                terms[term] = function(high, estimate)
+    def losses_and_figures(self, low, high, training):
+        """Returns the loss of each network that learns, the figures to log, and the estimate.
+
+        Args:
+            low: (batch, time, 1).
+            high: (batch, ratio * time, 1).
+            training: whether the networks learn; if not, the estimate is that of the average.
+        """
+        estimate = self.call(low, training=training)
+        figures: dict[str, Any] = {}
+        terms = self._reconstruction_terms(high, estimate, figures)
+        objectives = {}
+        if "adversarial" in self.active_weights:
+            real = self.discriminator(high, training=training)
+            fake = self.discriminator(estimate, training=training)
+            terms["adversarial"] = losses.generator_adversarial(fake)
+            objectives["discriminator"] = losses.discriminator_cross_entropy(real, fake)
+            figures["discriminator_loss"] = objectives["discriminator"]
+            correct = [ops.cast(real > 0, "float32"), ops.cast(fake < 0, "float32")]
+            figures["discriminator_accuracy"] = ops.mean(ops.stack(correct))
+        loss = sum(weight * terms[term] for term, weight in self.active_weights.items())
+        objectives["generator"] = loss
+        for name in objectives:
+            for penalty in getattr(self, name).losses:
+                objectives[name] = objectives[name] + penalty
+        return objectives, {**figures, "loss": objectives["generator"], **terms}, estimate
+
+    def _reconstruction_terms(self, high, estimate, figures) -> dict[str, Any]:
+        terms = {
+            term: function(high, estimate)
+            for term, function in SIGNAL_TERMS.items()
+            if term in self.active_weights
+        }
+        if "loudness" in self.active_weights:
+            rate_hz = self.generator.sample_rate_hz
+            terms["loudness"] = loudness_disturbance(high, estimate, rate_hz)
         if "feature" in self.active_weights:
             # Out of reduced precision, in which a mean over so many would be lost.
             phi, estimated = (
                 ops.cast(self.autoencoder.features(x), "float32") for x in (high, estimate)
             )
             terms["feature"] = losses.mean_square(phi, estimated)
-            logs["phi_variance"] = ops.mean(ops.var(phi, axis=(0, 1)))
+            figures["phi_variance"] = ops.mean(ops.var(phi, axis=(0, 1)))
         if "classifier" in self.active_weights:
             raw = self.classifier.raw_losses(high, estimate)
             terms["classifier"] = ops.sum(raw / self.classifier.layer_weights)
-            logs |= {classifier_name(layer): raw[layer] for layer in range(len(raw))}
+            count = self.classifier.loss_layers
+            figures |= {classifier_name(layer): raw[layer] for layer in range(count)}
         return terms
 
-    def _loudness(self, high, estimate):
-        return loudness_disturbance(high, estimate, self.generator.sample_rate_hz)
-
-    def _descend(self, tape, loss, network, optimizer):
-        """Applies one optimizer step to a network; returns the norm of this replica's gradients."""
-        variables = network.trainable_variables
-        gradients = tape.gradient(loss, [variable.value for variable in variables])
-        optimizer.apply(gradients, variables)
-        return tf.linalg.global_norm(gradients)
-
-
-class AverageWeights(keras.callbacks.Callback):
-    """Keeps an exponential moving average of the generator's weights in the trainer's `average`.
-
-    The momentum of step k is min(momentum, (1 + k) / (10 + k)), so that a short run's average is
-    not that of its first steps.
-
-    Args:
-        momentum: weight of the average so far, 0 to 1.
-    """
-
-    def __init__(self, momentum: float):
-        super().__init__()
-        self.momentum = momentum
-
-    def on_train_batch_end(self, batch, logs=None):
-        step = int(ops.convert_to_numpy(self.model.optimizer.iterations))
-        momentum = min(self.momentum, (1 + step) / (10 + step))
-        variables = self.model.generator.trainable_variables
-        for mean, variable in zip(self.model.average.trainable_variables, variables, strict=True):
-            mean.assign(momentum * mean + (1 - momentum) * variable)
-
-
-class BalanceClassifier(keras.callbacks.Callback):
-    """Divides each layer of the classifier loss by its mean of one epoch, from then on.
-
-    A run that is stopped and resumed inside that epoch takes the mean of the steps since.
-
-    Args:
-        epoch: the epoch, counted from 1, whose mean raw losses become the divisors.
-
-    Source: Germain et al. 2018, "Speech Denoising with Deep Feature Losses".
-    """
-
-    def __init__(self, epoch: int = 10):
-        super().__init__()
-        self.epoch = epoch
-
-    def on_epoch_end(self, epoch, logs=None):
-        if epoch + 1 == self.epoch:
-            classifier = self.model.classifier
-            means = [logs[classifier_name(layer)] for layer in range(classifier.loss_layers)]
-            classifier.layer_weights.assign(means)
-
-
-def classifier_name(layer: int) -> str:
-    return f"classifier_layer_{layer + 1}"
+    def record(self, low, high, estimate, figures) -> dict[str, Any]:
+        """Updates the metrics with the figures of a batch; returns their means so far."""
+        for metric in self.metrics:
+            if metric.name in figures:
+                metric.update_state(figures[metric.name], sample_weight=ops.shape(low)[0])
+        return self.compute_metrics(low, high, estimate)
 
 
 def check_weights(loss_weights: Mapping[str, float]) -> dict[str, float]:

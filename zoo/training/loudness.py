@@ -1,4 +1,4 @@
-"""A loss that hears: how much louder or quieter than the target the estimate is, band by band.
+"""Loudness loss: the differences in loudness between estimate and target, in critical bands.
 
 It follows the perceptual model of PESQ (ITU-T P.862, 2001, sections 10.2.4 to 10.2.9) in a form
 that has gradients: loudness in critical bands, a change of timbre that lasts made up for,
@@ -43,7 +43,7 @@ def loudness_disturbance(target, estimate, sample_rate_hz: int):
     Raises:
         ValueError: the signals are too short for a frame.
 
-    Source: ITU-T P.862, with Traunmueller-like Bark bands z = 6 asinh(f / 600), the threshold of
+    Source: ITU-T P.862, with bands on Schroeder's Bark scale z = 6 asinh(f / 600), the threshold of
     hearing of Terhardt 1979, and no alignment of time or level.
 
     Example: noise at the wrong moment counts, and counts more than noise that is missing.

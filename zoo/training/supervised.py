@@ -1,17 +1,21 @@
-"""Training of separation models."""
+"""Training of any model by a loss between its output and a target."""
 
 import keras
 
+from tonezoo.training.base import Trainer, check_backend
 
-class SeparationTrainer(keras.Model):
-    """Trains a separation model by the mean absolute error of its sources.
 
-    A batch is mixtures (batch, time, channels) of a valid length of the model, which training does
-    not pad, and targets (batch, its output length, source, channels). Outside training a call is
-    the model's own, with padding and cropping.
+@keras.saving.register_keras_serializable(package="tonezoo")
+class SupervisedTrainer(Trainer):
+    """Trains a model by loss(model(x), y), the mean absolute error unless `compile` names another.
+
+    A model with `network`, such as Demucs, is trained on that: a batch is mixtures (batch, time,
+    channels) of a valid length of the model, which training does not pad, and targets (batch, its
+    output length, source, channels). Everywhere else a call is the model's own, with padding and
+    cropping; where targets are shorter than its output, `evaluate` compares the middle.
 
     Args:
-        separator: a `tonezoo.models.demucs.Demucs`, or another model with `network`.
+        model: a `tonezoo.models.demucs.Demucs`, or any other Keras model.
 
     Source: Défossez et al. 2019, section 4.3: L1 between waveforms.
 
@@ -19,30 +23,60 @@ class SeparationTrainer(keras.Model):
 
     >>> import numpy as np
     >>> from tonezoo.models.demucs import Demucs
-    >>> model = Demucs(width=4, depth=2)
-    >>> trainer = SeparationTrainer(model)
-    >>> trainer.compile(keras.optimizers.Adam(3e-4))
-    >>> mixture, targets = np.zeros((2, 64, 2), "float32"), np.zeros((2, 64, 4, 2), "float32")
-    >>> list(trainer.fit(mixture, targets, verbose=0).history)
-    ['loss']
+    >>> trainer = SupervisedTrainer(Demucs(width=4, depth=2))
+    >>> trainer.compile("adam")
+    >>> mixture, targets = np.zeros((4, 64, 2), "float32"), np.zeros((4, 64, 4, 2), "float32")
+    >>> history = trainer.fit(mixture, targets, validation_split=0.5, verbose=0).history
+    >>> sorted(history)
+    ['loss', 'val_loss']
     """
 
-    def __init__(self, separator, **kwargs):
-        # Its policy is the separator's, by which Keras scales the gradients of float16.
-        super().__init__(autocast=False, dtype=separator.dtype_policy, **kwargs)
-        self.separator = separator
-        if not separator.built:
-            separator.build((None, None, separator.channels))
-        self.built = True
+    networks = ("model",)
 
-    def compile(self, optimizer, **kwargs):
-        """Sets the optimizer and builds its state, inside the strategy scope of the caller."""
-        loss = keras.losses.MeanAbsoluteError(dtype=self.separator.variable_dtype)
+    def __init__(self, model, **kwargs):
+        # Its policy is the model's, by which Keras scales the gradients of float16.
+        kwargs["dtype"] = model.dtype_policy
+        super().__init__(autocast=False, **kwargs)
+        self.model = model
+        self.trims = hasattr(model, "network")
+        if not model.built and hasattr(model, "channels"):
+            model.build((None, None, model.channels))
+        self.built = model.built
+
+    def compile(self, optimizer="adam", loss=None, **kwargs):
+        """Sets optimizer, loss and metrics, inside the strategy scope of the caller.
+
+        Args:
+            optimizer: name or instance.
+            loss: name, function or instance; None for the mean absolute error.
+            **kwargs: of `keras.Model.compile`, such as metrics, jit_compile or run_eagerly.
+
+        Raises:
+            ValueError: the backend is torch.
+        """
+        check_backend()
+        if loss is None:
+            loss = keras.losses.MeanAbsoluteError(dtype=self.model.variable_dtype)
         super().compile(optimizer=optimizer, loss=loss, **kwargs)
-        # An optimizer built inside the train step breaks under a distribution strategy.
-        self.optimizer.build(self.trainable_variables)
+        if self.built:
+            # An optimizer built inside the train step breaks under a distribution strategy.
+            self.optimizer.build(self.trainable_variables)
 
-    def call(self, mixture, training=False):
-        if training:
-            return self.separator.network(mixture, training=True)
-        return self.separator(mixture)
+    def call(self, x, training=False):
+        if training and self.trims:
+            return self.model.network(x, training=True)
+        return self.model(x, training=training)
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        return super().compute_loss(x, y, self._middle(y_pred, y), sample_weight, training)
+
+    def compute_metrics(self, x, y, y_pred, sample_weight=None):
+        return super().compute_metrics(x, y, self._middle(y_pred, y), sample_weight)
+
+    def _middle(self, output, target):
+        """Returns the part of an output that a target of a valid length is of."""
+        if not self.trims or target is None or output.shape[1] == target.shape[1]:
+            return output
+        samples = keras.ops.shape(target)[1]
+        start = (keras.ops.shape(output)[1] - samples) // 2
+        return output[:, start : start + samples]

@@ -171,6 +171,20 @@ def test_files_that_cannot_be_used_are_skipped_and_reported_in_order(tmp_path):
         assert "\n" not in line
 
 
+def test_without_tensorflow_files_are_decoded_all_the_same(tmp_path, files, monkeypatch):
+    broken = tmp_path / "broken.wav"
+    broken.write_text("no audio")
+    paths = [files[0], broken, files[-1]]
+    reports = [], []
+    expected = decode(paths, reports[0].append)
+    monkeypatch.setitem(sys.modules, "tensorflow", None)
+    decoded = decode(paths, reports[1].append)
+    assert reports[0] == reports[1] and len(reports[0]) == 1
+    for ours, theirs in zip(decoded, expected, strict=True):
+        for one, other in zip(ours, theirs, strict=True):
+            np.testing.assert_array_equal(one, other)
+
+
 def test_no_usable_file_is_an_error_that_shows_the_first(tmp_path):
     (tmp_path / "empty.wav").touch()
     (tmp_path / "text.wav").write_text("not audio")
