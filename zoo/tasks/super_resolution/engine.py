@@ -1,6 +1,8 @@
 """Running a super-resolution model on signals of any length, whole or in chunks."""
 
+import functools
 import itertools
+import math
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator
@@ -9,6 +11,7 @@ import numpy as np
 
 # A sample rate in a file header is a whole number, 16000 / 6 is not.
 RATE_TOLERANCE_HZ = 1.0
+LARGEST_STRENGTH_DB = 20.0
 
 
 class SuperResolver:
@@ -19,6 +22,10 @@ class SuperResolver:
     model's striding starts anew (multiples of `grid_samples`) and carry at least
     `context_samples` of signal on both sides, which are cut off from the result.
 
+    What the model adds to an interpolation of its input can be made softer or louder: with a
+    strength of s dB the output is interpolation + 10^(s / 20) * (model - interpolation). 0 dB is
+    the model as trained, bit by bit.
+
     Args:
         call: the model, from (batch, time, 1) float32 to (batch, ratio * time, 1).
         ratio: high rate over low rate, 1 or more.
@@ -28,9 +35,13 @@ class SuperResolver:
         context_samples: how many high-rate samples on each side an output sample depends on, at
             most.
         name: what to call the model in messages.
+        interpolation: the method of `tonezoo.layers.Interpolate1D` that the model adds to, "cubic"
+            or "sinc"; None where it is not known, and the strength is 0 dB.
+        strength_db: of all calls that ask for none, see above; a finite number, at most 20.
 
     Raises:
-        ValueError: `grid_samples` is not a multiple of `ratio`.
+        ValueError: `grid_samples` is not a multiple of `ratio`, or a strength that is no such
+            number, or other than 0 without an interpolation.
 
     Example:
 
@@ -39,6 +50,16 @@ class SuperResolver:
     ...     context_samples=0, name="repeat")
     >>> repeat.enhance(np.array([0.0, 1.0, 0.5]), 8000).tolist()
     [0.0, 0.0, 1.0, 1.0, 0.5, 0.5]
+
+    A model that adds 1 to the spline, at -20 dB:
+
+    >>> from tonezoo.audio.resampling import upsample_spline
+    >>> louder = SuperResolver(
+    ...     lambda x: upsample_spline(x[0, :, 0], 2)[None, :, None] + 1, ratio=2,
+    ...     sample_rate_hz=16_000, grid_samples=2, context_samples=0, name="louder",
+    ...     interpolation="cubic", strength_db=-20)
+    >>> louder.enhance(np.zeros(2), 8000).round(6).tolist()
+    [0.1, 0.1, 0.1, 0.1]
     """
 
     def __init__(
@@ -50,6 +71,8 @@ class SuperResolver:
         grid_samples: int,
         context_samples: int,
         name: str,
+        interpolation: str | None = None,
+        strength_db: float = 0.0,
     ):
         if grid_samples < 1 or grid_samples % ratio:
             raise ValueError(
@@ -61,6 +84,9 @@ class SuperResolver:
         self.grid_samples = grid_samples
         self.context_samples = context_samples
         self.name = name
+        self.interpolation = interpolation
+        self.strength_db = 0.0
+        self.strength_db = self._checked_strength(strength_db)
         self._call = call
 
     @property
@@ -69,7 +95,12 @@ class SuperResolver:
         return self.sample_rate_hz / self.ratio
 
     def enhance(
-        self, samples: np.ndarray, sample_rate_hz: float, *, downsample: bool = False
+        self,
+        samples: np.ndarray,
+        sample_rate_hz: float,
+        *,
+        downsample: bool = False,
+        strength_db: float | None = None,
     ) -> np.ndarray:
         """Returns the signal at the high rate, computed by one call of the model.
 
@@ -79,13 +110,14 @@ class SuperResolver:
             sample_rate_hz: its sample rate. Lower rates than the model's are resampled up to it,
                 with a warning.
             downsample: accept a higher rate too, and discard what the model's input cannot hold.
+            strength_db: of what the model adds to the interpolation; None for its default.
 
         Returns:
             float32, (ratio * time,) or (ratio * time, channels), time counted after resampling.
 
         Raises:
-            ValueError: no samples, NaN or infinite ones, integers, more than two axes, or a sample
-                rate above the model's without `downsample`.
+            ValueError: no samples, NaN or infinite ones, integers, more than two axes, a sample
+                rate above the model's without `downsample`, or an unusable strength.
         """
         samples = np.asarray(samples)
         shape_is_known = samples.ndim == 1 or (samples.ndim == 2 and samples.shape[1] > 0)
@@ -100,7 +132,8 @@ class SuperResolver:
         is_mono = samples.ndim == 1
         samples = samples.astype("float32", copy=False)
         block = samples[:, None] if is_mono else samples
-        (high,) = self.stream(self.low_rate_blocks([block], sample_rate_hz, downsample=downsample))
+        low = self.low_rate_blocks([block], sample_rate_hz, downsample=downsample)
+        (high,) = self.stream(low, strength_db=strength_db)
         return high[:, 0] if is_mono else high
 
     def input_notice(self, sample_rate_hz: float, *, downsample: bool = False) -> str | None:
@@ -145,7 +178,11 @@ class SuperResolver:
         return resampled_blocks(blocks, sample_rate_hz, self.low_rate_hz)
 
     def stream(
-        self, blocks: Iterable[np.ndarray], chunk_samples: int | None = None
+        self,
+        blocks: Iterable[np.ndarray],
+        chunk_samples: int | None = None,
+        *,
+        strength_db: float | None = None,
     ) -> Iterator[np.ndarray]:
         """Yields the high-rate signal of a low-rate one, both as blocks (time, channels).
 
@@ -156,40 +193,83 @@ class SuperResolver:
             blocks: the signal at `low_rate_hz`, float32.
             chunk_samples: high-rate samples computed per call of the model, rounded up to the
                 grid. None computes the whole signal by one call.
+            strength_db: of what the model adds to the interpolation; None for its default.
 
         Raises:
-            ValueError: no samples, NaN or infinite ones, or `chunk_samples` below 1.
+            ValueError: no samples, NaN or infinite ones, `chunk_samples` below 1, or an unusable
+                strength.
         """
-        chunk, context = self._low_rate_sizes(chunk_samples)
+        gain = 10 ** (self._checked_strength(strength_db) / 20)
+        chunk, context = self._low_rate_sizes(chunk_samples, gain)
         empty = True
         for window in windows(finite(blocks), length=chunk, hop=chunk, context=context):
             empty = False
-            yield self._upsample(*window)
+            yield self._upsample(*window, gain)
         if empty:
             raise ValueError(f"There is nothing to enhance: 0 samples at {self.low_rate_hz:g} Hz.")
 
-    def _low_rate_sizes(self, chunk_samples):
+    def _checked_strength(self, strength_db):
+        """Returns the strength, the default for None."""
+        check_strength(strength_db)
+        strength_db = self.strength_db if strength_db is None else float(strength_db)
+        if strength_db and self.interpolation is None:
+            raise ValueError(
+                f"{self.name} does not say which interpolation it adds to, so that its strength is "
+                "0 dB and no other. Leave the strength out, or export the model again."
+            )
+        return strength_db
+
+    @functools.cached_property
+    def _interpolate(self):
+        from tonezoo.layers import Interpolate1D
+
+        return Interpolate1D(self.ratio, self.interpolation)
+
+    def _low_rate_sizes(self, chunk_samples, gain):
         if chunk_samples is None:
             # The chunk is never full, so the model is called once, at the end.
             return sys.maxsize, 0
         if chunk_samples < 1:
             raise ValueError(f"chunk_samples is {chunk_samples}. Give 1 or more, or None.")
+        context_samples = self.context_samples
+        if gain != 1:
+            context_samples = max(context_samples, self.ratio * max(self._interpolate.context))
         return (
             -(-samples // self.grid_samples) * self.grid_samples // self.ratio
-            for samples in (chunk_samples, self.context_samples)
+            for samples in (chunk_samples, context_samples)
         )
 
-    def _upsample(self, window, left, size):
+    def _upsample(self, window, left, size, gain):
         """Returns the output for `size` samples of (time, channels), the first `left` left out."""
         # axes: (time, channels) -> (batch, time, 1)
-        output = np.asarray(self._call(np.ascontiguousarray(window.T)[..., None]))
+        low = np.ascontiguousarray(window.T)[..., None]
+        output = np.asarray(self._call(low))
         expected = (window.shape[1], self.ratio * len(window), 1)
         if output.shape != expected:
             raise ValueError(
                 f"{self.name} gave the shape {output.shape} instead of {expected}, so it is not a "
                 f"model of ratio {self.ratio}."
             )
+        if gain != 1:
+            interpolated = np.asarray(self._interpolate(low))
+            output = interpolated + np.float32(gain) * (output - interpolated)
         return output[:, self.ratio * left : self.ratio * (left + size), 0].T
+
+
+def check_strength(strength_db: float | None) -> None:
+    """Checks the strength of what a model adds to the interpolation; None is always good.
+
+    Raises:
+        ValueError: it is not a finite number of at most 20.
+    """
+    if strength_db is None:
+        return
+    is_number = isinstance(strength_db, int | float | np.number) and type(strength_db) is not bool
+    if not is_number or not -math.inf < strength_db <= LARGEST_STRENGTH_DB:
+        raise ValueError(
+            f"The strength is {strength_db!r} dB. Give a finite number of at most "
+            f"{LARGEST_STRENGTH_DB:g}: 0 as trained, less for less of what the model makes up."
+        )
 
 
 def check_kind(model, kind: type):

@@ -7,7 +7,11 @@ INFERENCE = "serving_default"
 
 
 def describe(model) -> dict:
-    return {"ratio": model.ratio, "low_rate_hz": model.sample_rate_hz / model.ratio}
+    return {
+        "ratio": model.ratio,
+        "low_rate_hz": model.sample_rate_hz / model.ratio,
+        "interpolation": model.interpolation,
+    }
 
 
 def golden_samples(model) -> int:
@@ -20,7 +24,13 @@ def output(outputs, facts: dict):
 
 def for_inference(call, facts: dict, name: str) -> SuperResolver:
     names = ("ratio", "sample_rate_hz", "grid_samples", "context_samples")
-    return SuperResolver(call, name=name, **{key: facts[key] for key in names})
+    return SuperResolver(
+        call,
+        name=name,
+        interpolation=facts.get("interpolation"),
+        strength_db=facts.get("strength_db", 0.0),
+        **{key: facts[key] for key in names},
+    )
 
 
 def signatures(model) -> dict:
