@@ -1,6 +1,5 @@
 """The folder of a training run: configuration, checkpoint, log, and the model in it."""
 
-import itertools
 import json
 import os
 import subprocess
@@ -8,8 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import tonezoo
-from tonezoo.analysis.evaluation import DEFAULT_LOW_PASS, evaluation_names
-from tonezoo.audio.resampling import LOW_PASSES
+from tonezoo.analysis.super_resolution_evaluation import is_evaluation
 from tonezoo.files import TEMPORARY_PREFIX, atomic_path, remove_leftovers
 from tonezoo.recipes import load_recipe, task_of
 from tonezoo.recipes.config import from_options
@@ -19,7 +17,6 @@ CONFIG_NAME = "config.json"
 CHECKPOINT_NAME = "checkpoint.npz"
 LOG_NAME = "log.jsonl"
 TENSORBOARD_NAME = "tensorboard"
-EVALUATION_NAMES = evaluation_names(DEFAULT_LOW_PASS)
 PATH_OPTIONS = ("start_from", "classifier_checkpoint", "cache_dir")
 
 # A resumed run may be longer than it was to be; all else would make it another run.
@@ -110,8 +107,9 @@ class RunFolder:
         with atomic_path(self.path / CONFIG_NAME) as temporary:
             temporary.write_text(json.dumps(description, indent=2) + "\n")
         # Scores of an earlier checkpoint must not be taken for those of the model to come.
-        for name in itertools.chain(*map(evaluation_names, LOW_PASSES)):
-            (self.path / name).unlink(missing_ok=True)
+        for path in self.path.iterdir():
+            if is_evaluation(path.name):
+                path.unlink()
 
     def _check_continues(self, description: dict) -> None:
         saved = self.config
@@ -169,7 +167,7 @@ class RunFolder:
     @property
     def records(self) -> list[Path]:
         """The files that tell how the run went and what came out: its log and its evaluation."""
-        paths = [self.path / name for name in (LOG_NAME, *EVALUATION_NAMES)]
+        paths = [self.path / name for name in (LOG_NAME, "evaluation.json", "evaluation.md")]
         return [path for path in paths if path.exists()]
 
     def truncate_log(self, position: Position) -> None:
