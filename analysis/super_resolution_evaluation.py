@@ -57,7 +57,7 @@ def evaluate(
         sample_rate_hz: the high rate.
         model_name: name of the model's row.
         low_pass: filter before the decimation, see `tonezoo.audio.resampling.decimate`.
-        strength_db: at which `enhance` adds to the interpolation; written down, no more.
+        strength_db: of what `enhance` makes up, to be written down.
         as_by_default: False if that is not the strength which the model has unasked: the files are
             then named after it.
         seed: seed of noise and bootstrap; a clip's noise depends on its name, not on its place.
@@ -204,7 +204,7 @@ class SuperResolutionScores(Scores):
         facts = self.facts
         return [
             f"x{facts['ratio']} to {facts['sample_rate_hz']} Hz, low-pass {facts['low_pass']}, "
-            f"strength {facts['strength_db']:g} dB, float output.",
+            f"what is made up at {facts['strength_db']:g} dB, float output.",
             *super().notes,
             "White noise is Gaussian; dBFS is its RMS re amplitude 1.0.",
             "Rows named paper are published on the paper's own test sets: not comparable clip by "
@@ -288,8 +288,9 @@ def measure(
 
     Example:
 
-    >>> measure(np.ones(8), np.full(8, 1.1), ratio=2, sample_rate_hz=16_000, keys=["snr_db"])
-    [20.0]
+    >>> signals = np.ones(8), np.full(8, 1.5)
+    >>> print(*measure(*signals, ratio=2, sample_rate_hz=16_000, keys=["snr_db"]))
+    6.020599913279624
     """
     pair = reference, estimate
     measures = {

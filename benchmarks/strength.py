@@ -1,4 +1,4 @@
-"""At which strength is what a model adds to the interpolation best?
+"""At which strength is what a super-resolution model makes up best?
 
     python benchmarks/strength.py mu_gan_speech_x4 --data speech/p225 speech/p226 speech/p227
 

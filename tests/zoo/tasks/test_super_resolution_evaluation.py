@@ -158,13 +158,13 @@ def test_going_on_with_a_training_removes_the_scores_of_every_low_pass(run):
     assert {path.name for path in run.iterdir()} == {"config.json", "evaluation_x.md"}
 
 
-def noise_of_model(strength_db=0.0):
-    """A model that adds noise of -20 dB re the spline's full scale, at a strength."""
-    noise = np.random.default_rng(0).standard_normal((1, 2**20, 1)).astype("float32")
+def tone_maker(strength_db=0.0):
+    """A model that adds a tone at 6 kHz, of -20 dB re full scale, to the spline."""
 
     def call(low):
         spline = upsample_spline(low[0, :, 0], 4)[None, :, None]
-        return spline + 0.1 * noise[:, : spline.shape[1]]
+        tone = np.sin(0.75 * np.pi * np.arange(spline.shape[1]))
+        return spline + np.float32(0.1 * np.sqrt(2)) * tone[None, :, None].astype("float32")
 
     return SuperResolver(
         call,
@@ -172,14 +172,14 @@ def noise_of_model(strength_db=0.0):
         sample_rate_hz=16_000,
         grid_samples=4,
         context_samples=0,
-        name="noise",
+        name="tone",
         interpolation="cubic",
         strength_db=strength_db,
     )
 
 
 def test_scores_are_those_of_the_models_own_strength_unless_another_is_asked_for(run, speech):
-    options = {"data": speech / "p228", "model": noise_of_model(-10.0), "report": lambda line: None}
+    options = {"data": speech / "p228", "model": tone_maker(-10.0), "report": lambda line: None}
     own = evaluate_model(run, **options)
     named = evaluate_model(run, strength_db=-10, **options)
     other = evaluate_model(run, strength_db=-30.0, **options)
@@ -188,8 +188,8 @@ def test_scores_are_those_of_the_models_own_strength_unless_another_is_asked_for
         *("evaluation_-30dB.json", "evaluation_-30dB.md"),
     }
     np.testing.assert_array_equal(own.values, named.values)
-    assert own.facts["strength_db"] == -10 and "strength -30 dB" in other.to_markdown()
-    # The noise that is added: 0.1 at -10 dB against the error of the spline beside it.
+    assert own.facts["strength_db"] == -10 and "made up at -30 dB" in other.to_markdown()
+    # The tone's energy at its strength, beside the error of the spline.
     reference = soundfile.read(speech / "p228" / "p228_001.wav", dtype="float32")[0]
     spline = upsample_spline(decimate(reference, 4), 4)
     for evaluation, level_db in ((own, -10), (other, -30)):

@@ -28,8 +28,8 @@ def enhance(
         model: folder of an exported model, one of its versions, a training run, or the name of a
             model that comes with tonezoo, of which the default takes 4 kHz speech to 16 kHz.
         downsample: True to accept a higher rate and discard what the model's input cannot hold.
-        strength_db: how strong is what the model adds to the interpolation of its input: 0 as
-            trained, below that less of it, at most 20; None for the model's own default.
+        strength_db: of what the model makes up above the band of its input: 0 as trained, below
+            that less of it, at most 20; None for the model's own default.
 
     Returns:
         float32, exactly R times the samples at the model's input rate, same number of axes.

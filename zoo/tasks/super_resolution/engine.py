@@ -22,9 +22,9 @@ class SuperResolver:
     model's striding starts anew (multiples of `grid_samples`) and carry at least
     `context_samples` of signal on both sides, which are cut off from the result.
 
-    What the model adds to an interpolation of its input can be made softer or louder: with a
-    strength of s dB the output is interpolation + 10^(s / 20) * (model - interpolation). 0 dB is
-    the model as trained, bit by bit.
+    What the model makes up can be made softer or louder: of what it adds to an interpolation of its
+    input, that which lies above the input's Nyquist frequency is scaled by 10^(s / 20) at a
+    strength of s dB. What it corrects below stays. 0 dB is the model as trained, bit by bit.
 
     Args:
         call: the model, from (batch, time, 1) float32 to (batch, ratio * time, 1).
@@ -36,7 +36,7 @@ class SuperResolver:
             most.
         name: what to call the model in messages.
         interpolation: the method of `tonezoo.layers.Interpolate1D` that the model adds to, "cubic"
-            or "sinc"; None where it is not known, and the strength is 0 dB.
+            or "sinc"; None where it is not known, so that the strength is 0 dB.
         strength_db: of all calls that ask for none, see above; a finite number, at most 20.
 
     Raises:
@@ -51,15 +51,14 @@ class SuperResolver:
     >>> repeat.enhance(np.array([0.0, 1.0, 0.5]), 8000).tolist()
     [0.0, 0.0, 1.0, 1.0, 0.5, 0.5]
 
-    A model that adds 1 to the spline, at -20 dB:
+    A model that makes a tone at 8 kHz of silence, at -20 dB:
 
-    >>> from tonezoo.audio.resampling import upsample_spline
-    >>> louder = SuperResolver(
-    ...     lambda x: upsample_spline(x[0, :, 0], 2)[None, :, None] + 1, ratio=2,
-    ...     sample_rate_hz=16_000, grid_samples=2, context_samples=0, name="louder",
+    >>> tone = SuperResolver(
+    ...     lambda x: 0 * np.repeat(x, 2, axis=1) + np.resize([[1], [-1]], (2 * x.shape[1], 1)),
+    ...     ratio=2, sample_rate_hz=16_000, grid_samples=2, context_samples=0, name="tone",
     ...     interpolation="cubic", strength_db=-20)
-    >>> louder.enhance(np.zeros(2), 8000).round(6).tolist()
-    [0.1, 0.1, 0.1, 0.1]
+    >>> print(tone.enhance(np.zeros(100), 8000)[100:104].round(3))
+    [ 0.1 -0.1  0.1 -0.1]
     """
 
     def __init__(
@@ -110,7 +109,7 @@ class SuperResolver:
             sample_rate_hz: its sample rate. Lower rates than the model's are resampled up to it,
                 with a warning.
             downsample: accept a higher rate too, and discard what the model's input cannot hold.
-            strength_db: of what the model adds to the interpolation; None for its default.
+            strength_db: of what the model makes up, see the class; None for its default.
 
         Returns:
             float32, (ratio * time,) or (ratio * time, channels), time counted after resampling.
@@ -193,7 +192,7 @@ class SuperResolver:
             blocks: the signal at `low_rate_hz`, float32.
             chunk_samples: high-rate samples computed per call of the model, rounded up to the
                 grid. None computes the whole signal by one call.
-            strength_db: of what the model adds to the interpolation; None for its default.
+            strength_db: of what the model makes up, see the class; None for its default.
 
         Raises:
             ValueError: no samples, NaN or infinite ones, `chunk_samples` below 1, or an unusable
@@ -220,10 +219,13 @@ class SuperResolver:
         return strength_db
 
     @functools.cached_property
-    def _interpolate(self):
+    def _made_up(self):
+        """The interpolation and the high-pass (taps,) that tell what the model makes up."""
         from tonezoo.layers import Interpolate1D
+        from tonezoo.models.base import high_pass_taps
 
-        return Interpolate1D(self.ratio, self.interpolation)
+        taps = high_pass_taps(1 / self.ratio, self.ratio).astype("float32")
+        return Interpolate1D(self.ratio, self.interpolation), taps
 
     def _low_rate_sizes(self, chunk_samples, gain):
         if chunk_samples is None:
@@ -233,7 +235,9 @@ class SuperResolver:
             raise ValueError(f"chunk_samples is {chunk_samples}. Give 1 or more, or None.")
         context_samples = self.context_samples
         if gain != 1:
-            context_samples = max(context_samples, self.ratio * max(self._interpolate.context))
+            interpolation, high_pass = self._made_up
+            around = self.ratio * max(interpolation.context)
+            context_samples = max(context_samples, around) + len(high_pass) // 2
         return (
             -(-samples // self.grid_samples) * self.grid_samples // self.ratio
             for samples in (chunk_samples, context_samples)
@@ -251,13 +255,17 @@ class SuperResolver:
                 f"model of ratio {self.ratio}."
             )
         if gain != 1:
-            interpolated = np.asarray(self._interpolate(low))
-            output = interpolated + np.float32(gain) * (output - interpolated)
+            from scipy.signal import oaconvolve
+
+            interpolation, high_pass = self._made_up
+            added = output - np.asarray(interpolation(low))
+            made_up = oaconvolve(added, high_pass[:, None][None], mode="same", axes=1)
+            output = output - np.float32(1 - gain) * made_up
         return output[:, self.ratio * left : self.ratio * (left + size), 0].T
 
 
 def check_strength(strength_db: float | None) -> None:
-    """Checks the strength of what a model adds to the interpolation; None is always good.
+    """Checks the strength of what a model makes up; None is always good.
 
     Raises:
         ValueError: it is not a finite number of at most 20.

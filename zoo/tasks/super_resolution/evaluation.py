@@ -44,8 +44,7 @@ def evaluate_model(
             that were held out, else all. None for procedural clips.
         ratio: checked against the model's, where given.
         low_pass: filter before the decimation, see `tonezoo.audio.resampling.decimate`.
-        strength_db: of what the model adds to the interpolation, see `SuperResolver`; None for the
-            model's default.
+        strength_db: of what the model makes up, see `SuperResolver`; None for its default.
         out: folder for evaluation.json and evaluation.md; None for the run's folder, or
             evaluations/NAME-VERSION for an exported model. With another low-pass or strength than
             the default the files are named after it, as evaluation_soxr.json or

@@ -44,8 +44,8 @@ def enhance_files(
         chunk_s: seconds computed by one call of the model, at most; None for whole files, which
             gives the same samples and takes memory in proportion to the file.
         downsample: accept files above the model's input rate and discard what it cannot hold.
-        strength_db: of what the model adds to the interpolation, 0 as trained, at most 20; None for
-            its default.
+        strength_db: of what the model makes up above the band of its input, 0 as trained, at most
+            20; None for its default.
         format: "wav", "flac" or "ogg".
         bit_depth: see `AudioWriter`; None for the format's best.
         console: where a progress bar is drawn; None for none.
