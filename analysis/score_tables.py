@@ -90,7 +90,8 @@ def print_tables(scores: Scores, console=None) -> None:
     for heading, columns, rows in tables(scores):
         # Narrow enough for six metrics on a terminal of 80 columns, names over several lines.
         table = Table(box=SIMPLE_HEAD, padding=0)
-        table.add_column(Text(heading), max_width=28 if scores.parts else 14)
+        width = 28 if scores.parts else 14
+        table.add_column(Text(heading), max_width=width, overflow="fold")
         for column in columns:
             title = Text(column.replace(", ", ",\n"))
             table.add_column(title, justify="right", min_width=7, no_wrap=True)

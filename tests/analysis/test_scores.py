@@ -133,12 +133,13 @@ def test_files_hold_what_is_shown_and_the_rest_is_in_the_json(tmp_path):
         remarks=("Said so.",),
         packages=("no-such-package",),
         stem="evaluation_soft",
+        rows=("a_name_of_21_letters_1", "input", "other"),
     )
     written = scores.write(tmp_path / "new")
     assert [path.name for path in written] == ["evaluation_soft.json", "evaluation_soft.md"]
     assert sorted(written) == sorted((tmp_path / "new").iterdir())
     data = json.loads(written[0].read_text())
-    assert data["model"] == "model" and data["sample_rate_hz"] == 8000
+    assert data["model"] == "a_name_of_21_letters_1" and data["sample_rate_hz"] == 8000
     cell = data["rows"][1]["metrics"]["lsd"]
     assert cell["per_clip"] == values[1, :, 1].tolist()
     assert cell["interval_95"][0] < cell["mean"] < cell["interval_95"][1]
