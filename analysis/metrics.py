@@ -1,6 +1,7 @@
 """Measures of a signal against its reference, each named by its exact definition.
 
-All take mono signals (time,) of equal length, full scale 1.0, and compute in float64.
+All take mono signals (time,) of equal length, full scale 1.0, and compute in float64. What packages
+predict of listeners is in `tonezoo.analysis.listening_metrics`.
 """
 
 from typing import NamedTuple
@@ -8,14 +9,9 @@ from typing import NamedTuple
 import numpy as np
 
 from tonezoo.analysis.spectrogram import power_frames
-from tonezoo.audio.resampling import resample
 
 N_FFT = 2048
 POWER_FLOOR = 1e-8
-# The reference code of PESQ overruns its table of 50 utterances and crashes; in 20 s there cannot
-# be as many, because an utterance and the pause after it take 0.4 s.
-PESQ_PIECE_S = 20
-PESQ_RATE_HZ = 16_000
 
 
 class Metric(NamedTuple):
@@ -57,6 +53,17 @@ METRICS = {
     "mos_lqo_wb": Metric(
         "PESQ wb", "MOS-LQO of P.862.2, wideband, at most 4.644", higher_is_better=True
     ),
+    "visqol": Metric(
+        "ViSQOL",
+        "MOS-LQO of ViSQOL v3 in speech mode at 16 kHz, lattice model, 1 to 5, of a copy 4.1 to "
+        "4.7 (visqol-python)",
+        higher_is_better=True,
+    ),
+    "estoi": Metric(
+        "ESTOI",
+        "extended short-time objective intelligibility, 0 to 1, below 5 kHz (pystoi)",
+        higher_is_better=True,
+    ),
 }
 
 
@@ -79,7 +86,7 @@ def snr_db(reference: np.ndarray, estimate: np.ndarray) -> float:
     >>> round(snr_db(np.array([3.0, 4.0]), np.array([3.0, 3.0])), 2)
     13.98
     """
-    reference, estimate = _checked(reference, estimate)
+    reference, estimate = check_signals(reference, estimate)
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = np.sum(reference**2) / np.sum((estimate - reference) ** 2)
         return float(10 * np.log10(ratio))
@@ -111,7 +118,7 @@ def low_band_error_db(reference: np.ndarray, estimate: np.ndarray, ratio: int) -
     >>> round(low_band_error_db(low, 1.1 * low, 4), 3)
     -20.0
     """
-    reference, estimate = _checked(reference, estimate)
+    reference, estimate = check_signals(reference, estimate)
     bins = np.linspace(0, ratio, len(reference) // 2 + 1) < 0.75
     kept, wrong = (
         np.sum(np.abs(np.fft.rfft(signal)[bins]) ** 2)
@@ -146,7 +153,7 @@ def lsd(reference: np.ndarray, estimate: np.ndarray) -> float:
     >>> round(lsd(noise, 10 * noise), 4)
     2.0
     """
-    reference, estimate = _checked(reference, estimate)
+    reference, estimate = check_signals(reference, estimate)
     return _log10_rms_distance(reference, estimate, hop=N_FFT)
 
 
@@ -170,7 +177,7 @@ def lsd_hop512(reference: np.ndarray, estimate: np.ndarray) -> float:
     >>> round(lsd_hop512(noise, 10 * noise), 4)
     2.0
     """
-    reference, estimate = _checked(reference, estimate)
+    reference, estimate = check_signals(reference, estimate)
     return _log10_rms_distance(_centred(reference), _centred(estimate), hop=512)
 
 
@@ -197,66 +204,18 @@ def lsd_kuleshov(reference: np.ndarray, estimate: np.ndarray) -> float:
     >>> round(lsd_kuleshov(noise, 10 * noise), 4)
     4.6052
     """
-    signals = _checked(reference, estimate)
+    signals = check_signals(reference, estimate)
     log_powers = [np.log(power_frames(_centred(s), N_FFT, 512) + POWER_FLOOR) for s in signals]
     squares = (log_powers[0] - log_powers[1]) ** 2
     return float(np.sqrt(squares.mean(axis=0)).mean())
 
 
-def mos_lqo(
-    reference: np.ndarray, estimate: np.ndarray, sample_rate_hz: float, band: str = "nb"
-) -> float:
-    """Returns PESQ's predicted listening score: P.862.1 (narrowband) or P.862.2 (wideband).
-
-    Both signals are resampled to 16 kHz if they have another rate. Longer than 20 s, they are cut
-    into equal pieces of at most 20 s, whose scores are averaged.
-
-    Args:
-        reference: true signal, (time,).
-        estimate: signal to be judged, (time,).
-        sample_rate_hz: sample rate of both signals.
-        band: "nb", at most 4.549, which barely sees above 4 kHz, or "wb", at most 4.644.
-
-    Returns:
-        About 1 to the maximum; nan where PESQ has no value: less than 0.25 s, a silent signal, or
-        no utterance found.
+def check_signals(reference: np.ndarray, estimate: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Returns two signals as float64.
 
     Raises:
-        ValueError: the shapes differ, a signal is empty, not mono, or not finite, or the band is
-            unknown.
-        ImportError: the package pesq is missing.
+        ValueError: the shapes differ, or a signal is empty, not mono, or not finite.
     """
-    reference, estimate = _checked(reference, estimate)
-    if band not in ("nb", "wb"):
-        raise ValueError(f'PESQ knows the bands "nb" and "wb", received {band!r}.')
-    pesq = import_pesq()
-    signals = [resample(s, sample_rate_hz, PESQ_RATE_HZ) for s in (reference, estimate)]
-    pieces = -(-len(signals[0]) // (PESQ_PIECE_S * PESQ_RATE_HZ))
-    scores = []
-    for ref, est in zip(*(np.array_split(s, pieces) for s in signals), strict=True):
-        if ref.any():
-            try:
-                scores.append(pesq.pesq(PESQ_RATE_HZ, ref, est, band))
-            # ValueError: the level alignment divides by the power of a silent estimate.
-            except (pesq.BufferTooShortError, pesq.NoUtterancesError, ValueError):
-                continue
-    return float(np.mean(scores)) if scores else float("nan")
-
-
-def import_pesq():
-    """Returns the module pesq.
-
-    Raises:
-        ImportError: it is missing, with the extra to install.
-    """
-    try:
-        import pesq
-    except ImportError as error:
-        raise ImportError('PESQ needs the package pesq: pip install "tonezoo[eval]".') from error
-    return pesq
-
-
-def _checked(reference: np.ndarray, estimate: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     reference, estimate = np.asarray(reference, "float64"), np.asarray(estimate, "float64")
     if reference.ndim != 1 or reference.shape != estimate.shape or not len(reference):
         raise ValueError(

@@ -15,24 +15,30 @@ import numpy as np
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
+from tonezoo.analysis.listening_metrics import missing_packages
 from tonezoo.analysis.metrics import METRICS
-from tonezoo.audio.resampling import LOW_PASSES
+from tonezoo.analysis.super_resolution_evaluation import measure
+from tonezoo.audio.resampling import LOW_PASSES, decimate, upsample_spline
 from tonezoo.pretrained import load
-from tonezoo.tasks.super_resolution.evaluation import (
-    evaluate_loaded,
-    evaluation_clips,
-    training_data,
-)
+from tonezoo.tasks.evaluation_data import training_data
+from tonezoo.tasks.super_resolution.evaluation import evaluation_clips
 
 COLUMNS = ("lsd", "snr_db", "mos_lqo_wb", "low_band_error_db")
 
 
 def rows(model, clips):
-    """Yields low-pass, and (spline, model) of each of COLUMNS."""
+    """Yields low-pass, and (spline, model) of each of COLUMNS, means over the clips."""
+    available = [key for key in COLUMNS if key not in missing_packages()]
+    rates = {"ratio": model.ratio, "sample_rate_hz": model.sample_rate_hz}
     for low_pass in LOW_PASSES:
-        ours, spline = evaluate_loaded(model, clips, low_pass=low_pass).summary[:2, :, 0]
-        keys = list(METRICS)
-        yield low_pass, [(spline[keys.index(key)], ours[keys.index(key)]) for key in COLUMNS]
+        found = []
+        for samples in clips.values():
+            reference = samples[: len(samples) // model.ratio * model.ratio]
+            low = decimate(reference, model.ratio, low_pass)
+            both = upsample_spline(low, model.ratio), model.enhance(low, model.low_rate_hz)
+            found.append([measure(reference, e, **rates, keys=available) for e in both])
+        pairs = dict(zip(available, np.mean(found, axis=0).T, strict=True))
+        yield low_pass, [tuple(pairs.get(key, (np.nan, np.nan))) for key in COLUMNS]
 
 
 def main():

@@ -6,6 +6,7 @@ import numpy as np
 
 from tonezoo.analysis.spectrogram import FLOOR_DB, spectrogram_db
 from tonezoo.audio.resampling import decimate
+from tonezoo.tasks.separation.engine import measure
 
 PREVIEW_CLIPS = 3
 PREVIEW_S = 3
@@ -80,10 +81,12 @@ class StemPreview:
 
         for name, stems in self.tracks.items():
             mixture = stems.sum(axis=0)
-            std = mixture.std() or 1.0
-            # (batch, time, source, channels) -> (source, time, channels)
-            estimates = std * np.asarray(model(mixture[None] / std, training=False))[0]
-            estimates = estimates.swapaxes(0, 1)
+            # As `tonezoo separate` does, so that it plays the same.
+            _, _, mean, std = measure([mixture])
+            normalised = (mixture - mean) / (std or 1)
+            output = np.asarray(model(normalised[None], training=False))[0]
+            # (time, source, channels) -> (source, time, channels)
+            estimates = (std * output + mean).swapaxes(0, 1)
             for kind, signals in (("output", estimates), ("target", stems)):
                 for source, signal in zip(self.sources, signals, strict=True):
                     tf.summary.audio(

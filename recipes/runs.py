@@ -7,8 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import tonezoo
-from tonezoo.analysis.evaluation import DEFAULT_LOW_PASS, evaluation_names
-from tonezoo.audio.resampling import LOW_PASSES
+from tonezoo.analysis.super_resolution_evaluation import is_evaluation
 from tonezoo.files import TEMPORARY_PREFIX, atomic_path, remove_leftovers
 from tonezoo.recipes import load_recipe
 from tonezoo.recipes.base import BaseConfig
@@ -19,7 +18,6 @@ CONFIG_NAME = "config.json"
 CHECKPOINT_NAME = "checkpoint.npz"
 LOG_NAME = "log.jsonl"
 TENSORBOARD_NAME = "tensorboard"
-EVALUATION_NAMES = evaluation_names(DEFAULT_LOW_PASS)
 
 
 class RunFolder:
@@ -124,9 +122,9 @@ class RunFolder:
 
     def save(self, experiment: Experiment, position: Position) -> None:
         """Writes the checkpoint, and removes scores of the one before: they are not the model's."""
-        for low_pass in LOW_PASSES:
-            for name in evaluation_names(low_pass):
-                (self.path / name).unlink(missing_ok=True)
+        for path in self.path.iterdir():
+            if is_evaluation(path.name):
+                path.unlink()
         self.checkpoint.save(experiment, position)
 
     def _check_continues(self, description: dict) -> None:
@@ -184,7 +182,7 @@ class RunFolder:
     @property
     def records(self) -> list[Path]:
         """The files that tell how the run went and what came out: its log and its evaluation."""
-        paths = [self.path / name for name in (LOG_NAME, *EVALUATION_NAMES)]
+        paths = [self.path / name for name in (LOG_NAME, "evaluation.json", "evaluation.md")]
         return [path for path in paths if path.exists()]
 
     def _truncate_log(self, position: Position) -> None:

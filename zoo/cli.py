@@ -96,7 +96,7 @@ def import_keras(backend: str = "tensorflow") -> None:
             ) from error
         finally:
             os.dup2(kept, 2)
-            faulthandler.enable()
+            faulthandler.enable(sys.__stderr__)
     keras.config.set_floatx("float32")
     keras.config.set_image_data_format("channels_last")
 

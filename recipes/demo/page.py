@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tonezoo.analysis.evaluation import Evaluation
+from tonezoo.analysis.super_resolution_evaluation import SuperResolutionScores
 from tonezoo.analysis.metrics import METRICS, Metric
 from tonezoo.recipes.demo.clip import Clip, kilohertz
 from tonezoo.recipes.demo.pictures import colour_scale_svg, loss_curves_svg, spectrogram_svg
@@ -64,7 +64,7 @@ class Shown:
     """
 
     example: Example
-    evaluation: Evaluation | None
+    evaluation: SuperResolutionScores | None
     manifest: Mapping
 
 
@@ -198,7 +198,7 @@ def figures(shown: Shown) -> str:
     evaluation = shown.evaluation
     if evaluation is None:
         return "<p>No figures: there is no target to compare the output with.</p>"
-    clips = len(evaluation.clip_names)
+    clips = len(evaluation.items)
     about = (
         f"Of this clip of {len(shown.example.output) / shown.example.sample_rate_hz:.1f} s alone:"
         if clips == 1
@@ -207,12 +207,12 @@ def figures(shown: Shown) -> str:
     )
     head = "".join(f'<th scope="col">{heading(metric)}</th>' for metric in METRICS.values())
     rows = []
-    for name, summary in zip(evaluation.row_names, evaluation.summary, strict=True):
+    for name, summary in zip(evaluation.rows, evaluation.summary, strict=True):
         cells = "".join(cell(values, with_interval=clips > 1) for values in summary)
         emphasis = ' class="model"' if name == evaluation.model_name else ""
         rows.append(f'<tr{emphasis}><th scope="row">{html.escape(name)}</th>{cells}</tr>')
     remarks = [
-        *evaluation.comparison,
+        *evaluation.beside_the_spline,
         evaluation.verdict,
         *evaluation.probes.sentences,
         *evaluation.gaps,

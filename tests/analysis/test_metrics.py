@@ -1,24 +1,16 @@
 import math
-import sys
 
 import numpy as np
 import pytest
 
 from tonezoo.analysis import metrics
-from tonezoo.analysis.metrics import lsd, lsd_hop512, lsd_kuleshov, mos_lqo, snr_db
+from tonezoo.analysis.metrics import lsd, lsd_hop512, lsd_kuleshov, snr_db
 
 DISTANCES = [lsd, lsd_hop512, lsd_kuleshov]
 
 
 def noise(samples, seed=0):
     return np.random.default_rng(seed).standard_normal(samples)
-
-
-def speech_like(seconds, rate_hz=16_000):
-    """Bursts of harmonics of 120 Hz, which PESQ takes for utterances."""
-    t = np.arange(int(seconds * rate_hz)) / rate_hz
-    voice = sum(np.sin(2 * np.pi * 120 * k * t) / k for k in range(1, 30))
-    return 0.1 * voice * (np.sin(2 * np.pi * 1.5 * t) > -0.3)
 
 
 def test_snr_by_hand():
@@ -101,51 +93,11 @@ def test_unusable_signals_are_refused(metric):
         metric(np.ones(2), [1.0, math.nan])
 
 
-def test_mos_lqo_names_the_extra_when_pesq_is_missing(monkeypatch):
-    monkeypatch.setitem(sys.modules, "pesq", None)
-    with pytest.raises(ImportError, match=r"tonezoo\[eval\]"):
-        mos_lqo(np.ones(8000), np.ones(8000), 16_000)
-
-
-def test_mos_lqo_reaches_its_maximum_on_a_copy_and_falls_with_noise():
-    pytest.importorskip("pesq")
-    x = speech_like(2)
-    assert mos_lqo(x, x, 16_000, "nb") == pytest.approx(4.549, abs=1e-3)
-    assert mos_lqo(x, x, 16_000, "wb") == pytest.approx(4.644, abs=1e-3)
-    y = x + 1e-2 * noise(len(x))
-    assert mos_lqo(x, y, 16_000, "wb") < 4
-    at_48_khz = [np.repeat(s, 3) for s in (x, y)]
-    assert mos_lqo(*at_48_khz, 48_000, "wb") < 4
-
-
-def test_mos_lqo_is_nan_where_pesq_has_no_value():
-    pytest.importorskip("pesq")
-    x, silence = speech_like(1), np.zeros(16_000)
-    for pair in [(x[:3999], x[:3999]), (silence, silence), (silence, x), (x, silence)]:
-        assert math.isnan(mos_lqo(*pair, 16_000))
-    with pytest.raises(ValueError, match="'super'"):
-        mos_lqo(x, x, 16_000, "super")
-
-
-def test_long_recordings_are_scored_in_pieces_of_at_most_20_s(monkeypatch):
-    pesq = pytest.importorskip("pesq")
-    lengths = []
-
-    def score(rate_hz, reference, estimate, band):
-        lengths.append(len(reference) / rate_hz)
-        return len(lengths)
-
-    monkeypatch.setattr(pesq, "pesq", score)
-    x = noise(16_000 * 41)
-    assert mos_lqo(x, x, 16_000) == 2
-    np.testing.assert_allclose(lengths, 41 / 3, atol=1e-3)
-
-
 @pytest.mark.slow
 def test_published_check_values_on_real_speech(shared_audio):
     pytest.importorskip("pesq")
     soundfile = pytest.importorskip("soundfile")
-    from tonezoo.analysis.evaluation import evaluate
+    from tonezoo.analysis.super_resolution_evaluation import evaluate
 
     clips = {
         path.stem: soundfile.read(path)[0]
@@ -158,7 +110,7 @@ def test_published_check_values_on_real_speech(shared_audio):
         sample_rate_hz=16_000,
         model_name="repeated samples",
     )
-    means = dict(zip(evaluation.row_names, evaluation.summary[:, :, 0], strict=True))
+    means = dict(zip(evaluation.rows, evaluation.summary[:, :, 0], strict=True))
     keys = list(metrics.METRICS)
     columns = [keys.index(key) for key in ("snr_db", "lsd", "mos_lqo_wb")]
     # The noise of the check values had another seed.

@@ -14,8 +14,8 @@ import pytest
 import soundfile
 from repeat_model import REPEAT
 
-from tonezoo.analysis.evaluation import evaluate
 from tonezoo.analysis.metrics import METRICS
+from tonezoo.analysis.super_resolution_evaluation import evaluate
 from tonezoo.recipes import demo
 from tonezoo.recipes.demo.clip import clip_of_recording, procedural_clip, read_recording
 from tonezoo.recipes.demo.page import GENERATOR, Example, Shown, Training, page
@@ -159,10 +159,10 @@ def evaluation():
         sample_rate_hz=16_000,
         model_name="repeat",
     )
-    scores = rng.uniform(1, 9, measured.scores.shape)
+    scores = rng.uniform(1, 9, measured.values.shape)
     scores[0, 1, -1] = np.nan
     scores[:, :, -2] = np.nan
-    return dataclasses.replace(measured, scores=scores)
+    return dataclasses.replace(measured, values=scores)
 
 
 @pytest.fixture(scope="module")
@@ -224,7 +224,7 @@ def test_the_input_is_drawn_to_its_own_nyquist_frequency(html):
 
 def test_the_table_shows_the_evaluation(html, evaluation):
     rows = re.findall(r"<tr[^>]*><th scope=\"row\">(.*?)</th>(.*?)</tr>", html)
-    assert [name for name, _ in rows] == list(evaluation.row_names)
+    assert [name for name, _ in rows] == list(evaluation.rows)
     for (_, cells), summary in zip(rows, evaluation.summary, strict=True):
         expected = [
             f"{mean:.2f}<small>{low:.2f} – {high:.2f}</small>" if np.isfinite(mean) else "–"
@@ -233,7 +233,7 @@ def test_the_table_shows_the_evaluation(html, evaluation):
         assert re.findall(r"<td>(.*?)</td>", cells) == expected
     text = Tags(html).text
     assert evaluation.verdict in text and "No figures: there is no target" in text
-    assert f"{METRICS['mos_lqo_wb'].title}: 2 of 3 clips" in text
+    assert f"{METRICS['estoi'].title}: 2 of 3 clips" in text
 
 
 def test_the_page_says_what_is_better_and_worse_than_the_spline(html, evaluation):

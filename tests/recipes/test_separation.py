@@ -20,6 +20,7 @@ from tonezoo.recipes.data.stems import StemAugmentation, arrays_source
 from tonezoo.recipes.preview import StemPreview
 from tonezoo.recipes.runs import RunFolder
 from tonezoo.registry import model_entry
+from tonezoo.tasks.separation.engine import Separator
 from tonezoo.training import SupervisedTrainer
 
 RECIPES = [name for name in list_recipes() if name.startswith("demucs_")]
@@ -252,53 +253,63 @@ def test_tracks_of_a_folder_are_those_of_the_configuration(tmp_path):
         replace(cfg, layout="musdb").find_data(root)
 
 
-def halves(mixture, training=False):
-    """A model of two sources that are the mixture and its negative."""
+def bent(mixture, training=False):
+    """A model of two sources whose output depends on the level and the mean of its input."""
     mixture = np.asarray(mixture)
-    return np.stack([mixture, -mixture], axis=2)
+    return np.stack([np.tanh(mixture), 0.1 - 0.5 * np.abs(mixture)], axis=2)
 
 
 def written(preview, folder):
-    """Returns tag -> bytes of what a preview writes to TensorBoard."""
+    """Returns tag -> samples (time, channels) of what a preview writes to TensorBoard."""
     writer = tf.summary.create_file_writer(str(folder))
     with writer.as_default():
-        preview(halves, 3)
+        preview(bent, 3)
     writer.close()
     found = {}
     for path in folder.iterdir():
         for record in tf.data.TFRecordDataset(str(path)).as_numpy_iterator():
             event = tf.compat.v1.Event.FromString(record)
             for value in event.summary.value:
-                found[value.tag] = value.tensor.string_val[0]
-                assert event.step == 3
+                samples, rate_hz = tf.audio.decode_wav(value.tensor.string_val[0])
+                assert event.step == 3 and rate_hz == 8000
+                found[value.tag.removesuffix("/summary")] = samples.numpy()
     return found
 
 
-def test_previews_play_outputs_beside_targets_at_the_level_of_the_mixture(tmp_path):
+def test_previews_play_what_separate_gives_beside_the_targets(tmp_path):
     rng = np.random.default_rng(0)
     # 4 s, of which 3 are played, the second far softer than the first.
     stems = (0.01 * rng.standard_normal((2, 32_000, 2))).astype("float32")
     stems[1] *= 0.1
+    # Channels that nearly cancel each other out, beside a mean.
+    opposite = np.zeros_like(stems)
+    left = 0.1 * rng.standard_normal(32_000)
+    opposite[0] = np.stack([left + 0.2, -0.9 * left + 0.2], axis=1)
     silent = np.zeros((2, 100, 2), "float32")
-    preview = StemPreview(
-        {"song": stems, "silent": silent}, sources=("drums", "bass"), sample_rate_hz=8000
-    )
+    tracks = {"song": stems, "opposite": opposite, "silent": silent}
+    preview = StemPreview(tracks, sources=("drums", "bass"), sample_rate_hz=8000)
     found = written(preview, tmp_path)
-    assert len(found) == 8
-    mixture = stems.sum(axis=0)
-    expected = {
-        "song drums target": stems[0],
-        "song bass target": stems[1],
-        "song drums output": mixture,
-        "song bass output": -mixture,
-        "silent bass output": silent[0],
-    }
-    for tag, signal in expected.items():
-        (content,) = [value for name, value in found.items() if name.startswith(tag)]
-        samples, rate_hz = tf.audio.decode_wav(content)
-        assert rate_hz == 8000
-        # 16 bits.
-        np.testing.assert_allclose(samples, signal[:24_000], rtol=0, atol=2**-15)
+    assert len(found) == 12
+    separator = Separator(
+        bent,
+        sources=("drums", "bass"),
+        channels=2,
+        sample_rate_hz=8000,
+        segment_samples=24_000,
+        grid_samples=1,
+        context_samples=0,
+        name="bent",
+    )
+    for name, signals in tracks.items():
+        signals = signals[:, :24_000]
+        separated = separator.separate(signals.sum(axis=0), 8000)
+        for source, target in zip(("drums", "bass"), signals, strict=True):
+            expected = {"output": separated[source], "target": target}
+            for kind, signal in expected.items():
+                # 16 bits.
+                samples = found[f"{name} {source} {kind}"]
+                np.testing.assert_allclose(samples, signal.clip(-1, 1), rtol=0, atol=2**-15)
+    assert np.abs(found["opposite drums output"]).max() > 0.2
 
 
 def test_the_preview_is_of_a_track_that_is_not_trained_on(tmp_path):

@@ -17,7 +17,7 @@ TASKS = {name: read_manifest(resolve_version(name))["task"] for name in NAMES}
 ENHANCERS = [name for name in NAMES if TASKS[name] == "super_resolution"]
 SEPARATORS = [name for name in NAMES if TASKS[name] == "separation"]
 LARGEST_BYTES = {"super_resolution": 12e6, "separation": 20e6}
-COLUMNS = ("snr_db", "lsd", "mos_lqo_nb", "mos_lqo_wb", "low_band_error_db")
+COLUMNS = (*("snr_db", "lsd", "mos_lqo_nb", "mos_lqo_wb", "visqol", "estoi", "low_band_error_db"),)
 
 
 def test_the_default_model_is_shipped_and_a_folder_wins_over_its_name(tmp_path, monkeypatch):
@@ -56,6 +56,37 @@ def test_a_shipped_model_adds_nothing_to_silence_and_no_lines_to_noise(name):
     probes = probe(enhance, ratio=model.ratio, sample_rate_hz=model.sample_rate_hz)
     assert probes.silence_dbfs < -80
     assert max(probes.lines_db.values()) < 6, probes.lines_db
+
+
+@pytest.mark.parametrize("name", ENHANCERS)
+def test_a_shipped_model_has_a_strength_of_its_own(name):
+    manifest, model = read_manifest(resolve_version(name)), tonezoo.load(name)
+    assert model.strength_db == manifest["strength_db"] < 0
+    assert model.interpolation == manifest["interpolation"]
+    low = np.random.default_rng(0).standard_normal(4000).astype("float32")
+    trained, own, none = (
+        np.fft.rfft(tonezoo.enhance(low, model.low_rate_hz, model=name, strength_db=strength_db))
+        for strength_db in (0, None, -300)
+    )
+    # From 1.2 of the input's Nyquist frequency on.
+    above = np.arange(len(trained)) > 1.2 * len(low) / 2
+    made_up, scaled = (np.linalg.norm((spectrum - none)[above]) for spectrum in (trained, own))
+    assert 20 * np.log10(scaled / made_up) == pytest.approx(model.strength_db, abs=0.01)
+    below = np.arange(len(trained)) < 0.8 * len(low) / 2
+    np.testing.assert_allclose(own[below], trained[below], rtol=0, atol=0.01 * np.abs(own).max())
+
+
+@pytest.mark.parametrize("name", ENHANCERS)
+def test_a_shipped_model_is_better_than_the_spline_to_all_that_predict_listeners(name):
+    folder = resolve_version(name)
+    shipped = json.loads((folder / "evaluation.json").read_text())
+    assert shipped["strength_db"] == read_manifest(folder)["strength_db"]
+    model, spline = (
+        {key: cell["mean"] for key, cell in row["metrics"].items()} for row in shipped["rows"][:2]
+    )
+    for key in ("mos_lqo_wb", "visqol", "estoi"):
+        assert model[key] >= spline[key]
+    assert model["lsd"] <= 1.6 and model["snr_db"] >= spline["snr_db"] + 0.7
 
 
 def shown_on_the_page(name, source_tree) -> list[list[str]]:

@@ -225,13 +225,14 @@ class Task(abc.ABC):
 
     def model_facts(self, model: "AudioModel", options: Any = None) -> Facts:
         """Returns all facts of a Keras model, with the export options that are set."""
+        chosen = {} if options is None else dataclasses.asdict(options)
         return self.facts(
             sample_rate_hz=model.sample_rate_hz,
             channels=model.channels,
             grid_samples=model.grid_samples,
             context_samples=model.context_samples,
             **self.describe(model),
-            **({} if options is None else dataclasses.asdict(options)),
+            **{name: value for name, value in chosen.items() if value is not None},
         )
 
     def check(self, engine: Engine) -> Engine:

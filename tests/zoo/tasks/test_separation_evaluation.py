@@ -10,6 +10,7 @@ import soundfile
 
 from tonezoo.analysis.separation_metrics import import_museval, si_sdr_db
 from tonezoo.audio import SOURCES
+from tonezoo.recipes.data import tracks as tracks_module
 from tonezoo.tasks.separation import SeparationOptions
 from tonezoo.tasks.separation import evaluation as module
 from tonezoo.tasks.separation.engine import Separator
@@ -73,7 +74,7 @@ def test_all_tracks_of_a_folder_are_evaluated_on(tmp_path):
     root = write_tracks(tmp_path / "songs", "b", "a/live", seconds=0.1)
     tracks, lines = chosen(root)
     assert list(tracks) == ["a/live", "b"]
-    assert lines == [f"Tracks of {root}: 2, from live to b."]
+    assert lines == [f"Evaluating on 2 tracks of {root}, from live to b."]
     stems = tracks["b"]()
     assert list(stems) == ["drums", "bass"]
     for source, samples in stems.items():
@@ -101,22 +102,34 @@ def test_a_warning_tells_of_tracks_that_were_trained_on(tmp_path):
     assert "trained on 1 of these 2 " in warning and "songs/a" in warning
 
 
-def test_tracks_that_cannot_be_read_are_skipped_and_told(tmp_path):
-    root = write_tracks(tmp_path / "songs", "a", "b", "c", "d", seconds=0.1)
+def test_every_track_is_read_once_and_those_that_cannot_be_are_skipped(
+    tmp_path, museval, monkeypatch
+):
+    root = write_tracks(tmp_path / "songs", "a", "b", "c", "d", "e", seconds=0.1)
     (root / "a" / "bass.wav").unlink()
     path = root / "c" / "drums.wav"
     path.write_bytes(path.read_bytes()[:1000])
     soundfile.write(root / "d" / "bass.wav", np.zeros((800, 5)), RATE_HZ)
-    tracks, (_, *skipped) = chosen(root)
-    assert list(tracks) == ["b"]
-    assert [line.split(":")[0] for line in skipped] == 3 * ["Skipped"]
+    reads = []
+
+    def read_track(path, **options):
+        reads.append(path.name)
+        return tracks_module.read_track(path, **options)
+
+    monkeypatch.setattr(module, "read_track", read_track)
+    run, lines = run_folder(tmp_path / "runs" / "x"), []
+    evaluation = evaluate_separator(run, halves(), data=root, report=lines.append)
+    assert reads == list("abcde")
+    assert evaluation.items == ("b", "e")
+    skipped = [line for line in lines if line.startswith("Skipped: ")]
     for line, message in zip(
         skipped, ("a lacks bass", "drums.wav is trunc", "5 chan"), strict=True
     ):
         assert message in line
-    shutil.rmtree(root / "b")
+    for name in "be":
+        shutil.rmtree(root / name)
     with pytest.raises(ValueError, match=r"None of the 3 tracks can be used\. Skipped: .*lacks"):
-        chosen(root)
+        evaluate_separator(run, halves(), data=root, report=lines.append)
 
 
 def test_a_folder_without_tracks_is_explained(tmp_path):
@@ -133,9 +146,8 @@ def test_procedural_tracks_are_fitted_to_the_model(monkeypatch):
         stems = read()
         assert list(stems) == ["drums", "bass"]
         assert all(x.shape == (8000, 1) for x in stems.values())
-    tracks, _ = chosen(None, halves(sources=("drums", "piano")))
     with pytest.raises(ValueError, match=r"have no piano\. Give a folder of tracks with --data"):
-        next(iter(tracks.values()))()
+        chosen(None, halves(sources=("drums", "piano")))
 
 
 @pytest.mark.slow
@@ -153,17 +165,17 @@ def test_scores_are_those_of_the_separated_mixtures(tmp_path, museval):
         progress=lambda *counts: done.append(counts),
     )
     assert done == [(1, 2), (2, 2)]
-    assert evaluation.sources == ("drums", "bass") and evaluation.track_names == ("a", "b")
-    assert evaluation.details == {"shifts": 1, "overlap": 0.5, "segment_s": 0.5}
+    assert evaluation.parts == ("drums", "bass") and evaluation.items == ("a", "b")
+    assert evaluation.facts["details"] == {"shifts": 1, "overlap": 0.5, "segment_s": 0.5}
     for track, name in enumerate("ab"):
         stems = [soundfile.read(root / name / f"{s}.wav")[0] for s in ("drums", "bass")]
         for row in range(2):
             for index, stem in enumerate(stems):
                 # A share, whichever, of the mixture; one shift alone cuts the segments elsewhere.
                 expected = si_sdr_db(stem, stems[0] + stems[1])
-                assert evaluation.si_sdr_db[row, track, index] == pytest.approx(expected, abs=1e-3)
+                assert evaluation.values[row, track, index, -1] == pytest.approx(expected, abs=1e-3)
     # Of the SDR the share matters: 0.1 of the mixture is nearly silence, whose SDR is 0 dB.
-    assert evaluation.scores[0, 0, 1, 0] == pytest.approx(0.8, abs=0.4)
+    assert evaluation.values[0, 0, 1, 0] == pytest.approx(0.8, abs=0.4)
     assert sorted(p.name for p in run.iterdir()) == [
         *("config.json", "evaluation.json", "evaluation.md", "museval"),
     ]

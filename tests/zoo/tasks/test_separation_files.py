@@ -8,6 +8,7 @@ import soundfile
 from rich.console import Console
 
 from tonezoo.audio.jobs import summarize
+from tonezoo.audio.reader import AudioReader
 from tonezoo.audio.writer import AudioWriter
 from tonezoo.tasks.separation import SeparationOptions
 from tonezoo.tasks.separation.engine import Separator
@@ -86,6 +87,22 @@ def test_stems_and_residual_sum_to_the_mixture(tmp_path, rate_hz, options):
     }.get(next(iter(options), ""), {*SOURCES, "residual"})
     assert set(stems) == expected
     np.testing.assert_allclose(sum(stems.values()), x, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize(("residual", "times"), [(False, 2), (True, 3)])
+def test_a_file_is_decoded_no_more_often_than_needed(tmp_path, monkeypatch, residual, times):
+    """Once for its level, once to be separated, once more for what is to be left of it."""
+    decoded = []
+    blocks = AudioReader.blocks
+
+    def counted(self, *arguments):
+        decoded.append(self)
+        return blocks(self, *arguments)
+
+    monkeypatch.setattr(AudioReader, "blocks", counted)
+    song = write(tmp_path / "song.wav", noise(3001, 2))
+    (result,) = separate_files([song], tmp_path / "out", SPLIT, residual=residual)
+    assert result.error is None and len(decoded) == times
 
 
 def test_two_stems_are_a_source_and_the_sum_of_the_others(tmp_path):

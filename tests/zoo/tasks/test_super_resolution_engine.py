@@ -81,6 +81,81 @@ def test_chunks_equal_the_whole(ratio, length, chunk_samples):
     np.testing.assert_allclose(output, whole(resolver, samples), rtol=0, atol=1e-6)
 
 
+def made_up(trained, samples, ratio, method):
+    """Returns what lies above the input's band of what was added to its interpolation."""
+    from tonezoo.layers import Interpolate1D
+    from tonezoo.models.base import high_pass_taps
+
+    # axes: (time, channels) -> (batch, time, 1)
+    base = np.asarray(Interpolate1D(ratio, method)(samples.T[..., None]))[..., 0].T
+    taps = high_pass_taps(1 / ratio, ratio)
+    first = len(taps) // 2
+    padded = np.pad((trained - base).astype("float64"), ((first, first), (0, 0)))
+    return np.stack([np.convolve(x, taps, mode="valid") for x in padded.T], axis=1)
+
+
+def test_strength_leaves_what_the_model_corrects_in_the_band_of_its_input():
+    def two_tones(low):
+        n = np.arange(4 * low.shape[1])
+        tones = np.sin(np.pi * 0.15 * n) + np.sin(np.pi * 0.5 * n)
+        return np.repeat(0 * low, 4, axis=1) + tones[None, :, None].astype("float32")
+
+    resolver = SuperResolver(
+        two_tones, ratio=4, sample_rate_hz=16_000, grid_samples=4, context_samples=0,
+        name="tones", interpolation="cubic",
+    )  # fmt: skip
+    output = resolver.enhance(np.zeros(1100), 4000, strength_db=-20)[200:4200]
+    # Of 4000 samples: 0.15 of the Nyquist frequency is below 1 / 4 of it, 0.5 above.
+    amplitudes = np.abs(np.fft.rfft(output))[[300, 1000]] / 2000
+    np.testing.assert_allclose(amplitudes, [1, 0.1], rtol=3e-3)
+
+
+@pytest.mark.parametrize("chunk_samples", [36, 100])
+@pytest.mark.parametrize("method", ["cubic", "sinc"])
+@pytest.mark.parametrize("ratio", [2, 6])
+def test_strength_scales_what_is_made_up_chunked_or_whole(ratio, method, chunk_samples):
+    # The toy itself looks less far around than the interpolation and the high-pass do.
+    resolver, samples = toy_resolver(ratio, interpolation=method), noise(99, 2)
+    trained = whole(resolver, samples)
+    scaled = made_up(trained, samples, ratio, method)
+    for strength_db, gain in ((6.0, 10**0.3), (-1000.0, 0)):
+        options = {"strength_db": strength_db}
+        output = resolver.enhance(samples, resolver.low_rate_hz, **options)
+        assert output.dtype == np.float32
+        np.testing.assert_allclose(output, trained + (gain - 1) * scaled, rtol=1e-6, atol=5e-6)
+        blocks = resolver.stream(cut(samples, 13, 1, 64), chunk_samples, **options)
+        np.testing.assert_allclose(np.concatenate(list(blocks)), output, rtol=0, atol=5e-6)
+
+
+def test_the_strength_is_the_models_own_unless_another_is_asked_for():
+    samples = noise(50)
+    plain = toy_resolver()
+    soft = toy_resolver(interpolation="cubic", strength_db=-6)
+    assert (plain.strength_db, soft.strength_db) == (0, -6)
+    trained = whole(plain, samples)
+    # 0 dB is the model bit by bit, not what is left after rounding.
+    np.testing.assert_array_equal(soft.enhance(samples, 8000, strength_db=0), trained)
+    np.testing.assert_array_equal(plain.enhance(samples, 8000, strength_db=0.0), trained)
+    own = whole(soft, samples)
+    np.testing.assert_array_equal(own, soft.enhance(samples, 8000, strength_db=-6.0))
+    assert np.abs(own - trained).max() > 0.01
+
+
+@pytest.mark.parametrize("strength", [20.1, np.inf, -np.inf, np.nan, "3", True])
+def test_strengths_that_are_no_number_up_to_20_are_refused(strength):
+    with pytest.raises(ValueError, match=r"The strength is .* Give a finite number of at most 20"):
+        toy_resolver(interpolation="cubic").enhance(noise(5), 8000, strength_db=strength)
+    with pytest.raises(ValueError, match="The strength is"):
+        toy_resolver(interpolation="cubic", strength_db=strength)
+
+
+def test_without_a_known_interpolation_there_is_no_strength():
+    with pytest.raises(ValueError, match="toy does not say which interpolation it adds to"):
+        toy_resolver().enhance(noise(5), 8000, strength_db=-3)
+    with pytest.raises(ValueError, match="toy does not say which interpolation it adds to"):
+        toy_resolver(strength_db=-3)
+
+
 @pytest.mark.parametrize("wrong", [{"grid_samples": 2}, {"context_samples": 8}])
 def test_the_toy_notices_a_wrong_grid_and_too_little_context(wrong):
     samples = noise(200, 1)

@@ -13,14 +13,15 @@ from repeat_model import REPEAT
 
 import tonezoo
 from tonezoo import pretrained
-from tonezoo.audio.resampling import LOW_PASSES
+from tonezoo.audio.resampling import LOW_PASSES, decimate, upsample_spline
 from tonezoo.recipes.experiment import Position
 from tonezoo.recipes.runs import RunFolder
+from tonezoo.tasks.evaluation_data import trained_on
+from tonezoo.tasks.super_resolution.engine import SuperResolver
 from tonezoo.tasks.super_resolution.evaluation import (
     evaluate_loaded,
     evaluate_model,
     evaluation_clips,
-    trained_on,
 )
 
 
@@ -37,9 +38,10 @@ def write_clips(folder: Path, *names):
 
 
 @pytest.fixture(autouse=True)
-def without_pesq(monkeypatch):
-    """PESQ takes longer than all else."""
-    monkeypatch.setitem(sys.modules, "pesq", None)
+def without_packages(monkeypatch):
+    """What packages score takes longer than all else."""
+    for name in ("pesq", "visqol", "pystoi"):
+        monkeypatch.setitem(sys.modules, name, None)
 
 
 @pytest.fixture
@@ -119,7 +121,7 @@ def test_held_out_clips_are_evaluated_without_a_warning(speech):
     lines = []
     assert list(evaluation_clips(speech, data, REPEAT, lines.append)) == ["p228/p228_001.wav"]
     (told,) = lines
-    assert told == f"Evaluating on 1 clips of {speech}, from p228_001.wav to p228_001.wav."
+    assert told == f"Evaluating on 1 clip of {speech}, from p228_001.wav to p228_001.wav."
 
 
 def test_another_low_pass_leaves_the_runs_own_scores_alone(cli, run, speech):
@@ -141,13 +143,56 @@ def test_another_low_pass_leaves_the_runs_own_scores_alone(cli, run, speech):
     assert [path.name for path in RunFolder(run).records] == ["evaluation.json", "evaluation.md"]
 
 
-def test_a_new_checkpoint_removes_the_scores_of_every_low_pass(run):
-    for name in ("evaluation.json", "evaluation_soxr.json", "evaluation_fft.md", "evaluation_x.md"):
+def test_a_new_checkpoint_removes_the_scores_of_every_low_pass_and_strength(run):
+    own = ("evaluation.json", "evaluation_soxr.json", "evaluation_fft.md", "evaluation_-6dB.md")
+    for name in (*own, "evaluation_x.md"):
         (run / name).touch()
     phase = SimpleNamespace(name="generator")
     RunFolder(run).save(SimpleNamespace(phases=[phase], state=dict), Position(step=1))
     kept = {"config.json", "checkpoint.npz", "evaluation_x.md"}
     assert {path.name for path in run.iterdir()} == kept
+
+
+def tone_maker(strength_db=0.0):
+    """A model that adds a tone at 6 kHz, of -20 dB re full scale, to the spline."""
+
+    def call(low):
+        spline = upsample_spline(low[0, :, 0], 4)[None, :, None]
+        tone = np.sin(0.75 * np.pi * np.arange(spline.shape[1]))
+        return spline + np.float32(0.1 * np.sqrt(2)) * tone[None, :, None].astype("float32")
+
+    return SuperResolver(
+        call,
+        ratio=4,
+        sample_rate_hz=16_000,
+        grid_samples=4,
+        context_samples=0,
+        name="tone",
+        interpolation="cubic",
+        strength_db=strength_db,
+    )
+
+
+def test_scores_are_those_of_the_models_own_strength_unless_another_is_asked_for(run, speech):
+    options = {"data": speech / "p228", "model": tone_maker(-10.0), "report": lambda line: None}
+    own = evaluate_model(run, **options)
+    named = evaluate_model(run, strength_db=-10, **options)
+    other = evaluate_model(run, strength_db=-30.0, **options)
+    assert {path.name for path in run.iterdir()} == {
+        *("config.json", "evaluation.json", "evaluation.md"),
+        *("evaluation_-30dB.json", "evaluation_-30dB.md"),
+    }
+    np.testing.assert_array_equal(own.values, named.values)
+    assert own.facts["strength_db"] == -10 and "made up at -30 dB" in other.to_markdown()
+    # The tone's energy at its strength, beside the error of the spline.
+    reference = soundfile.read(speech / "p228" / "p228_001.wav", dtype="float32")[0]
+    spline = upsample_spline(decimate(reference, 4), 4)
+    for evaluation, level_db in ((own, -10), (other, -30)):
+        error = np.sum((spline - reference) ** 2) + len(reference) * 10 ** (level_db / 10 - 2)
+        expected = 10 * np.log10(np.sum(reference**2) / error)
+        assert evaluation.column("snr_db")[0] == pytest.approx(expected, abs=0.05)
+    with pytest.raises(ValueError, match="The strength is 21 dB"):
+        evaluate_model(run, strength_db=21, **options)
 
 
 def test_an_unknown_low_pass_is_told_before_the_model_is_loaded(cli, run, speech, monkeypatch):
@@ -178,8 +223,8 @@ def test_the_benchmark_tells_the_low_passes_apart(source_tree):
 def test_a_loaded_model_brings_its_own_ratio_rate_and_name():
     evaluation = evaluate_loaded(REPEAT, {"noise": np.random.default_rng(0).normal(size=8000)})
     assert evaluation.model_name == "repeat"
-    assert (evaluation.ratio, evaluation.sample_rate_hz) == (4, 16_000)
-    assert evaluation.low_pass == "chebyshev"
+    facts = {"ratio": 4, "sample_rate_hz": 16_000, "low_pass": "chebyshev", "strength_db": 0}
+    assert evaluation.facts == facts | {"low_rate_hz": 4000, "seed": 0}
 
 
 @pytest.mark.parametrize("path", [".", "../repeat/"])
@@ -193,6 +238,7 @@ def test_a_run_is_named_by_its_folder_however_it_is_given(run, monkeypatch, path
         grid_samples=4,
         context_samples=0,
         name="generator",
+        interpolation="cubic",
     )
     monkeypatch.setattr(RunFolder, "model", lambda self: generator)
     monkeypatch.setattr(pretrained, "compiled_call", lambda model: None)

@@ -19,7 +19,7 @@ from tonezoo.tasks.super_resolution.files import enhance_files
 LOW_HZ = 4000
 
 
-def resolver(gain=1.0, call=None):
+def resolver(gain=1.0, call=None, **options):
     """A toy of ratio 4 whose gain changes with the place on a grid of 8 and which looks around."""
 
     def repeat(low):
@@ -31,6 +31,7 @@ def resolver(gain=1.0, call=None):
     return SuperResolver(
         call or repeat,
         ratio=4, sample_rate_hz=4 * LOW_HZ, grid_samples=8, context_samples=5, name="toy 1",
+        **options,
     )  # fmt: skip
 
 
@@ -68,6 +69,24 @@ def test_files_are_enhanced_in_chunks_as_in_one_piece(tmp_path, chunk_s):
         expected = resolver().enhance(samples, LOW_HZ)
         np.testing.assert_allclose(output, expected, rtol=0, atol=1e-6)
     assert summary(results)[0] == 0
+
+
+@pytest.mark.parametrize("chunk_s", [None, 0.01])
+def test_files_are_enhanced_at_the_strength_asked_for(tmp_path, chunk_s):
+    path = write(tmp_path / "a.wav", noise(997, 2), subtype="FLOAT")
+    model = resolver(interpolation="sinc", strength_db=-3.0)
+    for strength_db in (None, -20.0):
+        options = {"chunk_s": chunk_s, "strength_db": strength_db}
+        (result,) = enhance_files([path], tmp_path / f"out {strength_db}", model, **options)
+        output, _ = read_audio(result.output)
+        samples, _ = read_audio(path)
+        expected = model.enhance(samples, LOW_HZ, strength_db=strength_db)
+        np.testing.assert_allclose(output, expected, rtol=0, atol=1e-6)
+        other = model.enhance(samples, LOW_HZ, strength_db=0)
+        assert np.abs(output - other).max() > 0.001
+    with pytest.raises(ValueError, match="The strength is 30 dB"):
+        enhance_files([path], tmp_path / "none", model, strength_db=30)
+    assert not (tmp_path / "none").exists()
 
 
 def test_one_bad_file_does_not_stop_the_others(tmp_path):

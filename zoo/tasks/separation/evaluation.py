@@ -5,18 +5,16 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from tonezoo.analysis.separation_evaluation import SeparationEvaluation, evaluate_separation
-from tonezoo.files import check_writable
-from tonezoo.recipes.data.tracks import find_tracks, read_track, track_name
-from tonezoo.tasks.separation import SeparationOptions
-from tonezoo.tasks.separation.engine import Separator
-from tonezoo.tasks.super_resolution.evaluation import (
+from tonezoo.analysis.separation_evaluation import SeparationScores, evaluate_separation
+from tonezoo.recipes.data.tracks import find_tracks, fit_channels, read_track, track_name
+from tonezoo.tasks.evaluation_data import (
     EVALUATION_SEED,
-    held_out_or_all,
+    choose_items,
     output_folder,
     training_data,
-    warn_of_trained_on,
 )
+from tonezoo.tasks.separation import SeparationOptions
+from tonezoo.tasks.separation.engine import Separator
 
 PROCEDURAL_TRACKS = 6
 PROCEDURAL_TRACK_S = 8.0
@@ -31,8 +29,10 @@ def evaluate_separator(
     out: str | os.PathLike | None = None,
     report: Callable[[str], None] = print,
     progress: Callable[[int, int], None] | None = None,
-) -> SeparationEvaluation:
+) -> SeparationScores:
     """Scores a model beside the shared-out mixture; writes JSON, Markdown and museval's files.
+
+    Every track is read once, when its turn comes; one that cannot be read is reported and left out.
 
     Args:
         path: a run's folder or an exported model's.
@@ -50,8 +50,7 @@ def evaluate_separator(
         ImportError: museval or what it needs is missing.
     """
     options = options or SeparationOptions()
-    out = output_folder(path, model.name) if out is None else Path(out)
-    check_writable(out)
+    out = output_folder(path, model.name, out)
     tracks = evaluation_tracks(data, training_data(path), model, report)
     details = {"shifts": options.shifts, "overlap": options.overlap}
     details["segment_s"] = options.segment_s or model.segment_samples / model.sample_rate_hz
@@ -62,6 +61,7 @@ def evaluate_separator(
         sample_rate_hz=model.sample_rate_hz,
         model_name=model.name,
         details=details,
+        skip=report,
         progress=progress,
     )
     written = evaluation.write(out)
@@ -70,50 +70,43 @@ def evaluate_separator(
 
 
 def evaluation_tracks(data, provenance: dict, model: Separator, report) -> dict:
-    """Returns name -> function that reads the sources of each track to evaluate on."""
-    if data is None:
-        from tonezoo.recipes.corpus.songs import procedural_stems
+    """Returns name -> function that reads the sources of each track to evaluate on.
 
+    Raises:
+        ValueError: there is no track, or procedural ones lack a source of the model.
+    """
+    if data is None:
         report("No --data: evaluating on procedural tracks that were not trained on.")
-        corpus = procedural_stems(
-            seed=EVALUATION_SEED,
-            tracks=PROCEDURAL_TRACKS,
-            track_s=PROCEDURAL_TRACK_S,
-            sample_rate_hz=model.sample_rate_hz,
-        )
-        return {name: functools.partial(_fitted, stems, model) for name, stems in corpus.items()}
+        return procedural_tracks(model)
     found = find_tracks(data, sources=model.sources)
-    paths = list(found.test) or held_out_or_all(found, provenance)
-    report(f"Tracks of {data}: {len(paths)}, from {paths[0].name} to {paths[-1].name}.")
-    warn_of_trained_on(paths, found.root, provenance, report)
+    paths = choose_items(found.train, found.root, provenance, report, word="track", test=found.test)
     return {
         name_below(path, found.root): functools.partial(_read, path, model, report)
-        for path in usable(paths, model, report)
+        for path in paths
     }
+
+
+def procedural_tracks(model: Separator) -> dict:
+    from tonezoo.recipes.corpus.songs import procedural_stems
+
+    corpus = procedural_stems(
+        seed=EVALUATION_SEED,
+        tracks=PROCEDURAL_TRACKS,
+        track_s=PROCEDURAL_TRACK_S,
+        sample_rate_hz=model.sample_rate_hz,
+    )
+    missing = [s for s in model.sources if any(s not in stems for stems in corpus.values())]
+    if missing:
+        raise ValueError(
+            f"The procedural tracks have no {', '.join(missing)}. Give a folder of tracks with "
+            "--data."
+        )
+    return {name: functools.partial(_fitted, stems, model) for name, stems in corpus.items()}
 
 
 def name_below(path: Path, root: Path) -> str:
     """Returns the name of a track with the folders below `root`, which may be the track itself."""
     return track_name(Path(path.resolve().name) if path == root else path.relative_to(root))
-
-
-def usable(paths: list[Path], model: Separator, report) -> list[Path]:
-    """Returns the tracks that can be read, which takes reading them; reports the others.
-
-    Raises:
-        ValueError: there is none.
-    """
-    good, problems = [], []
-    for path in paths:
-        try:
-            _read(path, model, report)
-            good.append(path)
-        except ValueError as error:
-            problems.append(f"Skipped: {error}")
-            report(problems[-1])
-    if not good:
-        raise ValueError(f"None of the {len(paths)} tracks can be used. {problems[0]}")
-    return good
 
 
 def _read(path: Path, model: Separator, report) -> dict:
@@ -128,12 +121,4 @@ def _read(path: Path, model: Separator, report) -> dict:
 
 
 def _fitted(stems: dict, model: Separator) -> dict:
-    from tonezoo.recipes.data.tracks import fit_channels
-
-    missing = [source for source in model.sources if source not in stems]
-    if missing:
-        raise ValueError(
-            f"the procedural tracks have no {', '.join(missing)}. Give a folder of tracks with "
-            "--data."
-        )
     return {s: fit_channels(stems[s], model.channels, s) for s in model.sources}

@@ -157,6 +157,8 @@ def separated(
 ) -> Iterator[np.ndarray]:
     """Yields the stems of a file, (time, stem, channel), the residual as the last one.
 
+    The file is decoded twice, once to measure its level, and a third time for the residual.
+
     Args:
         weights: (stem, source).
     """
@@ -167,14 +169,15 @@ def separated(
 
     with AudioReader(path) as audio:
         rate_hz = audio.sample_rate_hz
+    # (time, source, channel) -> (time, stem, channel)
     blocks = separator.stream(open_blocks, rate_hz, options)
-    for sources, mixture in in_step([blocks, open_blocks()]):
-        # (time, source, channel) -> (time, stem, channel)
-        stems = np.einsum("kn,tnc->tkc", weights, sources)
-        if residual:
-            rest = mixture[:, None] - stems.sum(axis=1, keepdims=True)
-            stems = np.concatenate([stems, rest], axis=1)
-        yield stems
+    stems = (np.einsum("kn,tnc->tkc", weights, sources) for sources in blocks)
+    if not residual:
+        yield from stems
+        return
+    for block, mixture in in_step([stems, open_blocks()]):
+        rest = mixture[:, None] - block.sum(axis=1, keepdims=True)
+        yield np.concatenate([block, rest], axis=1)
 
 
 def clamped(blocks: Iterable[np.ndarray], result: FileResult) -> Iterator[np.ndarray]:

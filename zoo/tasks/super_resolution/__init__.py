@@ -1,8 +1,12 @@
 """Super-resolution: a low-rate recording in, a high-rate one out."""
 
 import dataclasses
+import math
+import numbers
 
 from tonezoo.tasks.base import Facts, Task, fact, option
+
+LARGEST_STRENGTH_DB = 20.0
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -12,10 +16,41 @@ class SuperResolutionFacts(Facts):
     Attributes:
         ratio: upsampling ratio.
         low_rate_hz: rate of the input.
+        interpolation: what the model adds to, "cubic" or "sinc".
+        strength_db: of what the model makes up, where nothing else is asked for.
     """
 
     ratio: int = fact(least=1)
     low_rate_hz: float = fact(least=1e-3)
+    interpolation: str
+    strength_db: float = fact(most=LARGEST_STRENGTH_DB, default=0.0)
+
+
+def check_strength(strength_db: float | None) -> None:
+    """Checks the strength of what a model makes up; None is always good.
+
+    Raises:
+        ValueError: it is not a finite number of at most 20.
+    """
+    if strength_db is None:
+        return
+    is_number = isinstance(strength_db, numbers.Real) and not isinstance(strength_db, bool)
+    if not is_number or not -math.inf < strength_db <= LARGEST_STRENGTH_DB:
+        raise ValueError(
+            f"The strength is {strength_db!r} dB. Give a finite number of at most "
+            f"{LARGEST_STRENGTH_DB:g}: 0 as trained, less for less of what the model makes up."
+        )
+
+
+def strength_option(show_default: str):
+    """Returns the option of the strength in dB, None being what `show_default` says."""
+    return option(
+        None,
+        "Level of what the model makes up above the band of its input, re as trained; at most 20.",
+        flag="--strength",
+        metavar="DB",
+        show_default=show_default,
+    )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -24,11 +59,15 @@ class EnhanceOptions:
 
     chunk_s: float = option(10.0, "Seconds of audio computed at once, 0.01 or more.")
     whole: bool = option(False, "Compute each file in one call.", flag="--whole")
+    strength_db: float | None = strength_option("the model's own")
     downsample: bool = option(
         False,
         "Accept rates above the model's input, and make up anew what it cannot hold.",
         flag="--downsample",
     )
+
+    def __post_init__(self):
+        check_strength(self.strength_db)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -38,6 +77,7 @@ class SuperResolutionEvaluationOptions:
     Attributes:
         ratio: checked against the model's, where given.
         low_pass: filter of the low rate, see `tonezoo.audio.resampling.decimate`.
+        strength_db: of what the model makes up; None for the model's own.
     """
 
     ratio: int | None = option(None, "Checked against the model's ratio.", show_default=False)
@@ -45,10 +85,27 @@ class SuperResolutionEvaluationOptions:
         "chebyshev", "Filter of the low rate: chebyshev, butterworth, fft or soxr."
     )
 
+    strength_db: float | None = strength_option("the model's own")
+
     def __post_init__(self):
         from tonezoo.audio.resampling import check_low_pass
 
         check_low_pass(self.low_pass)
+        check_strength(self.strength_db)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SuperResolutionExportOptions:
+    """What exporting a super-resolution model takes.
+
+    Attributes:
+        strength_db: becomes the exported model's own; None for 0, as trained.
+    """
+
+    strength_db: float | None = strength_option("0")
+
+    def __post_init__(self):
+        check_strength(self.strength_db)
 
 
 class SuperResolution(Task):
@@ -62,9 +119,14 @@ class SuperResolution(Task):
     facts = SuperResolutionFacts
     file_options = EnhanceOptions
     evaluation_options = SuperResolutionEvaluationOptions
+    export_options = SuperResolutionExportOptions
 
     def describe(self, model):
-        return {"ratio": model.ratio, "low_rate_hz": model.sample_rate_hz / model.ratio}
+        return {
+            "ratio": model.ratio,
+            "low_rate_hz": model.sample_rate_hz / model.ratio,
+            "interpolation": model.interpolation,
+        }
 
     def signatures(self, model):
         from tonezoo.tasks.super_resolution.signatures import signatures
@@ -87,6 +149,8 @@ class SuperResolution(Task):
             grid_samples=facts.grid_samples,
             context_samples=facts.context_samples,
             name=name,
+            interpolation=facts.interpolation,
+            strength_db=facts.strength_db,
         )
 
     def process_files(self, paths, out_dir, engine, options, **settings):
@@ -98,6 +162,7 @@ class SuperResolution(Task):
             engine,
             chunk_s=None if options.whole else options.chunk_s,
             downsample=options.downsample,
+            strength_db=options.strength_db,
             **settings,
         )
 
@@ -105,7 +170,12 @@ class SuperResolution(Task):
         from tonezoo.tasks.super_resolution.evaluation import evaluate_model
 
         return evaluate_model(
-            path, model=engine, ratio=options.ratio, low_pass=options.low_pass, **settings
+            path,
+            model=engine,
+            ratio=options.ratio,
+            low_pass=options.low_pass,
+            strength_db=options.strength_db,
+            **settings,
         )
 
 

@@ -14,6 +14,7 @@ def enhance(
     *,
     model: str | os.PathLike | SuperResolver | None = None,
     downsample: bool = False,
+    strength_db: float | None = None,
 ) -> np.ndarray:
     """Upsamples a low-rate recording with an exported model or a training run.
 
@@ -27,13 +28,15 @@ def enhance(
             that comes with tonezoo, or what `tonezoo.load` returned; None for the shipped model
             that takes 4 kHz speech to 16 kHz.
         downsample: True to accept a higher rate and discard what the model's input cannot hold.
+        strength_db: of what the model makes up above the band of its input: 0 as trained, below
+            that less of it, at most 20; None for the model's own default.
 
     Returns:
         float32, exactly R times the samples at the model's input rate, same number of axes.
 
     Raises:
-        ValueError: an unusable model, no samples, samples that are not finite, or a rate above the
-            model's without `downsample`.
+        ValueError: an unusable model, no samples, samples that are not finite, a rate above the
+            model's without `downsample`, or a strength that is no finite number of at most 20.
 
     Example:
 
@@ -43,4 +46,4 @@ def enhance(
     (16000,)
     """
     resolver = engine_for("super_resolution", model)
-    return resolver.enhance(samples, sample_rate_hz, downsample=downsample)
+    return resolver.enhance(samples, sample_rate_hz, downsample=downsample, strength_db=strength_db)

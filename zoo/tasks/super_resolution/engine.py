@@ -1,5 +1,6 @@
 """Running a super-resolution model on signals of any length, whole or in chunks."""
 
+import functools
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator
@@ -7,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 import numpy as np
 
 from tonezoo.audio.streaming import check_finite, resampled_blocks, windows
+from tonezoo.tasks.super_resolution import check_strength
 
 # A sample rate in a file header is a whole number, 16000 / 6 is not.
 RATE_TOLERANCE_HZ = 1.0
@@ -20,6 +22,10 @@ class SuperResolver:
     model's striding starts anew (multiples of `grid_samples`) and carry at least
     `context_samples` of signal on both sides, which are cut off from the result.
 
+    What the model makes up can be made softer or louder: of what it adds to an interpolation of its
+    input, that which lies above the input's Nyquist frequency is scaled by 10^(s / 20) at a
+    strength of s dB. What it corrects below stays. 0 dB is the model as trained, bit by bit.
+
     Args:
         call: the model, from (batch, time, 1) float32 to (batch, ratio * time, 1).
         ratio: high rate over low rate, 1 or more.
@@ -29,9 +35,13 @@ class SuperResolver:
         context_samples: how many high-rate samples on each side an output sample depends on, at
             most.
         name: what to call the model in messages.
+        interpolation: the method of `tonezoo.layers.Interpolate1D` that the model adds to, "cubic"
+            or "sinc"; None where it is not known, so that the strength is 0 dB.
+        strength_db: of all calls that ask for none, see above; a finite number, at most 20.
 
     Raises:
-        ValueError: `grid_samples` is not a multiple of `ratio`.
+        ValueError: `grid_samples` is not a multiple of `ratio`, or a strength that is no such
+            number, or other than 0 without an interpolation.
 
     Example:
 
@@ -40,6 +50,15 @@ class SuperResolver:
     ...     context_samples=0, name="repeat")
     >>> repeat.enhance(np.array([0.0, 1.0, 0.5]), 8000).tolist()
     [0.0, 0.0, 1.0, 1.0, 0.5, 0.5]
+
+    A model that makes a tone at 8 kHz of silence, at -20 dB:
+
+    >>> tone = SuperResolver(
+    ...     lambda x: 0 * np.repeat(x, 2, axis=1) + np.resize([[1], [-1]], (2 * x.shape[1], 1)),
+    ...     ratio=2, sample_rate_hz=16_000, grid_samples=2, context_samples=0, name="tone",
+    ...     interpolation="cubic", strength_db=-20)
+    >>> print(tone.enhance(np.zeros(100), 8000)[100:104].round(3))
+    [ 0.1 -0.1  0.1 -0.1]
     """
 
     task = "super_resolution"
@@ -53,6 +72,8 @@ class SuperResolver:
         grid_samples: int,
         context_samples: int,
         name: str,
+        interpolation: str | None = None,
+        strength_db: float = 0.0,
     ):
         if grid_samples < 1 or grid_samples % ratio:
             raise ValueError(
@@ -64,6 +85,9 @@ class SuperResolver:
         self.grid_samples = grid_samples
         self.context_samples = context_samples
         self.name = name
+        self.interpolation = interpolation
+        self.strength_db = 0.0
+        self.strength_db = self._checked_strength(strength_db)
         self._call = call
 
     @property
@@ -72,7 +96,12 @@ class SuperResolver:
         return self.sample_rate_hz / self.ratio
 
     def enhance(
-        self, samples: np.ndarray, sample_rate_hz: float, *, downsample: bool = False
+        self,
+        samples: np.ndarray,
+        sample_rate_hz: float,
+        *,
+        downsample: bool = False,
+        strength_db: float | None = None,
     ) -> np.ndarray:
         """Returns the signal at the high rate, computed by one call of the model.
 
@@ -82,13 +111,14 @@ class SuperResolver:
             sample_rate_hz: its sample rate. Lower rates than the model's are resampled up to it,
                 with a warning.
             downsample: accept a higher rate too, and discard what the model's input cannot hold.
+            strength_db: of what the model makes up, see the class; None for its default.
 
         Returns:
             float32, (ratio * time,) or (ratio * time, channels), time counted after resampling.
 
         Raises:
-            ValueError: no samples, NaN or infinite ones, integers, more than two axes, or a sample
-                rate above the model's without `downsample`.
+            ValueError: no samples, NaN or infinite ones, integers, more than two axes, a sample
+                rate above the model's without `downsample`, or an unusable strength.
         """
         samples = np.asarray(samples)
         shape_is_known = samples.ndim == 1 or (samples.ndim == 2 and samples.shape[1] > 0)
@@ -103,7 +133,8 @@ class SuperResolver:
         is_mono = samples.ndim == 1
         samples = samples.astype("float32", copy=False)
         block = samples[:, None] if is_mono else samples
-        (high,) = self.stream(self.low_rate_blocks([block], sample_rate_hz, downsample=downsample))
+        low = self.low_rate_blocks([block], sample_rate_hz, downsample=downsample)
+        (high,) = self.stream(low, strength_db=strength_db)
         return high[:, 0] if is_mono else high
 
     def input_notice(self, sample_rate_hz: float, *, downsample: bool = False) -> str | None:
@@ -148,7 +179,11 @@ class SuperResolver:
         return resampled_blocks(blocks, sample_rate_hz, self.low_rate_hz)
 
     def stream(
-        self, blocks: Iterable[np.ndarray], chunk_samples: int | None = None
+        self,
+        blocks: Iterable[np.ndarray],
+        chunk_samples: int | None = None,
+        *,
+        strength_db: float | None = None,
     ) -> Iterator[np.ndarray]:
         """Yields the high-rate signal of a low-rate one, both as blocks (time, channels).
 
@@ -159,37 +194,73 @@ class SuperResolver:
             blocks: the signal at `low_rate_hz`, float32.
             chunk_samples: high-rate samples computed per call of the model, rounded up to the
                 grid. None computes the whole signal by one call.
+            strength_db: of what the model makes up, see the class; None for its default.
 
         Raises:
-            ValueError: no samples, NaN or infinite ones, or `chunk_samples` below 1.
+            ValueError: no samples, NaN or infinite ones, `chunk_samples` below 1, or an unusable
+                strength.
         """
-        chunk, context = self._low_rate_sizes(chunk_samples)
+        gain = 10 ** (self._checked_strength(strength_db) / 20)
+        chunk, context = self._low_rate_sizes(chunk_samples, gain)
         empty = True
         for window in windows(check_finite(blocks), length=chunk, hop=chunk, context=context):
             empty = False
-            yield self._upsample(*window)
+            yield self._upsample(*window, gain)
         if empty:
             raise ValueError(f"There is nothing to enhance: 0 samples at {self.low_rate_hz:g} Hz.")
 
-    def _low_rate_sizes(self, chunk_samples):
+    def _checked_strength(self, strength_db):
+        """Returns the strength, the default for None."""
+        check_strength(strength_db)
+        strength_db = self.strength_db if strength_db is None else float(strength_db)
+        if strength_db and self.interpolation is None:
+            raise ValueError(
+                f"{self.name} does not say which interpolation it adds to, so that its strength is "
+                "0 dB and no other. Leave the strength out, or export the model again."
+            )
+        return strength_db
+
+    @functools.cached_property
+    def _made_up(self):
+        """The interpolation and the high-pass (taps,) that tell what the model makes up."""
+        from tonezoo.layers import Interpolate1D
+        from tonezoo.models.base import high_pass_taps
+
+        taps = high_pass_taps(1 / self.ratio, self.ratio).astype("float32")
+        return Interpolate1D(self.ratio, self.interpolation), taps
+
+    def _low_rate_sizes(self, chunk_samples, gain):
         if chunk_samples is None:
             # The chunk is never full, so the model is called once, at the end.
             return sys.maxsize, 0
         if chunk_samples < 1:
             raise ValueError(f"chunk_samples is {chunk_samples}. Give 1 or more, or None.")
+        context_samples = self.context_samples
+        if gain != 1:
+            interpolation, high_pass = self._made_up
+            around = self.ratio * max(interpolation.context)
+            context_samples = max(context_samples, around) + len(high_pass) // 2
         return (
             -(-samples // self.grid_samples) * self.grid_samples // self.ratio
-            for samples in (chunk_samples, self.context_samples)
+            for samples in (chunk_samples, context_samples)
         )
 
-    def _upsample(self, window, left, size):
+    def _upsample(self, window, left, size, gain):
         """Returns the output for `size` samples of (time, channels), the first `left` left out."""
         # axes: (time, channels) -> (batch, time, 1)
-        output = np.asarray(self._call(np.ascontiguousarray(window.T)[..., None]))
+        low = np.ascontiguousarray(window.T)[..., None]
+        output = np.asarray(self._call(low))
         expected = (window.shape[1], self.ratio * len(window), 1)
         if output.shape != expected:
             raise ValueError(
                 f"{self.name} gave the shape {output.shape} instead of {expected}, so it is not a "
                 f"model of ratio {self.ratio}."
             )
+        if gain != 1:
+            from scipy.signal import oaconvolve
+
+            interpolation, high_pass = self._made_up
+            added = output - np.asarray(interpolation(low))
+            made_up = oaconvolve(added, high_pass[:, None][None], mode="same", axes=1)
+            output = output - np.float32(1 - gain) * made_up
         return output[:, self.ratio * left : self.ratio * (left + size), 0].T

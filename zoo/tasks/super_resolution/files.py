@@ -10,6 +10,7 @@ from tonezoo.audio.jobs import FileResult, plan_outputs, process_files
 from tonezoo.audio.reader import AudioReader
 from tonezoo.audio.writer import AudioWriter, output_subtype
 from tonezoo.files import check_writable
+from tonezoo.tasks.super_resolution import check_strength
 from tonezoo.tasks.super_resolution.engine import SuperResolver
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ def enhance_files(
     *,
     chunk_s: float | None = 10.0,
     downsample: bool = False,
+    strength_db: float | None = None,
     format: str = "wav",
     bit_depth: str | None = None,
     console: "Console | None" = None,
@@ -43,14 +45,17 @@ def enhance_files(
         chunk_s: seconds computed by one call of the model, at most; None for whole files, which
             gives the same samples and takes memory in proportion to the file.
         downsample: accept files above the model's input rate and discard what it cannot hold.
+        strength_db: of what the model makes up above the band of its input, 0 as trained, at most
+            20; None for its default.
         format: "wav", "flac" or "ogg".
         bit_depth: see `AudioWriter`; None for the format's best.
         console: where a progress bar is drawn; None for none.
 
     Raises:
-        ValueError: before any work: no paths; a chunk below 0.01 s; a format and a bit depth
-            that do not go together; two files that would be written to one name; an output
-            that is also an input; `out_dir` is a file or cannot be written to.
+        ValueError: before any work: no paths; a chunk below 0.01 s; a strength that is no finite
+            number of at most 20; a format and a bit depth that do not go together; two files that
+            would be written to one name; an output that is also an input; `out_dir` is a file or
+            cannot be written to.
     """
     paths = [Path(path) for path in paths]
     out_dir = Path(out_dir)
@@ -58,18 +63,21 @@ def enhance_files(
         raise ValueError("There are no files to enhance. Name at least one.")
     if chunk_s is not None and not MIN_CHUNK_S <= chunk_s < math.inf:
         raise ValueError(f"The chunk is {chunk_s} s. Give {MIN_CHUNK_S} s or more, or None.")
+    check_strength(strength_db)
     output_subtype(format, bit_depth)
     outputs = plan_outputs(paths, out_dir, lambda stem: f"{stem}.{format}")
     check_writable(out_dir)
     chunk_samples = None if chunk_s is None else round(chunk_s * resolver.sample_rate_hz)
 
     def work(result, advance):
-        _enhance(result, resolver, chunk_samples, downsample, format, bit_depth, advance)
+        _enhance(
+            result, resolver, chunk_samples, downsample, strength_db, format, bit_depth, advance
+        )
 
     return process_files(outputs, work, console=console, doing="enhancing")
 
 
-def _enhance(result, resolver, chunk_samples, downsample, format, bit_depth, advance):
+def _enhance(result, resolver, chunk_samples, downsample, strength_db, format, bit_depth, advance):
     """Writes one file and keeps `result` up to date."""
     with AudioReader(result.path) as audio:
         rate_hz = audio.sample_rate_hz
@@ -83,7 +91,7 @@ def _enhance(result, resolver, chunk_samples, downsample, format, bit_depth, adv
             bit_depth=bit_depth,
             frames=round((audio.frames or 0) * resolver.sample_rate_hz / rate_hz),
         ) as writer:
-            for block in resolver.stream(low, chunk_samples):
+            for block in resolver.stream(low, chunk_samples, strength_db=strength_db):
                 writer.write(block)
                 result.seconds += len(block) / resolver.sample_rate_hz
                 advance(result.seconds)

@@ -1,0 +1,66 @@
+"""At which strength is what a super-resolution model makes up best?
+
+    python benchmarks/strength.py mu_gan_speech_x4 --data speech/p225 speech/p226 speech/p227
+
+Prints a Markdown table: scores of the spline and of the model at each strength, means over all
+clips of the folders, those that it was trained on included: the choice is to be made on training
+speakers, and checked on others.
+"""
+
+import argparse
+import os
+from pathlib import Path
+
+import numpy as np
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+from tonezoo.analysis.metrics import METRICS
+from tonezoo.analysis.score_tables import markdown_row
+from tonezoo.analysis.super_resolution_evaluation import measure
+from tonezoo.audio.resampling import decimate, upsample_spline
+from tonezoo.recipes.data.clips import read_clips
+from tonezoo.recipes.data.layouts import find_clips
+from tonezoo.serving.export import load
+
+COLUMNS = ("visqol", "mos_lqo_wb", "estoi", "lsd", "snr_db")
+STRENGTHS_DB = (0.0, -3.0, -6.0, -9.0, -12.0, -15.0)
+
+
+def scores(model, clips, strengths_db):
+    """Returns (row, metric), means over the clips: the spline's row, then one of each strength."""
+    found = []
+    for samples in clips.values():
+        reference = samples[: len(samples) // model.ratio * model.ratio]
+        low = decimate(reference, model.ratio)
+        estimates = [upsample_spline(low, model.ratio)] + [
+            model.enhance(low, model.low_rate_hz, strength_db=strength_db)
+            for strength_db in strengths_db
+        ]
+        rates = {"ratio": model.ratio, "sample_rate_hz": model.sample_rate_hz}
+        found.append([measure(reference, e, **rates, keys=COLUMNS) for e in estimates])
+    return np.nanmean(found, axis=0)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("model", help="run, exported model, or a shipped model's name")
+    parser.add_argument("--data", type=Path, nargs="+", required=True, help="folders of audio")
+    parser.add_argument("--strengths", type=float, nargs="+", default=STRENGTHS_DB, metavar="DB")
+    options = parser.parse_args()
+    model = load(options.model)
+    clips = {}
+    for folder in options.data:
+        rates = {"sample_rate_hz": model.sample_rate_hz, "ratio": model.ratio}
+        found = read_clips(find_clips(folder, layout="folder").train, root=folder, **rates)
+        clips |= {f"{folder}/{name}": samples for name, samples in found.items()}
+    print(f"{model.name}, {len(clips)} clips\n")
+    print(markdown_row(["strength (dB)", *(METRICS[key].title for key in COLUMNS)]))
+    print(markdown_row(["---"] * (len(COLUMNS) + 1)))
+    names = ["spline", *(f"{strength_db:g}" for strength_db in options.strengths)]
+    for name, means in zip(names, scores(model, clips, options.strengths), strict=True):
+        print(markdown_row([name, *(f"{mean:.3f}" for mean in means)]))
+
+
+if __name__ == "__main__":
+    main()
