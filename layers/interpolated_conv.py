@@ -9,7 +9,6 @@ from keras import ops
 from tonezoo.layers.checks import one_of
 from tonezoo.layers.interpolate import Interpolate1D
 from tonezoo.layers.interpolation import polyphase_indices
-from tonezoo.layers.masks import mask_per_output
 from tonezoo.layers.padding import hold_ends
 from tonezoo.layers.shuffle import channels_to_time
 from tonezoo.layers.signal_layer import SignalConvolution, convolve
@@ -127,13 +126,6 @@ class InterpolatedConv1D(SignalConvolution, keras.layers.Conv1D):
             kernel = ops.transpose(kernel, (0, 2, 1, 3))
         taps, channels, factor, filters = kernel.shape
         return ops.reshape(kernel, (taps, channels, factor * filters))
-
-    def compute_mask(self, inputs, previous_mask):
-        return mask_per_output(previous_mask, self.factor)
-
-    def compute_output_shape(self, input_shape):
-        batch, time, _ = input_shape
-        return batch, None if time is None else time * self.factor, self.filters
 
     def get_config(self):
         return {

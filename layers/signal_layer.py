@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from tonezoo.layers.checks import check_signal, integer, one_integer
+from tonezoo.layers.masks import mask_per_output
 
 
 class SignalLayer(keras.layers.Layer):
@@ -31,7 +32,12 @@ class SignalLayer(keras.layers.Layer):
 
 
 class SignalConvolution(SignalLayer):
-    """Mixed in before a convolution of Keras: its options, of which those in `fixed` stay."""
+    """Mixed in before a convolution of Keras: its options, of which those in `fixed` stay.
+
+    `factor` is the number of outputs for each input sample.
+    """
+
+    factor = 1
 
     fixed: ClassVar[dict] = {
         "strides": (1,),
@@ -58,6 +64,13 @@ class SignalConvolution(SignalLayer):
     def build(self, input_shape):
         super().build(input_shape)
         self.fix_channels(input_shape)
+
+    def compute_mask(self, inputs, previous_mask):
+        return mask_per_output(previous_mask, self.factor)
+
+    def compute_output_shape(self, input_shape):
+        batch, time, _ = input_shape
+        return batch, None if time is None else time * self.factor, self.filters
 
     def get_config(self):
         config = super().get_config()

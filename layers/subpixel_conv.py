@@ -6,7 +6,6 @@ import keras
 
 from tonezoo.layers.checks import integer
 from tonezoo.layers.initializers import ICNR
-from tonezoo.layers.masks import mask_per_output
 from tonezoo.layers.shuffle import channels_to_time
 from tonezoo.layers.signal_layer import SignalConvolution, convolve
 
@@ -73,13 +72,6 @@ class SubpixelConv1D(SignalConvolution, keras.layers.Conv1D):
         y = convolve(inputs, self.kernel, self.bias, padding="same")
         y = channels_to_time(y, self.factor)
         return y if self.activation is None else self.activation(y)
-
-    def compute_mask(self, inputs, previous_mask):
-        return mask_per_output(previous_mask, self.factor)
-
-    def compute_output_shape(self, input_shape):
-        batch, time, _ = input_shape
-        return batch, None if time is None else time * self.factor, self.filters
 
     def get_config(self):
         return {**super().get_config(), "factor": self.factor, "icnr": self.icnr}

@@ -20,16 +20,15 @@ PADDINGS = ("same", "valid")
 UPSAMPLER_KERNEL_SIZES = {**dict.fromkeys(UPSAMPLER_KINDS, 9), "transposed": 8, "subpixel": 3}
 
 
-@keras.saving.register_keras_serializable(package="tonezoo")
-class DemucsEncoderBlock(layers.Layer):
-    """Strided convolution, ReLU, convolution to twice the filters, GLU.
+class DemucsBlock(layers.Layer):
+    """What encoder and decoder blocks share: their arguments, which are their configuration.
 
     Args:
         filters: output channels.
         in_channels: input channels, by which weights and biases are initialised.
-        kernel_size: taps of the strided convolution.
-        stride: downsampling factor.
-        glu_kernel_size: taps of the second convolution.
+        kernel_size: taps of the layer that changes the rate.
+        stride: factor by which it does.
+        glu_kernel_size: taps of the convolution before the GLU.
         padding, glu_padding: "same" or "valid", of the one and the other.
         relu: False to leave the ReLU out.
         use_bias: False for convolutions without biases.
@@ -52,38 +51,60 @@ class DemucsEncoderBlock(layers.Layer):
         **kwargs,
     ):
         super().__init__(**kwargs)
+        self.filters = filters
+        self.in_channels = in_channels
+        self.kernel_size = kernel_size
+        self.stride = stride
+        self.glu_kernel_size = glu_kernel_size
+        self.padding = padding
+        self.glu_padding = glu_padding
         self.relu = relu
-        self.options = {
-            "filters": filters,
-            "in_channels": in_channels,
-            "kernel_size": kernel_size,
-            "stride": stride,
-            "glu_kernel_size": glu_kernel_size,
-            "padding": padding,
-            "glu_padding": glu_padding,
-            "relu": relu,
-            "use_bias": use_bias,
-            "rescale": rescale,
-        }
+        self.use_bias = use_bias
+        self.rescale = rescale
+        self.add_layers()
+
+    def add_layers(self):
+        raise NotImplementedError
+
+    def conv_to_glu(self, channels: int) -> layers.Conv1D:
+        """Returns the convolution of `channels` channels to twice as many."""
+        return layers.Conv1D(
+            2 * channels,
+            self.glu_kernel_size,
+            padding=self.glu_padding,
+            data_format="channels_last",
+            **self.conv_options(channels * self.glu_kernel_size),
+        )
+
+    def conv_options(self, fan_in: int) -> dict:
+        return conv_options(fan_in, self.use_bias, self.rescale, self.dtype_policy)
+
+    def get_config(self):
+        names = (
+            *("filters", "in_channels", "kernel_size", "stride", "glu_kernel_size"),
+            *("padding", "glu_padding", "relu", "use_bias", "rescale"),
+        )
+        return {**super().get_config(), **{name: getattr(self, name) for name in names}}
+
+
+@keras.saving.register_keras_serializable(package="tonezoo")
+class DemucsEncoderBlock(DemucsBlock):
+    """Strided convolution, ReLU, convolution to twice the filters, GLU; see `DemucsBlock`."""
+
+    def add_layers(self):
         self.conv = layers.Conv1D(
-            filters,
-            kernel_size,
-            strides=stride,
-            padding=padding,
+            self.filters,
+            self.kernel_size,
+            strides=self.stride,
+            padding=self.padding,
             data_format="channels_last",
-            **conv_options(in_channels * kernel_size, use_bias, rescale, self.dtype_policy),
+            **self.conv_options(self.in_channels * self.kernel_size),
         )
-        self.glu_conv = layers.Conv1D(
-            2 * filters,
-            glu_kernel_size,
-            padding=glu_padding,
-            data_format="channels_last",
-            **conv_options(filters * glu_kernel_size, use_bias, rescale, self.dtype_policy),
-        )
+        self.glu_conv = self.conv_to_glu(self.filters)
 
     def build(self, input_shape):
         self.conv.build(input_shape)
-        self.glu_conv.build((*input_shape[:2], self.conv.filters))
+        self.glu_conv.build((*input_shape[:2], self.filters))
         self.built = True
 
     def call(self, x):
@@ -94,72 +115,33 @@ class DemucsEncoderBlock(layers.Layer):
 
     def compute_output_shape(self, input_shape):
         shape = self.glu_conv.compute_output_shape(self.conv.compute_output_shape(input_shape))
-        return (*shape[:2], self.conv.filters)
-
-    def get_config(self):
-        return {**super().get_config(), **self.options}
+        return (*shape[:2], self.filters)
 
 
 @keras.saving.register_keras_serializable(package="tonezoo")
-class DemucsDecoderBlock(layers.Layer):
-    """Convolution to twice the channels, GLU, upsampling layer, ReLU.
+class DemucsDecoderBlock(DemucsBlock):
+    """Convolution to twice the channels, GLU, upsampling layer, ReLU; see `DemucsBlock`.
 
     Args:
-        filters: output channels.
-        in_channels: input channels.
-        kind: upsampling layer, of `tonezoo.layers.UPSAMPLER_KINDS`.
-        kernel_size: taps of the upsampling layer.
-        stride: upsampling factor.
-        glu_kernel_size: taps of the first convolution.
-        padding, glu_padding, relu, use_bias, rescale: as for the encoder; `padding` is that of the
+        kind: upsampling layer, of `tonezoo.layers.UPSAMPLER_KINDS`. `padding` is that of the
             transposed convolution, the other kinds give exactly `stride` times the samples.
     """
 
-    def __init__(
-        self,
-        filters: int,
-        in_channels: int,
-        *,
-        kind: str,
-        kernel_size: int,
-        stride: int,
-        glu_kernel_size: int,
-        padding: str = "same",
-        glu_padding: str = "same",
-        relu: bool = True,
-        use_bias: bool = True,
-        rescale: float | None = None,
-        **kwargs,
-    ):
-        super().__init__(**kwargs)
-        self.relu = relu
-        self.in_channels = in_channels
-        self.options = {
-            "filters": filters,
-            "in_channels": in_channels,
-            "kind": kind,
-            "kernel_size": kernel_size,
-            "stride": stride,
-            "glu_kernel_size": glu_kernel_size,
-            "padding": padding,
-            "glu_padding": glu_padding,
-            "relu": relu,
-            "use_bias": use_bias,
-            "rescale": rescale,
-        }
-        self.glu_conv = layers.Conv1D(
-            2 * in_channels,
-            glu_kernel_size,
-            padding=glu_padding,
-            data_format="channels_last",
-            **conv_options(in_channels * glu_kernel_size, use_bias, rescale, self.dtype_policy),
-        )
+    def __init__(self, filters: int, in_channels: int, *, kind: str, **kwargs):
+        self.kind = kind
+        super().__init__(filters, in_channels, **kwargs)
+
+    def add_layers(self):
+        self.glu_conv = self.conv_to_glu(self.in_channels)
+        transposed = self.kind == "transposed"
         # Of a transposed convolution the fan-in is counted over its outputs, as PyTorch does.
-        fan_in = kernel_size * (filters if kind == "transposed" else in_channels)
-        options = conv_options(fan_in, use_bias, rescale, self.dtype_policy)
-        if kind == "transposed":
-            options["padding"] = padding
-        self.upsampler = upsampler(kind, filters, kernel_size, stride, **options)
+        fan_in = self.kernel_size * (self.filters if transposed else self.in_channels)
+        options = self.conv_options(fan_in)
+        if transposed:
+            options["padding"] = self.padding
+        self.upsampler = upsampler(
+            self.kind, self.filters, self.kernel_size, self.stride, **options
+        )
 
     def build(self, input_shape):
         self.glu_conv.build(input_shape)
@@ -175,7 +157,7 @@ class DemucsDecoderBlock(layers.Layer):
         return self.upsampler.compute_output_shape((*shape[:2], self.in_channels))
 
     def get_config(self):
-        return {**super().get_config(), **self.options}
+        return {**super().get_config(), "kind": self.kind}
 
 
 @keras.saving.register_keras_serializable(package="tonezoo")
