@@ -240,7 +240,7 @@ class Evaluation:
 
     @property
     def gaps(self) -> list[str]:
-        """Which metrics lack a value on some of the clips, one sentence an item."""
+        """Which metrics lack a value on some of the clips, one sentence per item."""
         clips = len(self.clip_names)
         return [
             f"{metric.title}: {valid.sum()} of {clips} clips have a finite value in every row, the "
@@ -251,7 +251,7 @@ class Evaluation:
 
     @property
     def notes(self) -> list[str]:
-        """What a reader of the table has to know, one note an item."""
+        """What a reader of the table has to know, one note per item."""
         return [
             *self.comparison,
             *self.low_band,

@@ -202,7 +202,7 @@ class SeparationEvaluation:
 
     @property
     def gaps(self) -> list[str]:
-        """Which frames, tracks and sources lack a value, one sentence an item."""
+        """Which frames, tracks and sources lack a value, one sentence per item."""
         sentences = []
         total = sum(frames.shape[-1] for frames in self.frames)
         # Of any source: those without a value in one frame mostly have none together.
@@ -233,7 +233,7 @@ class SeparationEvaluation:
 
     @property
     def notes(self) -> list[str]:
-        """What a reader of the tables has to know, one note an item."""
+        """What a reader of the tables has to know, one note per item."""
         options = "; ".join(f"{name} {value}" for name, value in self.details.items())
         seconds = sum(self.track_samples) / self.sample_rate_hz
         versions = ", ".join(

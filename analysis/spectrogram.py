@@ -6,7 +6,7 @@ FLOOR_DB = -100.0
 
 
 def power_frames(samples: np.ndarray, n_fft: int, hop: int) -> np.ndarray:
-    """Returns |STFT|^2 of a signal, one row a frame, with a periodic Hann window.
+    """Returns |STFT|^2 of a signal, one row per frame, with a periodic Hann window.
 
     Frame m covers samples m * hop to m * hop + n_fft - 1; nothing is padded and an incomplete last
     frame is left out, so that there are 1 + (time - n_fft) // hop frames. Only a signal shorter

@@ -19,18 +19,18 @@ from tonezoo.analysis.metrics import METRICS
 from tonezoo.recipes.runs import RunFolder
 
 RECIPE = "mu_gan_small"
-PAPER = ("preset=l4_quarter", "spectral=0", "loudness=0", "tonal=0")
+PAPER = ("preset=l4_quarter", "spectral_weight=0", "loudness_weight=0", "tonal_weight=0")
 VARIANTS = {
     "audio U-net of equal size, its own loss": (
-        *("model=audio_unet", "preset=l4_seventh", "l2=0", "patch_rms=1"),
-        *("spectral=0", "loudness=0", "tonal=0"),
+        *("model=audio_unet", "preset=l4_seventh", "l2_weight=0", "patch_rms_weight=1"),
+        *("spectral_weight=0", "loudness_weight=0", "tonal_weight=0"),
     ),
     "MU-GAN, L2 (paper)": PAPER,
-    "MU-GAN, L2 + L_f (paper)": (*PAPER, "feature=1"),
-    "MU-GAN, L2 + L_f + L_adv (paper)": (*PAPER, "feature=1", "adversarial=1e-3"),
-    "MU-GAN, L2 + spectral": ("preset=l4_quarter", "loudness=0", "tonal=0"),
-    "guarded, L2 + spectral": ("loudness=0", "tonal=0"),
-    "guarded, L2 + spectral + loudness + tonal (mu_gan_small)": (),
+    "MU-GAN, L2 + L_f (paper)": (*PAPER, "feature_weight=1"),
+    "MU-GAN, L2 + L_f + L_adv (paper)": (*PAPER, "feature_weight=1", "adversarial_weight=1e-3"),
+    "MU-GAN, L2 + spectral": ("preset=l4_quarter", "loudness_weight=0", "tonal_weight=0"),
+    "band kept, L2 + spectral": ("loudness_weight=0", "tonal_weight=0"),
+    "band kept, L2 + spectral + loudness + tonal (mu_gan_small)": (),
 }
 COLUMNS = ("snr_db", "lsd", "mos_lqo_nb", "mos_lqo_wb", "low_band_error_db")
 PROBES = ("silence in (dBFS out)", "strongest line in noise (dB)")

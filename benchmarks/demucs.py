@@ -248,7 +248,7 @@ def measure_jax(options) -> None:
         )
     print(
         "\nMemory: the device's peak without what was there before, weights, gradients and Adam "
-        "included.\nTFLOP: 2 a multiply-add, of which the backward pass takes twice the forward "
+        "included.\nTFLOP: 2 per multiply-add, of which the backward pass takes twice the forward "
         "one's.\n"
     )
 

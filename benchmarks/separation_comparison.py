@@ -52,7 +52,7 @@ def main() -> None:
     times, parameters = epoch_times(options.rounds)
     sources = evaluations[ROWS[0]][0]["sources"]
     print(
-        f"{options.steps} steps a run, seeds 0 to {options.seeds - 1}; SDR (dB): mean [smallest, "
+        f"{options.steps} steps per run, seeds 0 to {options.seeds - 1}; SDR (dB): mean [smallest, "
         f"largest] over seeds; {os.cpu_count()} CPU cores, load {os.getloadavg()[0]:.1f}.\n"
     )
     titles = ("epoch (s)", "of transposed", "paper's", "parameters")
@@ -104,13 +104,12 @@ def spread(values: list[float]) -> str:
 
 def epoch_times(rounds: int) -> tuple[dict[str, list[float]], dict[str, int]]:
     """Returns seconds of a step, forward, backward and update, and parameters, of each row."""
-    from tonezoo.recipes import task_of
     from tonezoo.training import SupervisedTrainer
 
     steps, parameters = {}, {}
     for row in ROWS:
-        cfg = load_recipe(f"demucs_small_{row}").CONFIG
-        model = task_of(cfg).new_model(cfg)
+        cfg = load_recipe(f"demucs_small_{row}").config
+        model = cfg.new_model()
         parameters[row] = model.count_params()
         steps[row] = training_step(SupervisedTrainer(model), cfg)
     return in_turn(steps, rounds), parameters

@@ -15,8 +15,8 @@ CONFIG = super_resolution.Config(
     preset="l8",
     layout="vctk_speaker1",
     epochs=400,
-    l2=0.0,
-    patch_rms=1.0,
-    feature=0.0,
-    adversarial=0.0,
+    l2_weight=0.0,
+    patch_rms_weight=1.0,
+    feature_weight=0.0,
+    adversarial_weight=0.0,
 )

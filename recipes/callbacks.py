@@ -128,7 +128,7 @@ class EpochLog(keras.callbacks.Callback):
 
 
 class Progress(keras.callbacks.Callback):
-    """A progress bar with step, loss and time left; without a terminal, a line an epoch.
+    """A progress bar with step, loss and time left; without a terminal, one line per epoch.
 
     The bar runs over the steps, or over the time where that is limited. Until the first step is
     done it says that the step is being compiled, which takes up to a minute. A context manager:

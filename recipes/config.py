@@ -1,6 +1,7 @@
-"""The fields of a recipe's configuration, from `--set key=value` and from config.json."""
+"""The fields of a configuration: their ranges, and their values from `--set` and from JSON."""
 
 import dataclasses
+import math
 import types
 import typing
 from collections.abc import Iterable, Mapping
@@ -28,7 +29,7 @@ def override(config: C, settings: Iterable[str]) -> C:
     >>> override(Config(), ["epochs=3"])
     Config(epochs=3, learning_rate=0.0001)
     """
-    field_types = typing.get_type_hints(type(config))
+    field_types = _field_types(type(config))
     changes = {}
     for setting in settings:
         key, equals, text = setting.partition("=")
@@ -58,7 +59,7 @@ def from_options(kind: type[C], options: Mapping[str, Any]) -> C:
     >>> from_options(Config, {"learning_rate": 1})
     Config(epochs=400, learning_rate=1)
     """
-    field_types = typing.get_type_hints(kind)
+    field_types = _field_types(kind)
     for key, value in options.items():
         _check_key(key, field_types)
         accepted = typing.get_args(field_types[key]) or (field_types[key],)
@@ -67,6 +68,50 @@ def from_options(kind: type[C], options: Mapping[str, Any]) -> C:
             names = " or ".join("None" if o is types.NoneType else o.__name__ for o in accepted)
             raise ValueError(f"{key} must be of type {names}, but is {value!r}.")
     return kind(**options)
+
+
+def check_at_least(config: Any, least: float, *names: str) -> None:
+    """Checks that fields are None or not below `least`.
+
+    Raises:
+        ValueError: names the first that is, or that is no number.
+
+    Example:
+
+    >>> import types
+    >>> check_at_least(types.SimpleNamespace(epochs=0), 1, "epochs")
+    Traceback (most recent call last):
+    ValueError: epochs must be at least 1, but is 0.
+    """
+    _check_range(config, names, lambda value: value >= least, f"at least {least}")
+
+
+def check_above(config: Any, limit: float, *names: str) -> None:
+    """Checks that fields are None or above `limit`; raises as `check_at_least` does."""
+    _check_range(config, names, lambda value: value > limit, f"above {limit}")
+
+
+def check_fractions(config: Any, *names: str) -> None:
+    """Checks that fields are None or in [0, 1); raises as `check_at_least` does."""
+    _check_range(config, names, lambda value: 0 <= value < 1, "at least 0 and below 1")
+
+
+def check_finite(config: Any) -> None:
+    """Checks that no field is infinite or not a number; raises as `check_at_least` does."""
+    numbers = [name for name, value in vars(config).items() if isinstance(value, float)]
+    _check_range(config, numbers, math.isfinite, "a finite number")
+
+
+def _check_range(config, names, fits, range_in_words: str) -> None:
+    for name in names:
+        value = getattr(config, name)
+        if value is not None and not fits(value):
+            raise ValueError(f"{name} must be {range_in_words}, but is {value}.")
+
+
+def _field_types(kind: type) -> dict[str, Any]:
+    hints = typing.get_type_hints(kind)
+    return {field.name: hints[field.name] for field in dataclasses.fields(kind)}
 
 
 def _check_key(key: str, field_types: Mapping[str, Any]) -> None:

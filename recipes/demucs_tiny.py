@@ -2,8 +2,8 @@
 
     tonezoo train demucs_tiny --max-minutes 1 --run runs/separation
 
-Data: any folder of tracks with a file a source, or without --data the procedural corpus. Expect
-nothing of it.
+Data: any folder of tracks with one file per source, or without --data the procedural corpus.
+Expect nothing of it.
 """
 
 from tonezoo.recipes import separation

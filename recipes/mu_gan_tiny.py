@@ -9,7 +9,7 @@ from tonezoo.recipes import super_resolution
 
 CONFIG = super_resolution.Config(
     preset="tiny",
-    networks="tiny",
+    critic_preset="tiny",
     layout="folder",
     segment_samples=2048,
     batch_size=8,
@@ -17,5 +17,5 @@ CONFIG = super_resolution.Config(
     autoencoder_epochs=2,
     learning_rate=1e-3,
     dropout=0.05,
-    spectral=0.1,
+    spectral_weight=0.1,
 )

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import keras
 
-from tonezoo.recipes import load_recipe, task_of
+from tonezoo.recipes import load_recipe
 from tonezoo.recipes.callbacks import (
     EpochLog,
     PeriodicCheckpoint,
@@ -20,7 +20,7 @@ from tonezoo.recipes.callbacks import (
 from tonezoo.recipes.config import override
 from tonezoo.recipes.devices import all_devices, deterministic_operations
 from tonezoo.recipes.experiment import Experiment, Position
-from tonezoo.recipes.runs import TENSORBOARD_NAME, RunFolder
+from tonezoo.recipes.runs import TENSORBOARD_NAME, RunFolder, is_finished
 from tonezoo.recipes.tensorboard import summary_writer
 from tonezoo.training.base import check_backend
 
@@ -85,35 +85,36 @@ def train(request: TrainingRequest, report: Callable[[str], None] = print) -> Ou
     """
     started = time.monotonic()
     check_backend()
-    cfg = override(load_recipe(request.recipe).CONFIG, request.settings)
-    task = task_of(cfg)
-    clips = find_training_data(request, cfg)
+    cfg = override(load_recipe(request.recipe).config, request.settings)
+    split = find_training_data(request, cfg)
     folder = RunFolder(request.run)
     folder.check(request, cfg)
-    source = task.dataset(cfg, clips, report)
+    source = cfg.data_source(split, report)
     devices = all_devices()
     replicas = devices.replicas
     report(
         f"{source.summary}; {replicas} device(s), batch {cfg.batch_size} x {replicas} = "
-        f"{cfg.batch_size * replicas} patches a step"
+        f"{cfg.batch_size * replicas} patches per step"
     )
     keras.utils.set_random_seed(cfg.seed)
     with deterministic_operations(cfg.deterministic), devices.scope():
-        experiment = task.build(cfg, source, replicas)
-        preview = task.preview(cfg, clips, report)
+        experiment = cfg.build(source, replicas)
+        preview = cfg.preview(split, report)
         resuming = folder.checkpoint.exists()
-        origin = folder.config.get("started_from") if resuming else experiment.start()
-        folder.create(request, cfg, clips, experiment, origin)
-        if origin and not resuming:
+        position = folder.begin_or_resume(request, cfg, split, experiment)
+        if is_finished(experiment, position):
+            report(
+                f"{request.run} is finished, at {describe(experiment, position)}: nothing is "
+                "changed. For more, resume it with a larger --set epochs."
+            )
+            return Outcome(run=request.run, position=position, interrupted=False)
+        if resuming:
+            report(f"Resuming {request.run} at {describe(experiment, position)}.")
+        elif origin := folder.config["started_from"]:
             report(
                 f"Starting from weights that {origin['recipe']} trained for "
                 f"{origin['training_steps']} steps."
             )
-        position = Position()
-        if resuming:
-            position = folder.checkpoint.restore(experiment.state())
-            report(f"Resuming {request.run} at {describe(experiment, position)}.")
-        folder.truncate_log(position)
         deadline = None if request.max_minutes is None else 60 * request.max_minutes
         session = Session(experiment, folder, cfg.checkpoint_steps, started, deadline)
         return session.run(position, preview)
@@ -149,7 +150,7 @@ class Session:
                 # paused, so that a resumed run goes on with it.
                 if index + 1 < len(phases):
                     position = Position(phase=index + 1)
-                    self.folder.checkpoint.save(self.experiment, position)
+                    self.folder.save(self.experiment, position)
             return Outcome(run=self.folder.path, position=position, interrupted=interrupted())
 
     def _fit(self, position: Position, interrupted: Callable[[], bool], preview) -> int:
@@ -160,9 +161,7 @@ class Session:
         checkpoint = PeriodicCheckpoint(
             self.checkpoint_steps,
             step,
-            lambda done: self.folder.checkpoint.save(
-                self.experiment, Position(phase=index, step=done)
-            ),
+            lambda done: self.folder.save(self.experiment, Position(phase=index, step=done)),
         )
         stop = StopOnRequest(interrupted, deadline)
         progress = Progress(phase, step, deadline)
@@ -206,7 +205,7 @@ def epoch_ranges(step: int, phase) -> list[tuple[int, int]]:
 def find_training_data(request: TrainingRequest, cfg):
     """Returns the clips or tracks of the request's data folder, None for the procedural corpus."""
     if request.data is not None:
-        return task_of(cfg).find_data(cfg, request.data, request.hold_out)
+        return cfg.find_data(request.data, request.hold_out)
     if request.hold_out:
         raise ValueError("--hold-out needs --data: the embedded corpus has no speakers or files.")
     return None

@@ -1,6 +1,5 @@
 """The folder of a training run: configuration, checkpoint, log, and the model in it."""
 
-import itertools
 import json
 import os
 import subprocess
@@ -11,19 +10,16 @@ import tonezoo
 from tonezoo.analysis.evaluation import DEFAULT_LOW_PASS, evaluation_names
 from tonezoo.audio.resampling import LOW_PASSES
 from tonezoo.files import TEMPORARY_PREFIX, atomic_path, remove_leftovers
-from tonezoo.recipes import load_recipe, task_of
-from tonezoo.recipes.config import from_options
-from tonezoo.recipes.experiment import CheckpointFile, Position, network_state
+from tonezoo.recipes import load_recipe
+from tonezoo.recipes.base import BaseConfig
+from tonezoo.recipes.data.layouts import DataSplit
+from tonezoo.recipes.experiment import CheckpointFile, Experiment, Position, network_state
 
 CONFIG_NAME = "config.json"
 CHECKPOINT_NAME = "checkpoint.npz"
 LOG_NAME = "log.jsonl"
 TENSORBOARD_NAME = "tensorboard"
 EVALUATION_NAMES = evaluation_names(DEFAULT_LOW_PASS)
-PATH_OPTIONS = ("start_from", "classifier_checkpoint", "cache_dir")
-
-# A resumed run may be longer than it was to be; all else would make it another run.
-CHANGEABLE = {"epochs", "autoencoder_epochs", "checkpoint_steps", "cache_dir"}
 
 
 class RunFolder:
@@ -60,7 +56,7 @@ class RunFolder:
             raise ValueError(f"{path} is not the configuration of a tonezoo run.")
         return config
 
-    def check(self, request, cfg) -> None:
+    def check(self, request, cfg: BaseConfig) -> None:
         """Checks that a run may start here, or that the one here is the one to be resumed.
 
         Raises:
@@ -80,37 +76,58 @@ class RunFolder:
         else:
             self._check_same(request.recipe, cfg)
 
-    def create(self, request, cfg, clips, experiment, started_from: dict | None) -> None:
-        """Writes config.json, which makes the folder a run, or goes on with the one there.
+    def begin_or_resume(
+        self, request, cfg: BaseConfig, split: DataSplit | None, experiment: Experiment
+    ) -> Position:
+        """Makes the folder a run, or goes on with the one there; a finished one is left as it is.
+
+        A run begins with the weights of the experiment's `start`, and config.json tells how these
+        came about; one that goes on takes those of its checkpoint.
 
         Args:
             request: what was asked for.
             cfg: the configuration.
-            clips: training and test clips, or None for the procedural corpus.
-            experiment: the `Experiment` built of them.
-            started_from: how the weights came about that training started from, if not random.
+            split: what to train on and test on, or None for made-up data.
+            experiment: what was built of them.
+
+        Returns:
+            Where training goes on.
 
         Raises:
             ValueError: the run there was trained on other data, or with another global batch.
         """
+        resuming = self.checkpoint.exists()
         description = {
             "recipe": request.recipe,
             "options": asdict(cfg),
-            "data": describe_data(request, clips),
+            "data": describe_data(request, split),
             "data_fingerprint": experiment.data_fingerprint,
             "global_batch": experiment.global_batch,
-            "started_from": started_from,
+            "started_from": self.config.get("started_from") if resuming else None,
             "tonezoo": tonezoo.__version__,
             "commit": current_commit(),
         }
         if is_run(self.path):
             self._check_continues(description)
+        position = Position()
+        if resuming:
+            position = self.checkpoint.restore(experiment.state())
+            if is_finished(experiment, position):
+                return position
+        else:
+            description["started_from"] = experiment.start()
         remove_leftovers(self.path)
         with atomic_path(self.path / CONFIG_NAME) as temporary:
             temporary.write_text(json.dumps(description, indent=2) + "\n")
-        # Scores of an earlier checkpoint must not be taken for those of the model to come.
-        for name in itertools.chain(*map(evaluation_names, LOW_PASSES)):
-            (self.path / name).unlink(missing_ok=True)
+        self._truncate_log(position)
+        return position
+
+    def save(self, experiment: Experiment, position: Position) -> None:
+        """Writes the checkpoint, and removes scores of the one before: they are not the model's."""
+        for low_pass in LOW_PASSES:
+            for name in evaluation_names(low_pass):
+                (self.path / name).unlink(missing_ok=True)
+        self.checkpoint.save(experiment, position)
 
     def _check_continues(self, description: dict) -> None:
         saved = self.config
@@ -122,23 +139,22 @@ class RunFolder:
         before, now = saved["global_batch"], description["global_batch"]
         if before != now:
             raise ValueError(
-                f"{self.path} was trained with {before} patches a step, now it would be {now}: the "
-                "number of devices has changed. Resume on as many, or start a new run."
+                f"{self.path} was trained with {before} examples per step, now it would be {now}: "
+                "the number of devices has changed. Resume on as many, or start a new run."
             )
 
-    def _check_same(self, recipe: str, cfg) -> None:
+    def _check_same(self, recipe: str, cfg: BaseConfig) -> None:
         saved = self.config
         if saved["recipe"] != recipe:
             raise ValueError(
                 f"{self.path} is a run of recipe {saved['recipe']}, not {recipe}. "
                 "Resume it with its own recipe, or choose another folder."
             )
-        # A run may be older than an option.
-        options = asdict(type(cfg)()) | saved["options"]
+        options = asdict(self.configuration())
         changed = [
             f"{key} was {options[key]!r}, now {value!r}"
             for key, value in asdict(cfg).items()
-            if key not in CHANGEABLE and options[key] != value
+            if key not in cfg.CHANGEABLE and options[key] != value
         ]
         if changed:
             raise ValueError(
@@ -171,7 +187,7 @@ class RunFolder:
         paths = [self.path / name for name in (LOG_NAME, *EVALUATION_NAMES)]
         return [path for path in paths if path.exists()]
 
-    def truncate_log(self, position: Position) -> None:
+    def _truncate_log(self, position: Position) -> None:
         """Drops the epochs that a resumed run will do again."""
         kept = [
             line
@@ -181,16 +197,15 @@ class RunFolder:
         with atomic_path(self.path / LOG_NAME) as temporary:
             temporary.write_text("".join(json.dumps(line) + "\n" for line in kept))
 
-    def configuration(self):
-        """Returns the run's configuration object.
+    def configuration(self) -> BaseConfig:
+        """Returns the run's configuration object, with defaults for options that came after it.
 
         Raises:
             ValueError: no run, an unknown recipe, or options that are not the recipe's.
         """
         saved = self.config
-        recipe = load_recipe(saved["recipe"])
         try:
-            return from_options(type(recipe.CONFIG), saved["options"])
+            return load_recipe(saved["recipe"]).with_options(saved["options"])
         except ValueError as error:
             raise ValueError(f"{self.path / CONFIG_NAME}: {error}") from error
 
@@ -203,11 +218,12 @@ class RunFolder:
             ValueError: no run, or no trained model in it yet.
         """
         cfg = self.configuration()
-        task = task_of(cfg)
         if not self.trained_steps():
-            raise ValueError(f"{self.path} has no trained {task.TRAINED} yet. Go on with --resume.")
-        model = task.new_model(cfg)
-        kept = "average" if "average" in self.checkpoint.networks() else task.TRAINED
+            raise ValueError(
+                f"{self.path} has no trained {cfg.MAIN_NETWORK} yet. Go on with --resume."
+            )
+        model = cfg.new_model()
+        kept = "average" if "average" in self.checkpoint.networks() else cfg.MAIN_NETWORK
         self.checkpoint.restore(network_state(kept, model))
         return model
 
@@ -216,12 +232,21 @@ class RunFolder:
         if not self.checkpoint.exists():
             return 0
         header = self.checkpoint.header()
-        return header["step"] if header["name"] == self.trained_name else 0
+        return header["step"] if header["name"] == self.main_network else 0
 
     @property
-    def trained_name(self) -> str:
+    def main_network(self) -> str:
         """Name of the network and the phase that the run is about."""
-        return task_of(self.configuration()).TRAINED
+        return self.configuration().MAIN_NETWORK
+
+    @property
+    def portable_options(self) -> dict:
+        """The run's options without what they tell of the machine: last parts of paths alone."""
+        paths = self.configuration().PATH_OPTIONS
+        return {
+            key: Path(value).name if key in paths and value is not None else value
+            for key, value in self.config["options"].items()
+        }
 
 
 def is_run(path: str | os.PathLike) -> bool:
@@ -233,34 +258,37 @@ def is_temporary(path: Path) -> bool:
     return path.name.startswith(TEMPORARY_PREFIX)
 
 
-def portable(options: dict) -> dict:
-    """Returns a run's options without what they tell of the machine: last parts of paths alone."""
-    return {
-        key: Path(value).name if key in PATH_OPTIONS and value is not None else value
-        for key, value in options.items()
-    }
+def is_finished(experiment: Experiment, position: Position) -> bool:
+    """Tells whether the last phase of an experiment has all its steps."""
+    last = len(experiment.phases) - 1
+    return position.phase == last and position.step >= experiment.phases[last].steps
 
 
-def describe_data(request, clips) -> dict:
+def describe_data(request, split: DataSplit | None) -> dict:
     """Returns what config.json tells of the data: no absolute paths, so that a run can move."""
-    if clips is None:
+    if split is None:
         return {"name": "procedural corpus", "hold_out": [], "train": [], "test": []}
     return {
-        "name": clips.root.resolve().name,
-        "layout": clips.layout,
+        "name": split.root.resolve().name,
+        "layout": split.layout,
         "hold_out": list(request.hold_out),
-        "train": [path.relative_to(clips.root).as_posix() for path in clips.train],
-        "test": [path.relative_to(clips.root).as_posix() for path in clips.test],
+        "train": [path.relative_to(split.root).as_posix() for path in split.train],
+        "test": [path.relative_to(split.root).as_posix() for path in split.test],
     }
 
 
 def current_commit() -> str | None:
-    """Returns the commit of the source tree that is running, or None outside a checkout."""
-    source = Path(tonezoo.__file__).parent
+    """Returns the commit of the source tree that is running, or None where it is installed.
+
+    A repository around it that does not track it is another project's, with tonezoo in its .venv.
+    """
+    source = Path(tonezoo.__file__).resolve()
+    git = ("git", "-C", str(source.parent))
     try:
-        done = subprocess.run(
-            ["git", "-C", str(source), "rev-parse", "HEAD"], capture_output=True, text=True
-        )
+        tracked = subprocess.run([*git, "ls-files", "--error-unmatch", source], capture_output=True)
+        if tracked.returncode:
+            return None
+        done = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True)
     except OSError:
         return None
     return done.stdout.strip() or None

@@ -55,7 +55,7 @@ def source_tree() -> Path:
 
 @pytest.fixture(scope="session")
 def tiny_run(tmp_path_factory) -> Path:
-    """A finished run of one step a phase, trained in a process of its own."""
+    """A finished run of one step per phase, trained in a process of its own."""
     run = tmp_path_factory.mktemp("runs") / "tiny"
     train_tiny(run)
     return run

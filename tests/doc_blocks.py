@@ -46,7 +46,7 @@ from tonezoo.serving.export import versions
 
 ROOT = Path(__file__).parents[1]
 # What is put behind every `tonezoo train` line; of an option given twice the last one counts.
-TINY_TRAINING = (*SETTINGS, "preset=tiny", "networks=tiny", "batch_size=2")
+TINY_TRAINING = (*SETTINGS, "preset=tiny", "critic_preset=tiny", "batch_size=2")
 TINY_SEPARATION = (*SEPARATION_SETTINGS, "preset=tiny", "shift_s=0.1")
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
@@ -225,7 +225,7 @@ def check_tonezoo(words: list[str]) -> None:
     name, *arguments = words
     parsed = typer.main.get_command(app).commands[name].make_context(name, list(arguments)).params
     if name == "train":
-        override(load_recipe(parsed["recipe"]).CONFIG, parsed["settings"] or ())
+        override(load_recipe(parsed["recipe"]).config, parsed["settings"] or ())
 
 
 def run_tonezoo(words: list[str], scratch: Scratch) -> str:
@@ -309,7 +309,7 @@ def check_curl(words: list[str]) -> None:
 
 
 def run_curl(words: list[str], scratch: Scratch) -> str:
-    """Gives the request to the signature as the server would: a row a signal, by input name."""
+    """Gives the request to the signature as the server would: one row per signal, by input name."""
     name = re.search(r"(\w+):predict", words[0])[1]
     request = json.loads(words[2])
     folder = scratch.folder / "savedmodels" / name

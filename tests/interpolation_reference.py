@@ -17,7 +17,7 @@ METHOD_GRIDS = [
     ("learned", "aligned"),
 ]
 
-HELD = 60  # samples by which the ends are held; a spline forgets its border by 0.27 a sample
+HELD = 60  # samples by which the ends are held; a spline forgets its border by 0.27 per sample
 
 
 def interpolate(x, factor, method, grid, earlier=None, beyond=0):

@@ -12,7 +12,7 @@ SEPARATION_SETTINGS = (
 
 
 def train_tiny(run: Path) -> None:
-    """Trains a super-resolution model into the folder `run`, one step a phase."""
+    """Trains a super-resolution model into the folder `run`, one step per phase."""
     _train("mu_gan_tiny", run, SETTINGS)
 
 

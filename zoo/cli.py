@@ -159,14 +159,10 @@ def models(
 @app.command()
 def recipes() -> None:
     """List the recipes that `tonezoo train` runs, with what each one is."""
-    import ast
-    import importlib.util
-
-    from tonezoo.recipes import list_recipes
+    from tonezoo.recipes import list_recipes, load_recipe
 
     for name in list_recipes():
-        source = Path(importlib.util.find_spec(f"tonezoo.recipes.{name}").origin).read_text()
-        say(f"{name}: {ast.get_docstring(ast.parse(source)).splitlines()[0]}")
+        say(f"{name}: {load_recipe(name).description}")
 
 
 @app.command()
@@ -179,7 +175,7 @@ def train(
     data: Annotated[
         Path | None,
         typer.Option(
-            help="Folder of audio, or of tracks with a file a source.",
+            help="Folder of audio, or of tracks with one file per source.",
             show_default="procedural clips or tracks",
         ),
     ] = None,
@@ -209,13 +205,13 @@ def train(
     resume: Annotated[bool, typer.Option(help="Go on from the last checkpoint.")] = False,
 ) -> None:
     """Train a recipe on a folder of audio or tracks, on all devices of this machine."""
-    from tonezoo.recipes import load_recipe, task_of
+    from tonezoo.recipes import load_recipe
     from tonezoo.recipes.config import override
 
     settings = (*(settings or ()), *([] if ratio is None else [f"ratio={ratio}"]))
     # Wrong names are told before TensorFlow is loaded.
-    cfg = override(load_recipe(recipe).CONFIG, settings)
-    run = run or Path("runs") / task_of(cfg).run_name(recipe, cfg)
+    cfg = override(load_recipe(recipe).config, settings)
+    run = run or Path("runs") / cfg.run_name(recipe)
     import_tensorflow()
     from tonezoo.recipes.runner import TrainingRequest
     from tonezoo.recipes.runner import train as train_recipe

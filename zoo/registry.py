@@ -56,7 +56,7 @@ MODELS = {
                 "l4_half": 4_648_417,
                 "l4_quarter": 1_162_993,
                 "l4_strided": 22_422_977,
-                "l4_quarter_guarded": 1_162_464,
+                "l4_quarter_band_kept": 1_162_464,
                 "tiny": 42_025,
             },
             sample_rate_hz=16_000,

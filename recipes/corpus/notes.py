@@ -15,7 +15,7 @@ from tonezoo.tasks.separation.engine import SOURCES
 KICK, SNARE, CLOSED_HAT, OPEN_HAT = 36, 38, 42, 46
 
 MAJOR, MINOR = (0, 2, 4, 5, 7, 9, 11), (0, 2, 3, 5, 7, 8, 10)
-# Degrees of the scale from 0, one chord a bar.
+# Degrees of the scale from 0, one chord per bar.
 PROGRESSIONS = {
     MAJOR: ((0, 4, 5, 3), (0, 5, 3, 4), (5, 3, 0, 4), (1, 4, 0, 5), (0, 3, 0, 4), (0, 2, 3, 4)),
     MINOR: ((0, 5, 2, 6), (0, 3, 5, 4), (0, 6, 5, 6), (0, 3, 0, 6), (5, 6, 0, 0), (0, 2, 6, 3)),
@@ -146,7 +146,7 @@ def check_corpus(*, seed: int, tracks: int, track_s: float, sample_rate_hz: int)
             raise ValueError(f"{name}={value} is too small: give at least {least}.")
 
 
-def stem_score(seed: int, index: int, track_s: float) -> dict[str, tuple[Note, ...]]:
+def song_notes(seed: int, index: int, track_s: float) -> dict[str, tuple[Note, ...]]:
     """Composes one track: a pure function of its arguments.
 
     Tempo (80 to 150 beats a minute), key, mode, chords and patterns are drawn for each track. In
@@ -166,7 +166,7 @@ def stem_score(seed: int, index: int, track_s: float) -> dict[str, tuple[Note, .
 
     Example:
 
-    >>> score = stem_score(seed=0, index=0, track_s=4.0)
+    >>> score = song_notes(seed=0, index=0, track_s=4.0)
     >>> list(score)
     ['drums', 'bass', 'other', 'vocals']
     >>> sorted({note.pitch for note in score["drums"]} - {36, 38, 42, 46})

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tonezoo.recipes.corpus.notes import Note, check_corpus, random_stream, stem_score
+from tonezoo.recipes.corpus.notes import Note, check_corpus, random_stream, song_notes
 from tonezoo.recipes.corpus.songs import balanced_stems, write_tracks
 
 SOUNDFONT_FOLDERS = (
@@ -52,7 +52,7 @@ def render_stems(
     track_s: float = 12.0,
     sample_rate_hz: int = 44_100,
 ) -> tuple[Path, ...]:
-    """Renders the scores of `stem_score` and writes folders of WAV files, as `write_stems` does.
+    """Renders the scores of `song_notes` and writes folders of WAV files, as `write_stems` does.
 
     Instruments are drawn for each track; the choir, or a synthesizer, sings the vocals. With the
     same version of FluidSynth, the same soundfont and the same arguments the stems are the same.
@@ -99,7 +99,7 @@ def render_stems(
         for index in range(tracks):
             rng = random_stream(seed, index, "programs")
             stems = {}
-            for source, notes in stem_score(seed, index, track_s).items():
+            for source, notes in song_notes(seed, index, track_s).items():
                 with tempfile.TemporaryDirectory() as temporary:
                     score, wave = Path(temporary) / "score.mid", Path(temporary) / "stem.wav"
                     _write_midi(score, source, notes, rng)

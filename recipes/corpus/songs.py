@@ -1,6 +1,6 @@
 """A procedural corpus of four-stem music: the embedded data of source separation.
 
-Nothing is recorded. The scores of `stem_scores` are played by drums of decaying sines and shaped
+Nothing is recorded. The scores of `song_notes` are played by drums of decaying sines and shaped
 noise, by bass, keys and strings that are sums of partials, and by a voice of glottal pulses through
 formant resonators. Timbres, levels and places in the stereo image are drawn for each track.
 """
@@ -20,7 +20,7 @@ from tonezoo.recipes.corpus.notes import (
     Note,
     check_corpus,
     random_stream,
-    stem_score,
+    song_notes,
 )
 from tonezoo.recipes.corpus.speech import (
     FRICATIVES,
@@ -200,7 +200,7 @@ def _tracks(
     check_corpus(seed=seed, tracks=tracks, track_s=track_s, sample_rate_hz=rate_hz)
     players = {"drums": _drums, "bass": _bass, "other": _other, "vocals": _vocals}
     for index in range(tracks):
-        score = stem_score(seed, index, track_s)
+        score = song_notes(seed, index, track_s)
         stems = {}
         for source in SOURCES:
             stems[source] = np.zeros((round(track_s * rate_hz), 2), dtype="float32")

@@ -4,7 +4,6 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.signal
 
 # A patch is cut out of this much more on each side, in which the filters' borders stay.
 MARGIN_SAMPLES = 1024
@@ -17,12 +16,13 @@ class Augmentation:
 
     Attributes:
         gain_db: the level changes by up to this much, up or down.
-        speed: the patch is played up to this much faster, 0.1 being 10 %. Never slower, which would
-            leave the top of the band empty.
+        max_speedup: the patch is played up to this much faster, 0.1 being 10 %. Never slower, which
+            would leave the top of the band empty.
         equaliser_db: standard deviation of the gain at each of 7 frequencies, spread evenly over
             the band and joined by straight lines.
-        filters: share of the patches whose low-pass is a random one (Butterworth, Chebyshev,
-            windowed sinc, brick wall) in place of that of `tonezoo.audio.resampling.decimate`.
+        random_low_pass_share: share of the patches whose low-pass is a random one (Butterworth,
+            Chebyshev, windowed sinc, brick wall) in place of that of
+            `tonezoo.audio.resampling.decimate`.
 
     Raises:
         ValueError: a negative number, or a share above 1.
@@ -30,7 +30,7 @@ class Augmentation:
     Example:
 
     >>> rng = np.random.default_rng(0)
-    >>> augmentation = Augmentation(gain_db=6.0, speed=0.1)
+    >>> augmentation = Augmentation(gain_db=6.0, max_speedup=0.1)
     >>> noise = rng.standard_normal(augmentation.source_samples(4096))
     >>> low, high = augmentation.pair(noise, segment_samples=4096, ratio=4, rng=rng)
     >>> low.shape, high.shape
@@ -38,16 +38,19 @@ class Augmentation:
     """
 
     gain_db: float = 0.0
-    speed: float = 0.0
+    max_speedup: float = 0.0
     equaliser_db: float = 0.0
-    filters: float = 0.0
+    random_low_pass_share: float = 0.0
 
     def __post_init__(self):
         for name, value in vars(self).items():
             if not value >= 0:
                 raise ValueError(f"augmentation: {name} must be at least 0, but is {value}.")
-        if self.filters > 1:
-            raise ValueError(f"augmentation: filters is a share, at most 1, but is {self.filters}.")
+        if self.random_low_pass_share > 1:
+            raise ValueError(
+                "augmentation: random_low_pass_share is a share, at most 1, but is "
+                f"{self.random_low_pass_share}."
+            )
 
     def __bool__(self) -> bool:
         """False if nothing is changed."""
@@ -55,7 +58,7 @@ class Augmentation:
 
     def source_samples(self, segment_samples: int) -> int:
         """Returns how many samples `pair` needs for a patch of `segment_samples`."""
-        return math.ceil((segment_samples + 2 * MARGIN_SAMPLES) * (1 + self.speed))
+        return math.ceil((segment_samples + 2 * MARGIN_SAMPLES) * (1 + self.max_speedup))
 
     def pair(
         self, samples: np.ndarray, *, segment_samples: int, ratio: int, rng: np.random.Generator
@@ -69,13 +72,13 @@ class Augmentation:
             rng: what is random.
         """
         length = segment_samples + 2 * MARGIN_SAMPLES
-        played = 2 * round(length * (1 + rng.uniform(0, self.speed)) / 2)
+        played = 2 * round(length * (1 + rng.uniform(0, self.max_speedup)) / 2)
         # What is played faster is cut off at the Nyquist frequency exactly: the gentle edge of a
         # resampler would teach the model to leave the top of the band empty.
         spectrum = np.fft.rfft(faded(samples[:played]))[: length // 2 + 1] * (length / played)
         frequencies = np.linspace(0, 1, len(spectrum))  # 1 is the high rate's Nyquist frequency
         spectrum *= 10 ** (self._gain_db(frequencies, rng) / 20)
-        low_pass = random_low_pass if rng.random() < self.filters else usual_low_pass
+        low_pass = random_low_pass if rng.random() < self.random_low_pass_share else usual_low_pass
         inside = slice(MARGIN_SAMPLES, -MARGIN_SAMPLES)
         high = np.fft.irfft(spectrum, length)[inside]
         low = np.fft.irfft(spectrum * low_pass(frequencies, ratio, rng), length)[inside]
@@ -125,5 +128,7 @@ def random_low_pass(frequencies, ratio, rng):
 
 
 def chebyshev(frequencies, order, ripple_db, cutoff):
+    import scipy.signal
+
     sections = scipy.signal.cheby1(order, ripple_db, cutoff, output="sos")
     return np.abs(scipy.signal.sosfreqz(sections, np.pi * frequencies)[1])

@@ -19,13 +19,13 @@ SPEAKER99_TRAIN, SPEAKER99_TEST = 99, 10
 
 
 @dataclass(frozen=True)
-class Clips:
-    """The audio files of a corpus, split into those to train on and those to test on.
+class DataSplit:
+    """The audio files or tracks of a corpus, split into those to train on and those to test on.
 
     Attributes:
         train: paths to train on, sorted.
         test: paths to evaluate on, sorted; none of them is in `train`.
-        layout: the layout found, one of `LAYOUTS`.
+        layout: the name of the layout found.
         root: the folder that was searched.
     """
 
@@ -37,7 +37,7 @@ class Clips:
 
 def find_clips(
     root: str | os.PathLike, *, layout: str = "auto", hold_out: str | Iterable[str] = ()
-) -> Clips:
+) -> DataSplit:
     """Returns the WAV, FLAC, OGG and MP3 files under a folder, split by a layout known by name.
 
     - `folder`: every file trains, except those held out, which are the test set.
@@ -97,7 +97,7 @@ def find_clips(
             f"Nothing is left to train on in {root}: its {len(files)} audio files ({layout} layout)"
             f" are all held out or set apart. Hold out less, or give a folder with more files."
         )
-    return Clips(train=tuple(train), test=tuple(test), layout=layout, root=root)
+    return DataSplit(train=tuple(train), test=tuple(test), layout=layout, root=root)
 
 
 def _vctk_speakers(root: Path, files: Sequence[Path]) -> dict[str, list[Path]]:

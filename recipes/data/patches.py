@@ -1,5 +1,6 @@
 """Training data: prepared recordings and the endless batches of patches drawn from them."""
 
+import hashlib
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -58,6 +59,13 @@ class PatchSource:
     def summary(self) -> str:
         minutes = len(self.high) / self.sample_rate_hz / 60
         return f"{len(self.lengths)} clips, {minutes:.1f} min of audio"
+
+    @property
+    def fingerprint(self) -> str:
+        """A short hash of the clips' lengths and a sample of the signal."""
+        digest = hashlib.sha256(self.lengths.tobytes())
+        digest.update(np.ascontiguousarray(self.low[::97]).tobytes())
+        return digest.hexdigest()[:16]
 
     def patch_count(self, segment_samples: int) -> int:
         """Returns how many patches of `segment_samples` cover every clip once: an epoch.

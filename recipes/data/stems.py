@@ -284,7 +284,7 @@ def tracks_source(
         sources: names of the sources.
         sample_rate_hz: rate of the source.
         channels: channels of the source.
-        cache_dir: folder for what is decoded (4 bytes a sample); None for memory.
+        cache_dir: folder for what is decoded (4 bytes per sample); None for memory.
         report: called with a line for each track that is skipped: a source is missing, a file is
             damaged, the channels do not fit.
 

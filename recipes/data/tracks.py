@@ -1,4 +1,4 @@
-"""Multitrack music: folders with one file a source, and MUSDB18's stem files."""
+"""Multitrack music: folders with one file per source, and MUSDB18's stem files."""
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
@@ -8,7 +8,7 @@ import numpy as np
 
 from tonezoo.audio.reader import AUDIO_SUFFIXES, AudioReader, read_audio
 from tonezoo.audio.resampling import resample
-from tonezoo.recipes.data.layouts import Clips, held_out
+from tonezoo.recipes.data.layouts import DataSplit, held_out
 from tonezoo.tasks.separation.engine import SOURCES
 
 TRACK_LAYOUTS = ("folder", "musdb")
@@ -42,7 +42,7 @@ def find_tracks(
     sources: Sequence[str],
     layout: str = "auto",
     hold_out: str | Iterable[str] = (),
-) -> Clips:
+) -> DataSplit:
     """Returns the tracks under a folder, split by a layout known by name.
 
     A track is a folder with audio files named after sources (drums.wav, vocals.flac ...; others,
@@ -82,7 +82,7 @@ def find_tracks(
     paths = _track_paths(root, sources)
     if not paths:
         raise ValueError(
-            f"No track was found in {root} or below. A track is a folder with a file a source "
+            f"No track was found in {root} or below. A track is a folder with one file per source "
             f"({', '.join(sources)}; {', '.join(AUDIO_SUFFIXES)}) or a file NAME{STEM_SUFFIX}."
         )
     subsets = {name: [p for p in paths if p.parent == root / name] for name in ("train", "test")}
@@ -106,7 +106,7 @@ def find_tracks(
             f"Nothing is left to train on in {root}: its {len(paths)} tracks ({layout} layout) are "
             "all held out or set apart. Hold out less, or give a folder with more tracks."
         )
-    return Clips(train=tuple(train), test=tuple(test), layout=layout, root=root)
+    return DataSplit(train=tuple(train), test=tuple(test), layout=layout, root=root)
 
 
 def track_name(path: Path) -> str:
@@ -147,7 +147,7 @@ def source_files(track: Path, sources: Sequence[str]) -> dict[str, Path]:
             )
         if len(found) > 1:
             raise ValueError(
-                f"{track} has {found[0].name} and {found[1].name}. Keep one file a source."
+                f"{track} has {found[0].name} and {found[1].name}. Keep one file per source."
             )
         files[source] = found[0]
     return files

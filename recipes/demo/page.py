@@ -242,7 +242,7 @@ def cell(summary: np.ndarray, *, with_interval: bool) -> str:
 
 
 def curves(training: Training) -> str:
-    """Returns the loss curves of a run, one plot a network."""
+    """Returns the loss curves of a run, one plot per network."""
     active = {term: weight for term, weight in training.loss_weights.items() if weight}
     total = " + ".join(f"{weight:g} {term}" for term, weight in active.items())
     plots = (

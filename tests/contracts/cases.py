@@ -146,9 +146,9 @@ MODELS = [
         for downsampling in mu_gan.DOWNSAMPLING
     ),
     Case(
-        name="MuGanGenerator-guarded",
+        name="MuGanGenerator-band_kept",
         make=lambda: mu_gan.MuGanGenerator(
-            down_filters=(8, 8), up_filters=(16, 8), ratio=3, **mu_gan.GUARDED
+            down_filters=(8, 8), up_filters=(16, 8), ratio=3, **mu_gan.BAND_KEPT
         ),
         channels=1,
         output_length=times(3),

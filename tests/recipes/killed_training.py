@@ -28,10 +28,10 @@ SETTINGS = {
         "autoencoder_epochs=1",
         "dropout=0.2",
         "halving_steps=4",
-        "average=0.9",
+        "ema_momentum=0.9",
         "gain_db=3",
-        "speed=0.1",
-        "filters=0.5",
+        "max_speedup=0.1",
+        "random_low_pass_share=0.5",
     ),
     "demucs_tiny": ("segment_s=0.1", "gain=true", "tracks=2", "track_s=2"),
 }

@@ -27,14 +27,14 @@ def test_values_take_the_type_of_their_field():
     ("setting", "message"),
     [
         ("epochs", "takes key=value"),
-        ("epoch=3", r"Unknown setting 'epoch'. Available: adversarial,"),
+        ("epoch=3", r"Unknown setting 'epoch'. Available: adversarial_weight,"),
         ("epochs=3.5", "epochs must be of type int, but is '3.5'"),
         ("dropout=high", "dropout must be of type float, but is 'high'"),
         ("deterministic=2", "deterministic must be true or false"),
         ("batch_size=0", "batch_size must be at least 1, but is 0"),
         ("ratio=1", "ratio must be at least 2"),
         ("steps_per_epoch=0", "steps_per_epoch must be at least 1"),
-        ("l2=-1", "l2 must be at least 0"),
+        ("l2_weight=-1", "l2_weight must be at least 0"),
         ("gain_db=inf", "gain_db must be a finite number, but is inf"),
         ("dropout=1.5", r"dropout must be at least 0 and below 1, but is 1\.5"),
         ("beta_1=2", "beta_1 must be at least 0 and below 1"),
@@ -52,13 +52,13 @@ def test_options_come_back_from_json():
     assert from_options(Config, options) == cfg
     # Of an older run, and with a whole number for a real one.
     del options["ratio"]
-    assert from_options(Config, {**options, "l2": 1}) == cfg
+    assert from_options(Config, {**options, "l2_weight": 1}) == cfg
 
 
 @pytest.mark.parametrize(
     ("option", "value", "message"),
     [
-        ("epoch", 3, "Unknown setting 'epoch'. Available: adversarial,"),
+        ("epoch", 3, "Unknown setting 'epoch'. Available: adversarial_weight,"),
         ("epochs", "3", "epochs must be of type int, but is '3'"),
         ("epochs", None, "epochs must be of type int, but is None"),
         ("epochs", True, "epochs must be of type int, but is True"),
@@ -86,6 +86,6 @@ def test_patch_too_short_is_explained():
     with pytest.raises(ValueError, match="at least 384 at ratio 6"):
         patch_samples(Config(segment_samples=300, ratio=6), 4)
     with pytest.raises(ValueError, match="at least 1152 at ratio 4"):
-        patch_samples(Config(segment_samples=1024, spectral=1.0), 4)
+        patch_samples(Config(segment_samples=1024, spectral_weight=1.0), 4)
     with pytest.raises(ValueError, match="at least 384 at ratio 4"):
-        patch_samples(Config(segment_samples=256, loudness=1.0), 4)
+        patch_samples(Config(segment_samples=256, loudness_weight=1.0), 4)

@@ -14,8 +14,8 @@ import soundfile
 import tensorflow as tf
 
 from tonezoo.models.demucs import PRESETS, Demucs
-from tonezoo.recipes import list_recipes, load_recipe, separation, task_of
-from tonezoo.recipes.data.layouts import Clips
+from tonezoo.recipes import demucs_table1, list_recipes, load_recipe, separation
+from tonezoo.recipes.data.layouts import DataSplit
 from tonezoo.recipes.data.stems import StemAugmentation, arrays_source
 from tonezoo.recipes.preview import StemPreview
 from tonezoo.recipes.runs import RunFolder
@@ -94,18 +94,17 @@ def test_there_is_a_recipe_of_every_variant_at_both_sizes():
 
 
 @pytest.mark.parametrize("name", RECIPES)
-def test_recipe_builds_a_configuration_and_names_its_command(name):
+def test_recipe_has_a_configuration_and_a_description(name):
     recipe = load_recipe(name)
-    assert recipe.CONFIG.preset in MODELS[recipe.CONFIG.model].parameters
-    assert f"tonezoo train {name} " in recipe.__doc__
-    assert task_of(recipe.CONFIG) is separation
-    assert separation.run_name(name, recipe.CONFIG) == name
+    assert recipe.config.preset in MODELS[recipe.config.model].parameters
+    assert recipe.config.run_name(name) == name
+    assert recipe.description.endswith(".")
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_musdb_recipes_are_those_of_the_paper(variant):
     recipe = load_recipe(f"demucs_musdb_{variant}")
-    cfg = recipe.CONFIG
+    cfg = recipe.config
     options = Demucs(**PRESETS["demucs"][cfg.preset] | {"width": 2, "depth": 2}).get_config()
     assert (options["upsampler"], options["modified"]) == VARIANTS[variant]
     assert (cfg.upsampler, cfg.modified) == (None, None)
@@ -121,62 +120,63 @@ def test_musdb_recipes_are_those_of_the_paper(variant):
 
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_small_recipes_differ_in_the_variant_alone(variant):
-    cfg = load_recipe(f"demucs_small_{variant}").CONFIG
-    model = separation.new_model(replace(cfg, preset="tiny"))
+    cfg = load_recipe(f"demucs_small_{variant}").config
+    model = replace(cfg, preset="tiny").new_model()
     assert (model.upsampler, model.modified) == VARIANTS[variant]
     assert cfg.preset == "small"
-    first = asdict(load_recipe("demucs_small_transposed").CONFIG)
+    first = asdict(load_recipe("demucs_small_transposed").config)
     different = {key for key, value in asdict(cfg).items() if value != first[key]}
     assert different <= {"upsampler", "modified"}
 
 
 def test_parameters_are_those_stated():
-    small, tiny = (load_recipe(f"demucs_{n}") for n in ("small_transposed", "tiny"))
-    assert "4.5 million parameters" in small.__doc__ and "18 thousand parameters" in tiny.__doc__
+    tiny = load_recipe("demucs_tiny")
+    assert "18 thousand parameters" in tiny.description
+    assert "4.5 million parameters" in demucs_table1.__doc__
     assert MODELS["demucs"].parameters["small"] == pytest.approx(4.5e6, abs=0.05e6)
-    count = separation.new_model(tiny.CONFIG).count_params()
+    count = tiny.config.new_model().count_params()
     assert count == MODELS["demucs"].parameters["tiny"] == pytest.approx(18e3, abs=500)
 
 
 def test_a_configuration_is_applied_to_its_model():
     cfg = replace(TINY, upsampler="nearest", modified=True, sources="vocals,other", channels=1)
-    model = separation.new_model(cfg)
+    model = cfg.new_model()
     assert (model.upsampler, model.modified) == ("nearest", True)
     assert (model.sources, model.channels) == (("vocals", "other"), 1)
     assert model.sample_rate_hz == 8000 and model.built and model.width == 4
     assert model(np.zeros((1, 70, 1), "float32")).shape == (1, 70, 2, 1)
     assert not any("bias" in v.name for v in model.trainable_variables)
-    preset = separation.new_model(TINY)
+    preset = TINY.new_model()
     assert (preset.upsampler, preset.modified) == ("transposed", False)
 
 
 def test_training_has_the_precision_asked_for_and_inference_float32():
     cfg = replace(TINY, dtype="mixed_bfloat16")
-    source = separation.dataset(cfg, None)
-    trained = separation.build(cfg, source, 1).networks["separator"]
+    source = cfg.data_source(None)
+    trained = cfg.build(source, 1).networks["separator"]
     assert trained.compute_dtype == "bfloat16" and trained.variable_dtype == "float32"
-    assert separation.new_model(cfg).compute_dtype == "float32"
+    assert cfg.new_model().compute_dtype == "float32"
 
 
 def test_an_epoch_has_as_many_steps_as_there_are_crops():
-    source = separation.dataset(TINY, None)
+    source = TINY.data_source(None)
     assert [track.samples for track in source.tracks] == [8000, 8000]
     # 0.1 s rounded up to what 3 strides of 4 divide, and 0.02 s of shift; crops 0.5 s apart:
     # (8000 - 832 - 160) // 4000 + 1 of each track.
-    experiment = separation.build(TINY, source, 1)
+    experiment = TINY.build(source, 1)
     (phase,) = experiment.phases
     assert (phase.name, phase.steps_per_epoch, phase.epochs) == ("separator", 2, 600)
     finer = replace(TINY, crop_stride_s=0.1, epochs=7)
     # 2 x (7008 // 800 + 1) crops in batches of 2 x 3.
-    (phase,) = separation.build(finer, source, 3).phases
+    (phase,) = finer.build(source, 3).phases
     assert (phase.steps_per_epoch, phase.epochs, phase.steps) == (3, 7, 21)
-    (phase,) = separation.build(replace(finer, steps_per_epoch=50), source, 3).phases
+    (phase,) = replace(finer, steps_per_epoch=50).build(source, 3).phases
     assert phase.steps_per_epoch == 50
 
 
 def test_batches_go_on_at_any_step_and_are_shared_out_by_replicas():
-    source = separation.dataset(TINY, None)
-    experiment = separation.build(TINY, source, 2)
+    source = TINY.data_source(None)
+    experiment = TINY.build(source, 2)
     (phase,) = experiment.phases
     assert experiment.global_batch == 4 and experiment.start() is None
     assert experiment.data_fingerprint == source.fingerprint
@@ -186,13 +186,13 @@ def test_batches_go_on_at_any_step_and_are_shared_out_by_replicas():
     for (a, b), (c, d) in zip(phase.dataset(2).take(2).as_numpy_iterator(), first[2:], strict=True):
         np.testing.assert_array_equal(a, c)
         np.testing.assert_array_equal(b, d)
-    other = separation.build(replace(TINY, seed=1), source, 2).phases[0]
+    other = replace(TINY, seed=1).build(source, 2).phases[0]
     assert not np.array_equal(next(other.dataset(0).take(1).as_numpy_iterator())[0], mixture)
 
 
 def test_checkpoints_hold_weights_optimizer_and_loss_scale():
     cfg = replace(TINY, dtype="mixed_float16")
-    experiment = separation.build(cfg, separation.dataset(cfg, None), 1)
+    experiment = cfg.build(cfg.data_source(None), 1)
     (optimizer,) = experiment.optimizers
     saved = {id(variable) for variable in experiment.state().values()}
     weights = experiment.networks["separator"].variables
@@ -215,10 +215,10 @@ def test_procedural_tracks_are_of_the_seed_and_fitted_to_the_channels():
     np.testing.assert_allclose(
         tracks["track_000"]["vocals"][:, 0], both.mean(axis=1), rtol=0, atol=1e-7
     )
-    other = separation.dataset(replace(TINY, seed=4), None)
-    assert other.fingerprint != separation.dataset(TINY, None).fingerprint
+    other = replace(TINY, seed=4).data_source(None)
+    assert other.fingerprint != TINY.data_source(None).fingerprint
     with pytest.raises(ValueError, match=r"corpus has no choir, piano, only drums, .* --data"):
-        separation.dataset(replace(TINY, sources="drums,piano,choir"), None)
+        replace(TINY, sources="drums,piano,choir").data_source(None)
 
 
 def write_tracks(root, *names, seconds=0.5, rate_hz=8000, sources=("drums", "bass")):
@@ -237,10 +237,10 @@ def test_tracks_of_a_folder_are_those_of_the_configuration(tmp_path):
     root = write_tracks(tmp_path / "data", "a", "b", "c")
     write_tracks(root, "c", rate_hz=4000)
     (root / "a" / "bass.wav").write_text("text")
-    clips = separation.find_data(cfg, root, "b")
+    clips = cfg.find_data(root, "b")
     assert [p.name for p in clips.train] == ["a", "c"] and clips.layout == "folder"
     lines = []
-    source = separation.dataset(cfg, clips, lines.append)
+    source = cfg.data_source(clips, lines.append)
     assert [track.samples for track in source.tracks] == [4000]
     assert len(lines) == 1 and "bass.wav" in lines[0]
     # At another rate than the model's, hence decoded. White noise loses some of its band.
@@ -249,7 +249,7 @@ def test_tracks_of_a_folder_are_those_of_the_configuration(tmp_path):
     middle = source.tracks[0].read(0, 4000)[0][200:-200:2]
     assert np.corrcoef(middle[:, 0], samples[100:-100, 0])[0, 1] > 0.95
     with pytest.raises(ValueError, match="is not MUSDB18"):
-        separation.find_data(replace(cfg, layout="musdb"), root)
+        replace(cfg, layout="musdb").find_data(root)
 
 
 def halves(mixture, training=False):
@@ -302,23 +302,21 @@ def test_previews_play_outputs_beside_targets_at_the_level_of_the_mixture(tmp_pa
 
 
 def test_the_preview_is_of_a_track_that_is_not_trained_on(tmp_path):
-    preview = separation.preview(TINY, None)
+    preview = TINY.preview(None)
     (stems,) = preview.tracks.values()
     assert np.shape(stems) == (4, 8000, 2)
-    for track in separation.dataset(TINY, None).tracks:
+    for track in TINY.data_source(None).tracks:
         assert not np.array_equal(track.stems, stems)
     cfg = replace(TINY, sources="drums,bass")
     root = write_tracks(tmp_path, "a", "b", "c")
-    assert list(separation.preview(cfg, separation.find_data(cfg, root, ["b", "c"])).tracks) == [
-        "b"
-    ]
+    assert list(cfg.preview(cfg.find_data(root, ["b", "c"])).tracks) == ["b"]
     (root / "b" / "bass.wav").write_text("text")
     lines = []
-    preview = separation.preview(cfg, separation.find_data(cfg, root, "b"), lines.append)
+    preview = cfg.preview(cfg.find_data(root, "b"), lines.append)
     assert preview.tracks == {}
     assert len(lines) == 1 and lines[0].startswith("No preview: ") and "bass.wav" in lines[0]
-    nothing = Clips(train=(root / "a",), test=(), layout="folder", root=root)
-    assert separation.preview(cfg, nothing).tracks == {}
+    nothing = DataSplit(train=(root / "a",), test=(), layout="folder", root=root)
+    assert cfg.preview(nothing).tracks == {}
 
 
 def problem(batch=4, samples=256, seed=0):
@@ -391,7 +389,7 @@ def test_silence_has_a_finite_loss_and_gradient(dtype):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("dtype", separation.DTYPES)
+@pytest.mark.parametrize("dtype", separation.Config.DTYPES)
 def test_mixed_precision_takes_the_steps_of_float32(dtype):
     mixture, targets = problem()
     exact = trainer(keras.optimizers.SGD(0.1))
@@ -479,7 +477,7 @@ def test_a_run_is_resumed_with_its_own_settings_alone(tiny_separation_run, cli):
     config = json.loads((tiny_separation_run / "config.json").read_text())
     same = [f"{key}={config['options'][key]}" for key in ("steps_per_epoch", "tracks", "track_s")]
     for settings, message in (
-        (same, "segment_s was 0.1, now 0.5; batch_size was 2, now 4. Resume"),
+        (same, "batch_size was 2, now 4; segment_s was 0.1, now 0.5. Resume"),
         (["sources=drums,bass"], "sources was 'drums,bass,other,vocals', now 'drums,bass'"),
         (["batch=2"], "Unknown setting 'batch'. Available: .*batch_size"),
     ):

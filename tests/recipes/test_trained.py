@@ -12,6 +12,7 @@ import tonezoo
 from tonezoo.recipes.runs import RunFolder
 from tonezoo.recipes.trained import provenance, start_from, trained_model
 from tonezoo.serving.manifest import write_manifest
+from tonezoo.variables import named_variables
 
 pytestmark = pytest.mark.slow
 
@@ -62,7 +63,9 @@ def test_other_widths_are_refused(tiny_run):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"recipe": None}, "names no recipe and options"),
+        ({"recipe": None}, "names no recipe, options and variables"),
+        ({"variables": None}, "names no recipe, options and variables"),
+        ({"variables": ["a"]}, "weights in .* are not those of its recipe"),
         ({"options": {"tonic": 1.0}}, "Unknown setting 'tonic'"),
         ({"options": {"preset": "l4_quarter"}}, "weights in .* are not those of its recipe"),
     ],
@@ -70,19 +73,49 @@ def test_other_widths_are_refused(tiny_run):
 def test_models_that_do_not_tell_how_to_build_them_are_refused(
     tiny_model, tmp_path, change, message
 ):
-    model = shutil.copytree(tiny_model, tmp_path / "model")
-    folder = next(path for path in model.iterdir() if path.is_dir())
-    manifest = json.loads((folder / "manifest.json").read_text()) | change
-    facts = {k: v for k, v in manifest.items() if k not in ("format", "files", "manifest_sha256")}
-    (folder / "manifest.json").unlink()
-    write_manifest(folder, facts)
+    model = rewritten(tiny_model, tmp_path, lambda facts: facts | change)
     with pytest.raises(ValueError, match=message):
         trained_model(model)
 
 
+def rewritten(model, tmp_path, change):
+    """Returns a copy of an exported model with other facts in its manifest, signed."""
+    copy = shutil.copytree(model, tmp_path / "model")
+    folder = next(path for path in copy.iterdir() if path.is_dir())
+    manifest = json.loads((folder / "manifest.json").read_text())
+    facts = {k: v for k, v in manifest.items() if k not in ("format", "files", "manifest_sha256")}
+    (folder / "manifest.json").unlink()
+    write_manifest(folder, change(facts))
+    return copy
+
+
+def test_weights_are_found_by_name_not_by_place(tiny_run, tiny_model, tmp_path):
+    """A model whose manifest gives two weights of one shape in the other order has them so."""
+    names = ("up_blocks/1/activation/alpha", "up_blocks/2/activation/alpha")
+
+    def swap(facts):
+        swapped = dict(zip(names, reversed(names), strict=True))
+        return facts | {"variables": [swapped.get(name, name) for name in facts["variables"]]}
+
+    right = named_variables(trained_model(tiny_model))
+    assert right[names[0]].shape == right[names[1]].shape
+    assert not np.array_equal(right[names[0]], right[names[1]])
+    wrong = named_variables(trained_model(rewritten(tiny_model, tmp_path, swap)))
+    for name, other in zip(names, reversed(names), strict=True):
+        np.testing.assert_array_equal(wrong[name], right[other])
+    with np.load(tiny_run / "checkpoint.npz") as saved:
+        for name in names:
+            np.testing.assert_array_equal(saved[f"generator/{name}"], right[name])
+
+
 def test_a_run_that_starts_from_a_model_learns_from_there_and_says_so(tiny_model, tmp_path):
     shutil.copytree(tiny_model, tmp_path / "model")
-    options = ["feature=0", "adversarial=0", "learning_rate=1e-9", "segment_samples=1152"]
+    options = [
+        "feature_weight=0",
+        "adversarial_weight=0",
+        "learning_rate=1e-9",
+        "segment_samples=1152",
+    ]
     options += ["steps_per_epoch=1", "epochs=1", f"start_from={tmp_path / 'model'}"]
     words = [word for option in options for word in ("--set", option)]
     # In a process of its own: it makes a distribution strategy.

@@ -73,7 +73,7 @@ class AudioWriter:
         self.peak = 0.0
         self._subtype = output_subtype(format, bit_depth)
         self._clamps = self._subtype != "FLOAT"
-        # At most 4 bytes a sample; the header takes some of the 4 GiB.
+        # At most 4 bytes per sample; the header takes some of the 4 GiB.
         is_long = 4 * channels * (frames or 0) > 2**32 - 2**16
         self._format = "RF64" if format == "wav" and is_long else format.upper()
         self._sample_rate_hz, self._channels = sample_rate_hz, channels

@@ -352,7 +352,7 @@ L8 = {"down_filters": (64, 128) + 6 * (256,), "up_filters": 6 * (512,) + (256, 1
 L4 = {"down_filters": (64, 128, 256, 256), "up_filters": (512, 512, 256, 128)}
 # Ours, for recordings whose low-pass and level are not known: a sharper interpolation, the band
 # that the input has is left alone, silence stays silent.
-GUARDED = {"interpolation": "sinc", "keep_below": 0.8, "use_bias": False}
+BAND_KEPT = {"interpolation": "sinc", "keep_below": 0.8, "use_bias": False}
 TINY = {"down_filters": (8, 8, 16), "up_filters": (32, 16, 16)}
 DISCRIMINATOR = {
     "stem_filters": 64,
@@ -370,7 +370,7 @@ PRESETS = {
         "l4_half": scaled(2, **L4),
         "l4_quarter": scaled(4, **L4),
         "l4_strided": {**L4, "downsampling": "strided"},
-        "l4_quarter_guarded": {**scaled(4, **L4), **GUARDED},
+        "l4_quarter_band_kept": {**scaled(4, **L4), **BAND_KEPT},
         "tiny": TINY,
     },
     "mu_gan_autoencoder": {

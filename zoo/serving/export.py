@@ -89,10 +89,13 @@ def describe_model(model) -> dict:
     import keras
     import tensorflow as tf
 
+    from tonezoo.variables import named_variables
+
     return {
         **inference_facts(model),
         "model": type(model).__name__,
         "parameters": model.count_params(),
+        "variables": list(named_variables(model)),
         "versions": {
             "tonezoo": tonezoo.__version__,
             "tensorflow": tf.__version__,
@@ -159,7 +162,7 @@ def write_records(folder: Path, run) -> None:
     """Copies a run's log and evaluation into a folder, with the log's curves where it can."""
     for path in run.records:
         shutil.copyfile(path, folder / path.name)
-    log = [line for line in run.read_log() if line["name"] == run.trained_name]
+    log = [line for line in run.read_log() if line["name"] == run.main_network]
     # The picture is an extra, and so is matplotlib.
     with contextlib.suppress(ImportError):
         from tonezoo.analysis.training_curves import save_training_curves

@@ -7,7 +7,7 @@ import pytest
 import soundfile
 
 from tonezoo.recipes.corpus import rendering as stem_rendering
-from tonezoo.recipes.corpus.notes import SOURCES, Note, random_stream, stem_score
+from tonezoo.recipes.corpus.notes import SOURCES, Note, random_stream, song_notes
 from tonezoo.recipes.corpus.rendering import render_stems
 from tonezoo.recipes.corpus.songs import balanced_stems, procedural_stems, write_stems
 
@@ -97,7 +97,7 @@ def test_stems_are_stereo(corpus):
 def test_sounds_begin_where_the_score_has_them():
     """Before its first note a stem is silent, after it is not; drums rise at every kick."""
     for index, stems in enumerate(procedural_stems(tracks=3, track_s=2.0).values()):
-        score = stem_score(0, index, 2.0)
+        score = song_notes(0, index, 2.0)
         for source, samples in stems.items():
             first = round(score[source][0].start_s * 44_100)
             # Pulses lead by a jitter of some microseconds, and the filter of the voice rings.
@@ -144,7 +144,7 @@ def test_other_sample_rates(sample_rate_hz):
 def test_notes_lie_within_the_track_and_within_the_range_of_their_source(track_s):
     ranges = {"drums": (36, 46), "bass": (28, 56), "other": (50, 84), "vocals": (48, 77)}
     for index in range(50):
-        score = stem_score(3, index, track_s)
+        score = song_notes(3, index, track_s)
         assert list(score) == list(SOURCES)
         for source, notes in score.items():
             assert notes
@@ -161,7 +161,7 @@ def test_notes_lie_within_the_track_and_within_the_range_of_their_source(track_s
 def test_songs_keep_to_a_key_and_differ_in_key_and_tempo():
     keys, kicks_s = set(), set()
     for index in range(20):
-        score = stem_score(0, index, 12.0)
+        score = song_notes(0, index, 12.0)
         classes = {int(n.pitch) % 12 for s in ("bass", "other", "vocals") for n in score[s]}
         fits = [
             root
@@ -179,7 +179,7 @@ def test_now_and_then_a_part_rests_for_some_seconds():
     rests = 0
     for index in range(60):
         # Drums play at least every other beat of 0.75 s unless they rest.
-        starts_s = [note.start_s for note in stem_score(0, index, 12.0)["drums"]]
+        starts_s = [note.start_s for note in song_notes(0, index, 12.0)["drums"]]
         rests += np.max(np.diff([0.0, *starts_s, 12.0])) > 1.9
     assert 1 <= rests <= 15
 

@@ -49,7 +49,7 @@ def test_gain_stays_in_its_range_and_is_the_same_at_both_rates():
 
 
 def test_speed_raises_a_tone_by_at_most_so_much_and_never_lowers_it():
-    augmentation = Augmentation(speed=0.2)
+    augmentation = Augmentation(max_speedup=0.2)
     bin_ = 256
     samples = np.cos(2 * np.pi * bin_ / SEGMENT * np.arange(augmentation.source_samples(SEGMENT)))
     factors = []
@@ -94,7 +94,7 @@ def test_batches_depend_on_seed_and_step_alone_and_do_not_read_the_neighbour():
         "segment_samples": 1024,
         "batch_size": 16,
         "seed": 0,
-        "augmentation": Augmentation(gain_db=1e-6, filters=1.0),
+        "augmentation": Augmentation(gain_db=1e-6, random_low_pass_share=1.0),
     }
     first = [high.numpy() for _, high in source.batches(**options).take(3)]
     later = next(iter(source.batches(**options, start_step=2)))[1].numpy()
@@ -109,7 +109,7 @@ def test_batches_depend_on_seed_and_step_alone_and_do_not_read_the_neighbour():
 
 
 def test_numbers_out_of_range_are_refused():
-    with pytest.raises(ValueError, match=r"speed must be at least 0, but is -0\.1"):
-        Augmentation(speed=-0.1)
+    with pytest.raises(ValueError, match=r"max_speedup must be at least 0, but is -0\.1"):
+        Augmentation(max_speedup=-0.1)
     with pytest.raises(ValueError, match=r"share, at most 1, but is 1\.5"):
-        Augmentation(filters=1.5)
+        Augmentation(random_low_pass_share=1.5)

@@ -6,7 +6,7 @@ from scipy.interpolate import CubicSpline
 
 import tonezoo
 from tonezoo.models.base import high_pass_taps
-from tonezoo.models.mu_gan import GUARDED
+from tonezoo.models.mu_gan import BAND_KEPT
 from tonezoo.tasks.super_resolution.engine import SuperResolver
 
 MODELS = [("mu_gan", 2), ("mu_gan", 4), ("mu_gan", 6), ("audio_unet", 4), ("audio_unet", 6)]
@@ -137,8 +137,8 @@ def test_ratio_must_be_an_integer_of_at_least_two(ratio):
         tonezoo.create_model("mu_gan", preset="tiny", ratio=ratio)
 
 
-def test_guarded_generator_leaves_the_low_band_to_the_interpolation():
-    model = tiny("mu_gan", 4, **GUARDED)
+def test_band_kept_generator_leaves_the_low_band_to_the_interpolation():
+    model = tiny("mu_gan", 4, **BAND_KEPT)
     low = noise(4096)
     residual = np.asarray(model(low) - model.interpolate(low))[0, :, 0]
     power = np.abs(np.fft.rfft(residual * np.hanning(len(residual)))) ** 2
@@ -149,8 +149,8 @@ def test_guarded_generator_leaves_the_low_band_to_the_interpolation():
     assert passed > 0.01 * plain[frequency < 0.7].mean()
 
 
-def test_guarded_generator_is_proportional_to_its_input():
-    model = tiny("mu_gan", 4, **GUARDED)
+def test_band_kept_generator_is_proportional_to_its_input():
+    model = tiny("mu_gan", 4, **BAND_KEPT)
     low = noise(300)
     np.testing.assert_allclose(model(1e-3 * low), 1e-3 * np.asarray(model(low)), rtol=0, atol=1e-8)
     assert not np.any(model(0 * low))

@@ -11,8 +11,8 @@ import pytest
 import soundfile
 from repeat_model import REPEAT
 
-import tonezoo
 from tonezoo.audio.resampling import LOW_PASSES
+from tonezoo.recipes.experiment import Position
 from tonezoo.recipes.runs import RunFolder
 from tonezoo.serving import export
 from tonezoo.tasks.super_resolution.evaluation import (
@@ -140,19 +140,13 @@ def test_another_low_pass_leaves_the_runs_own_scores_alone(cli, run, speech):
     assert [path.name for path in RunFolder(run).records] == ["evaluation.json", "evaluation.md"]
 
 
-def test_going_on_with_a_training_removes_the_scores_of_every_low_pass(run):
+def test_a_new_checkpoint_removes_the_scores_of_every_low_pass(run):
     for name in ("evaluation.json", "evaluation_soxr.json", "evaluation_fft.md", "evaluation_x.md"):
         (run / name).touch()
-    config = RunFolder(run).config | {"data_fingerprint": "f", "global_batch": 1}
-    (run / "config.json").write_text(json.dumps(config))
-    RunFolder(run).create(
-        SimpleNamespace(recipe="r", hold_out=()),
-        tonezoo.recipes.load_recipe("mu_gan_tiny").CONFIG,
-        None,
-        SimpleNamespace(data_fingerprint="f", global_batch=1),
-        None,
-    )
-    assert {path.name for path in run.iterdir()} == {"config.json", "evaluation_x.md"}
+    phase = SimpleNamespace(name="generator")
+    RunFolder(run).save(SimpleNamespace(phases=[phase], state=dict), Position(step=1))
+    kept = {"config.json", "checkpoint.npz", "evaluation_x.md"}
+    assert {path.name for path in run.iterdir()} == kept
 
 
 def test_an_unknown_low_pass_is_told_before_the_model_is_loaded(cli, run, speech, monkeypatch):

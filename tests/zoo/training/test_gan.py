@@ -28,7 +28,7 @@ def trainer(weights, optimizer=adam, **options):
 
 
 def histories(model, steps=10):
-    """Every logged figure of each of `steps` steps, one epoch a step."""
+    """Every logged figure of each of `steps` steps, one epoch per step."""
     low, high = patches()
     dataset = tf.data.Dataset.from_tensors((low, high)).repeat()
     return model.fit(dataset, steps_per_epoch=1, epochs=steps, verbose=0, shuffle=False).history

@@ -10,7 +10,7 @@ import numpy as np
 from tonezoo.analysis.evaluation import DEFAULT_LOW_PASS, Evaluation, evaluate
 from tonezoo.audio.resampling import check_low_pass
 from tonezoo.files import check_writable
-from tonezoo.recipes.data.layouts import Clips, find_clips, matches
+from tonezoo.recipes.data.layouts import DataSplit, find_clips, matches
 
 # Of the procedural clips: far from the small numbers that people give as training seeds.
 EVALUATION_SEED = 2**31 - 1
@@ -210,7 +210,7 @@ def choose_files(data: Path, provenance: dict, report) -> tuple[list[Path], Path
     return held_out_or_all(everything, provenance), everything.root
 
 
-def held_out_or_all(everything: Clips, provenance: dict) -> list[Path]:
+def held_out_or_all(everything: DataSplit, provenance: dict) -> list[Path]:
     """Returns what a model's training held out of a folder, all of it where that is nothing."""
     held_out = [
         path
