@@ -59,14 +59,14 @@ def enhance_files(
     if chunk_s is not None and not MIN_CHUNK_S <= chunk_s < math.inf:
         raise ValueError(f"The chunk is {chunk_s} s. Give {MIN_CHUNK_S} s or more, or None.")
     output_subtype(format, bit_depth)
-    outputs = plan_outputs(paths, out_dir, lambda stem: f"{stem}.{format}")
+    plan = plan_outputs(paths, out_dir, lambda stem: f"{stem}.{format}")
     check_writable(out_dir)
     chunk_samples = None if chunk_s is None else round(chunk_s * resolver.sample_rate_hz)
 
     def work(result, advance):
         _enhance(result, resolver, chunk_samples, downsample, format, bit_depth, advance)
 
-    return process_files(outputs, work, console=console, doing="enhancing")
+    return process_files(plan, work, console=console, doing="enhancing")
 
 
 def _enhance(result, resolver, chunk_samples, downsample, format, bit_depth, advance):
