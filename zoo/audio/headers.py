@@ -35,6 +35,21 @@ class Findings:
     is_unfilled: bool = False
     mpeg: MpegAudio | None = None
 
+    @property
+    def notice(self) -> str | None:
+        """What a user should know of how the file is read, None if nothing."""
+        if self.is_unfilled:
+            return (
+                "Its header does not state how long it is, because the program that wrote it never "
+                "filled in the sizes: everything up to the end of the file is read."
+            )
+        if self.mpeg and self.mpeg.skipped_bytes:
+            return (
+                f"{self.mpeg.skipped_bytes} bytes before or between its frames are no audio, as "
+                "in a damaged file or one of several parts: they are left out."
+            )
+        return None
+
 
 def prepare(view: FileView, suffix: str) -> Findings:
     """Makes a view show what libsndfile can read; returns what else there is to know.

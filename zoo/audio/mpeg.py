@@ -30,6 +30,7 @@ class MpegAudio:
         frames: number of frames that hold audio.
         frame_samples: samples per channel in each.
         stated_frames: how many frames the first one says there are, None where none does.
+        skipped_bytes: how many bytes before the first frame and between others belong to none.
         changes: whether the sample rate, mono or stereo, or the kind of MPEG audio changes on the
             way; the frames from there on are not among those found.
     """
@@ -38,6 +39,7 @@ class MpegAudio:
     frames: int
     frame_samples: int
     stated_frames: int | None
+    skipped_bytes: int
     changes: bool
 
 
@@ -58,18 +60,20 @@ def find_frames(fileno: int, start: int) -> MpegAudio | None:
                 frames += 1
             parts.append((begin, position - begin))
             position = _next_frame(data, position)
+        skipped = parts[-1][0] + parts[-1][1] - start - sum(length for _, length in parts)
         header, stated = _header_frame(data[first : first + LARGEST_FRAME_BYTES])
         if header == "VBRI":
             # mpg123 in libsndfile takes it for audio.
             (begin, length), *others = parts
-            skipped = _frame_bytes(data, first)
-            parts = [(begin + skipped, length - skipped), *others]
+            header_bytes = _frame_bytes(data, first)
+            parts = [(begin + header_bytes, length - header_bytes), *others]
         version, layer = _version_and_layer(data[first + 1])
         return MpegAudio(
             parts=tuple(parts),
             frames=frames - bool(header),
             frame_samples=384 if layer == 1 else 576 if layer == 3 and version != 3 else 1152,
             stated_frames=stated,
+            skipped_bytes=skipped,
             changes=position is not None,
         )
 

@@ -80,12 +80,7 @@ class AudioReader:
             self.frames: int | None = self._stated_frames()
             self._check_header()
             self._stack = stack.pop_all()
-        self.notice: str | None = None
-        if self._findings.is_unfilled:
-            self.notice = (
-                "its header does not state how long it is, because the program that wrote it never "
-                "filled in the sizes: everything up to the end of the file was read."
-            )
+        self.notice: str | None = self._findings.notice
 
     def __enter__(self):
         return self

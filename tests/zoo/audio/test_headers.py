@@ -214,14 +214,15 @@ def test_mp3_as_a_recorder_that_was_switched_on_and_off_leaves_it(tmp_path):
     """The first or the last frame is cut, tags or junk lie between others: all whole ones count."""
     frames = mp3(44_100)[1:]
     body = b"".join(frames)
-    for content, count in [
-        (body[100:], len(frames) - 1),
-        (body[:-100], len(frames) - 1),
-        (b"".join(frames[:20]) + b"hello" * 500 + b"".join(frames[20:]), len(frames)),
-        (body + id3v2(5000) + body, 2 * len(frames)),
+    for content, count, skipped in [
+        (body[100:], len(frames) - 1, len(frames[0]) - 100),
+        (body[:-100], len(frames) - 1, 0),
+        (b"".join(frames[:20]) + b"hello" * 500 + b"".join(frames[20:]), len(frames), 2500),
+        (body + id3v2(5000) + body, 2 * len(frames), 5010),
     ]:
-        samples, _ = read(tmp_path / "a.mp3", content)
+        samples, notice = read(tmp_path / "a.mp3", content)
         assert len(samples) == 1152 * count
+        assert (notice or "0 bytes").partition(" bytes")[0] == str(skipped)
 
 
 def test_mp3_that_states_another_length_than_it_has(tmp_path):
