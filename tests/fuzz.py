@@ -1,13 +1,15 @@
 """Runs mutated audio files, damaged models and random command lines through the command line.
 
-    python tests/fuzz.py --files 2000 --command-lines 500 --models 400 --seed 0
-    python tests/fuzz.py --only files:123 --seed 0
+    python tests/fuzz.py --files 2000 --command-lines 500 --models 400
+    python tests/fuzz.py --only files:123 --seed 20260131
 
 `enhance` gets each mutated file alone and eight at a time, `evaluate` folders of five of them, all
 three commands damaged models. After each command there must be no traceback, an exit code
 of 0, 1 or 2 with a message for people, no half-written or temporary file, and outputs of exactly
 the length that their inputs ask for; memory and time are limited. The commands run in a process
 that stays alive and is replaced when it crashes or hangs.
+
+Each day has a seed of its own, which is printed; `--seed` repeats that of another day.
 
 The last table counts the outcomes; each failure comes with the command that repeats it alone.
 `--only` (repeatable) keeps the folder of the case and prints the command's output.
@@ -16,6 +18,7 @@ The last table counts the outcomes; each failure comes with the command that rep
 import argparse
 import collections
 import contextlib
+import datetime
 import json
 import os
 import re
@@ -49,6 +52,11 @@ def case_names(*, files: int, command_lines: int, models: int) -> list[str]:
         "commands": command_lines,
     }
     return [f"{kind}:{number}" for kind, count in counts.items() for number in range(count)]
+
+
+def seed_of_the_day() -> int:
+    """Returns today's date as a number, such as 20260131, in universal time."""
+    return int(datetime.datetime.now(datetime.UTC).strftime("%Y%m%d"))
 
 
 def run_cases(
@@ -126,7 +134,7 @@ def main() -> int:
     parser.add_argument("--files", type=int, default=200, help="mutated audio files")
     parser.add_argument("--command-lines", type=int, default=50, help="random command lines")
     parser.add_argument("--models", type=int, default=40, help="damaged models and runs")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=int, default=seed_of_the_day(), help="today's: %(default)s")
     parser.add_argument("--limit-s", type=float, default=60, help="time limit of a command")
     parser.add_argument(
         "--only", action="append", type=case_name, metavar="KIND:NUMBER", help="this case alone"
@@ -140,6 +148,7 @@ def main() -> int:
     )
     if not names:
         parser.error("there is nothing to run: ask for files, models or command lines")
+    console.print(f"Seed {arguments.seed}.", highlight=False)
     results = []
     with tempfile.TemporaryDirectory() as temporary, contextlib.ExitStack() as stack:
         fixtures = make_fixtures((arguments.fixtures or Path(temporary)).absolute())

@@ -27,15 +27,39 @@ def fixtures(tiny_model, tiny_run):
 
 @pytest.mark.slow
 def test_short_campaign_finds_nothing(fixtures):
+    seed = fuzz.seed_of_the_day()
+    # Shown by pytest if the test fails.
+    print(f"To repeat a case: python tests/fuzz.py --only KIND:NUMBER --seed {seed}")
     names = fuzz.case_names(files=40, command_lines=24, models=12)
     assert {name.split(":")[0] for name in names} == set(KINDS)
-    results = list(fuzz.run_cases(names, seed=SEED, fixtures=fixtures, limit_s=120))
+    results = list(fuzz.run_cases(names, seed=seed, fixtures=fixtures, limit_s=120))
     failed = {case.name: verdict for case, verdict in results if verdict.outcome == "failed"}
     assert failed == {}
     assert len(results) == len(names)
     outcomes = [verdict.outcome for _, verdict in results]
-    assert outcomes.count("ok") > 10 and outcomes.count("refused") > 10
+    assert outcomes.count("ok") > 5 and outcomes.count("refused") > 5
     assert not any(case.folder.exists() for case, _ in results)
+
+
+@pytest.mark.slow
+def test_one_file_of_256_channels_does_not_end_a_batch(fixtures):
+    """Vorbis of so many ends the process: case 19 of the campaign that found it."""
+    ((_, verdict),) = fuzz.run_cases(["batches:19"], seed=77, fixtures=fixtures, limit_s=120)
+    assert verdict.problems == [] and "OGG cannot hold 1024 channels" in verdict.output
+
+
+def test_each_day_has_its_seed(monkeypatch, capsys):
+    assert 20260101 <= fuzz.seed_of_the_day() <= 21000101
+    seeds = []
+    monkeypatch.setattr(fuzz, "seed_of_the_day", lambda: 20260131)
+    monkeypatch.setattr(fuzz, "make_fixtures", lambda folder: None)
+    monkeypatch.setattr(fuzz, "summarize", lambda *_: None)
+    monkeypatch.setattr(fuzz, "run_cases", lambda names, *, seed, **_: seeds.append(seed) or [])
+    for words, seed in (([], 20260131), (["--seed", "7"], 7)):
+        monkeypatch.setattr("sys.argv", ["fuzz.py", *words])
+        assert fuzz.main() == 0
+        assert f"Seed {seed}." in capsys.readouterr().out
+    assert seeds == [20260131, 7]
 
 
 @pytest.mark.slow

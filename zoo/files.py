@@ -1,8 +1,10 @@
 """Files and folders that are either complete or absent."""
 
+import collections
 import contextlib
 import errno
 import os
+import secrets
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -45,14 +47,12 @@ def atomic_path(target: str | os.PathLike, *, folder: bool = False) -> Iterator[
         raise ValueError(f"{target} is a folder, but a file is to be written there.")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=TEMPORARY_PREFIX, dir=target.parent))
+        # Not mkdtemp, which makes private folders: the result follows the umask like any other.
+        temporary = target.parent / f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}"
+        temporary.mkdir()
     except OSError as error:
         raise ValueError(f"Cannot write to {target}: {error.strerror}.") from error
     try:
-        # mkdtemp makes private folders; the result should follow the umask like any other.
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o777 & ~umask)
         inner = temporary / target.name
         if folder:
             inner.mkdir()
@@ -83,6 +83,44 @@ def check_writable(folder: str | os.PathLike) -> None:
     except OSError as error:
         reason = "it is a file" if os.path.isfile(folder) else error.strerror
         raise ValueError(f"Cannot write to the folder {folder}: {reason}.") from error
+
+
+def walk_files(folder: str | os.PathLike) -> Iterator[Path]:
+    """Yields every file in a folder and below, unsorted; nothing hidden, no pipe and no device.
+
+    Links are followed. A folder that is reached twice, as in a loop, is taken once, by the path
+    without links to folders where there is one.
+
+    Example:
+
+    >>> import pathlib, tempfile
+    >>> folder = pathlib.Path(tempfile.mkdtemp())
+    >>> (folder / "a").mkdir()
+    >>> (folder / "a" / "b.txt").touch()
+    >>> (folder / "a" / "loop").symlink_to(folder)
+    >>> [path.relative_to(folder).as_posix() for path in walk_files(folder)]
+    ['a/b.txt']
+    """
+    seen, folders, links = set(), collections.deque([Path(folder)]), collections.deque()
+    while folders or links:
+        current = folders.popleft() if folders else links.popleft()
+        status = os.stat(current)
+        if (status.st_dev, status.st_ino) in seen:
+            continue
+        seen.add((status.st_dev, status.st_ino))
+        try:
+            entries = sorted(os.scandir(current), key=lambda entry: entry.name)
+        except PermissionError:
+            continue
+        for entry in entries:
+            path = current / entry.name
+            with contextlib.suppress(OSError):  # a link that leads round in a circle
+                if entry.name.startswith("."):
+                    continue
+                if entry.is_dir():
+                    (links if entry.is_symlink() else folders).append(path)
+                elif entry.is_file():
+                    yield path
 
 
 class ArrayFile:

@@ -220,17 +220,14 @@ def _run(command: Sequence[str]) -> None:
 
 def _read(path: Path, length: int, soundfont: Path) -> np.ndarray:
     """Reads (time, 2), cut or filled to `length`, without the offset that some samples have."""
-    import soundfile
+    from tonezoo.audio.reader import read_audio
 
-    samples = np.zeros((0, 2), dtype="float32")
-    if path.is_file():
-        samples = soundfile.read(path, dtype="float32", always_2d=True)[0]
+    samples, sample_rate_hz = read_audio(path) if path.is_file() else (np.zeros((0, 2)), None)
     if not samples.any():
         raise ValueError(
             f"fluidsynth renders silence: {soundfont} may be damaged or no General MIDI soundfont. "
             "Give another one."
         )
-    sample_rate_hz = soundfile.info(path).samplerate
     frequency_hz = np.fft.rfftfreq(len(samples), 1 / sample_rate_hz)[:, None]
     gain = frequency_hz**4 / (frequency_hz**4 + LOWEST_HZ**4)
     samples = np.fft.irfft(np.fft.rfft(samples, axis=0) * gain, len(samples), axis=0)

@@ -29,7 +29,8 @@ def cached_clips(
     They are decoded into a subfolder of `cache_dir` named after a hash of the paths, sizes and
     modification times of the files, the rate and the ratio; if that is there and complete, nothing
     is decoded. The signals are written to a temporary name and renamed, so that a killed run leaves
-    nothing that a later one would take for complete. Subfolders no longer needed can be deleted.
+    nothing that a later one would take for complete; of two runs at once, both use what the first
+    to finish has written. Subfolders no longer needed can be deleted.
 
     Args:
         cache_dir: created if needed.
@@ -48,14 +49,7 @@ def cached_clips(
         for line in index["skipped"]:
             report(line)
     else:
-        shutil.rmtree(folder, ignore_errors=True)
-        try:
-            index = _write(folder, paths, sample_rate_hz, ratio, report)
-        except OSError as error:
-            raise ValueError(
-                f"Cannot write the decoded audio to {folder}: {error.strerror}. "
-                f"Free some space or choose another cache folder."
-            ) from error
+        index = _write_or_share(folder, paths, sample_rate_hz, ratio, report)
     high, low = (np.memmap(folder / name, "float32", "r") for name in ("high.f32", "low.f32"))
     return high, low, index["lengths"]
 
@@ -75,12 +69,29 @@ def _key(paths: Sequence[Path], sample_rate_hz: int, ratio: int) -> str:
 def _read_index(folder: Path, ratio: int) -> dict | None:
     """Returns what `_write` noted, None unless the files are as long as it says."""
     try:
-        index = json.loads((folder / "index.json").read_text())
+        index = json.loads((folder / "index.json").read_text(encoding="utf-8"))
         samples = sum(index["lengths"])
         sizes = [(folder / name).stat().st_size for name in ("high.f32", "low.f32")]
     except (OSError, ValueError, KeyError):
         return None
     return index if sizes == [4 * ratio * samples, 4 * samples] else None
+
+
+def _write_or_share(folder, paths, sample_rate_hz, ratio, report) -> dict:
+    """Returns the index of the folder, written here or by another run in the meantime."""
+    shutil.rmtree(folder, ignore_errors=True)
+    try:
+        return _write(folder, paths, sample_rate_hz, ratio, report)
+    except (OSError, ValueError) as error:
+        index = _read_index(folder, ratio)
+        if index is not None:
+            return index
+        if isinstance(error, ValueError):
+            raise
+        raise ValueError(
+            f"Cannot write the decoded audio to {folder}: {error.strerror}. "
+            f"Choose another cache folder."
+        ) from error
 
 
 def _write(folder: Path, paths: Sequence[Path], sample_rate_hz: int, ratio: int, report) -> dict:
@@ -100,5 +111,5 @@ def _write(folder: Path, paths: Sequence[Path], sample_rate_hz: int, ratio: int,
             high_file.write(high.astype("<f4").tobytes())
             low_file.write(low.astype("<f4").tobytes())
             index["lengths"].append(len(low))
-        (temporary / "index.json").write_text(json.dumps(index))
+        (temporary / "index.json").write_text(json.dumps(index), encoding="utf-8")
     return index

@@ -167,16 +167,13 @@ def _decode_in_graph(tensorflow_io, path, decoder, frames):
 
 def _header(path: bytes) -> tuple[int, int, int]:
     """Returns the decoder to use, the sample rate in Hz and the number of samples a channel."""
-    import soundfile
-
     from tonezoo.audio.reader import AudioReader
 
     try:
         with AudioReader(os.fsdecode(path)) as audio:
-            info = soundfile.info(os.fsdecode(path))
-            decoder = IN_GRAPH.get((info.format, info.subtype), SOUNDFILE)
+            decoder = IN_GRAPH.get((audio.format, audio.subtype), SOUNDFILE)
             return decoder, audio.sample_rate_hz, audio.frames or 0
-    except (ValueError, soundfile.SoundFileError):
+    except ValueError:
         return SOUNDFILE, 0, 0
 
 

@@ -3,11 +3,12 @@
 import fnmatch
 import os
 import re
-from collections.abc import Iterable, Sequence
+import unicodedata
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tonezoo.audio.reader import audio_files
+from tonezoo.audio.folders import find_audio
 
 LAYOUTS = ("folder", "vctk_speaker1", "vctk_speaker99", "piano")
 
@@ -36,9 +37,13 @@ class DataSplit:
 
 
 def find_clips(
-    root: str | os.PathLike, *, layout: str = "auto", hold_out: str | Iterable[str] = ()
+    root: str | os.PathLike,
+    *,
+    layout: str = "auto",
+    hold_out: str | Iterable[str] = (),
+    report: Callable[[str], None] = print,
 ) -> DataSplit:
-    """Returns the WAV, FLAC, OGG and MP3 files under a folder, split by a layout known by name.
+    """Returns the audio files under a folder, split by a layout known by name.
 
     - `folder`: every file trains, except those held out, which are the test set.
     - `vctk_speaker1`: of speaker p225 the last 8 recordings test, the first 223 of the others
@@ -49,14 +54,16 @@ def find_clips(
     - `auto`: `vctk_speaker99` for a complete VCTK corpus, else `folder`.
 
     VCTK is release 0.80 (`wav48/p225/*.wav`) or 0.92 (`wav48_silence_trimmed/p225/*_mic1.flac`,
-    the first microphone only). Files come in the order of their names, hidden ones are left out.
+    the first microphone only). Files come in the order of their names, hidden ones are left out,
+    links are followed.
 
     Args:
         root: the folder; for VCTK the corpus or its audio folder.
         layout: "auto" or one of the names above.
         hold_out: shell patterns (`*`, `?`, `[...]`, upper and lower case differ). A file is held
             out, hence tested on and not trained on, if one matches its path below `root`, any
-            folder of that path, its name, or its name without suffix.
+            folder of that path, its name, or its name without suffix, however accents are encoded.
+        report: called with a line where audio is left out because its format is not read.
 
     Raises:
         ValueError: no such folder, no audio in it, not the layout asked for, a pattern that
@@ -78,7 +85,10 @@ def find_clips(
     if layout not in ("auto", *LAYOUTS):
         raise ValueError(f"Unknown layout {layout!r}. Known: auto, {', '.join(LAYOUTS)}.")
     root = Path(root)
-    files = audio_files(root)
+    found = find_audio(root)
+    files = found.files
+    if found.left_out:
+        report(found.left_out)
     speakers = _vctk_speakers(root, files)
     if layout == "auto":
         complete = len(speakers) >= SPEAKER99_TRAIN + SPEAKER99_TEST
@@ -169,5 +179,19 @@ def held_out(
 
 
 def matches(relative: Path, pattern: str) -> bool:
+    """Returns whether a pattern matches a path, a part of it, or its name without suffix.
+
+    An é is one character or two, as macOS stores names: here they are the same.
+
+    Example:
+
+    >>> matches(Path("p1/cafe\u0301.wav"), "caf\u00e9"), matches(Path("p1/a.wav"), "p?")
+    (True, True)
+    """
     candidates = (relative.as_posix(), *relative.parts, relative.stem)
-    return any(fnmatch.fnmatchcase(candidate, pattern) for candidate in candidates)
+    return any(fnmatch.fnmatchcase(composed(name), composed(pattern)) for name in candidates)
+
+
+def composed(name: str) -> str:
+    """Returns a name with each accented letter as one character, to be compared with others."""
+    return unicodedata.normalize("NFC", name)

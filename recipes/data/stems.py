@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import soundfile
 
 from tonezoo.audio.levels import measure
 from tonezoo.audio.reader import AudioReader
@@ -109,7 +108,7 @@ class ArrayTrack:
 
 
 class FileTrack:
-    """A track in WAV or FLAC files of one length and rate, read where it is needed.
+    """A track in uncompressed or FLAC files of one length and rate, read where it is needed.
 
     Args:
         files: of the sources, in order.
@@ -133,10 +132,8 @@ class FileTrack:
         """Returns (source, samples, channel) from a position on; fewer at the end."""
         stems = []
         for path in self.files:
-            with soundfile.SoundFile(path) as file:
-                file.seek(start)
-                block = file.read(samples, dtype="float32", always_2d=True)
-            stems.append(fit_channels(block, self.channels, path))
+            with AudioReader(path) as audio:
+                stems.append(fit_channels(audio.read_at(start, samples), self.channels, path))
         return np.stack(stems)
 
 
@@ -267,8 +264,8 @@ def tracks_source(
 ) -> StemSource:
     """Returns the source of tracks in files.
 
-    WAV and FLAC at the rate are read where they lie, a crop at a time. Other tracks, stem files
-    above all, are decoded once, into memory or into a folder for later runs.
+    WAV, FLAC, AIFF and W64 at the rate are read where they lie, a crop at a time. Other tracks,
+    stem files above all, are decoded once, into memory or into a folder for later runs.
 
     Args:
         paths: tracks of `tonezoo.recipes.data.tracks.find_tracks`.

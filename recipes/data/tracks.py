@@ -1,15 +1,17 @@
 """Multitrack music: folders with one file per source, and MUSDB18's stem files."""
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from tonezoo.audio import SOURCES
-from tonezoo.audio.reader import AUDIO_SUFFIXES, AudioReader, read_audio
+from tonezoo.audio.folders import AUDIO_SUFFIXES, is_audio, left_out_line
+from tonezoo.audio.reader import AudioReader, read_audio
 from tonezoo.audio.resampling import resample
-from tonezoo.recipes.data.layouts import DataSplit, held_out
+from tonezoo.files import walk_files
+from tonezoo.recipes.data.layouts import DataSplit, composed, held_out
 
 TRACK_LAYOUTS = ("folder", "musdb")
 STEM_SUFFIX = ".stem.mp4"
@@ -42,6 +44,7 @@ def find_tracks(
     sources: Sequence[str],
     layout: str = "auto",
     hold_out: str | Iterable[str] = (),
+    report: Callable[[str], None] = print,
 ) -> DataSplit:
     """Returns the tracks under a folder, split by a layout known by name.
 
@@ -58,6 +61,7 @@ def find_tracks(
         sources: names of the sources.
         layout: "auto" or one of the names above.
         hold_out: shell patterns, as in `tonezoo.recipes.data.layouts.find_clips`.
+        report: called with a line where sources are left out because their format is not read.
 
     Raises:
         ValueError: no such folder, no track in it, not the layout asked for, a pattern that matches
@@ -79,11 +83,14 @@ def find_tracks(
     root = Path(root)
     if not root.is_dir():
         raise ValueError(f"There is no folder {root}. Give the folder that holds the tracks.")
-    paths = _track_paths(root, sources)
+    paths, left_out = _track_paths(root, sources)
+    if left_out and paths:
+        report(left_out)
     if not paths:
         raise ValueError(
             f"No track was found in {root} or below. A track is a folder with one file per source "
-            f"({', '.join(sources)}; {', '.join(AUDIO_SUFFIXES)}) or a file NAME{STEM_SUFFIX}."
+            f"({', '.join(sources)}; {', '.join(AUDIO_SUFFIXES)}) or a file NAME{STEM_SUFFIX}. "
+            f"{left_out or ''}".rstrip()
         )
     subsets = {name: [p for p in paths if p.parent == root / name] for name in ("train", "test")}
     if layout == "auto":
@@ -114,17 +121,16 @@ def track_name(path: Path) -> str:
     return path.as_posix().removesuffix(STEM_SUFFIX)
 
 
-def _track_paths(root: Path, sources: Sequence[str]) -> list[Path]:
-    found = set()
-    for path in root.rglob("*"):
-        relative = path.relative_to(root)
-        if any(part.startswith(".") for part in relative.parts):
-            continue
+def _track_paths(root: Path, sources: Sequence[str]) -> tuple[list[Path], str | None]:
+    """Returns the tracks, and a line on the sources that are left out, if any."""
+    found, of_sources, names = set(), [], {composed(source) for source in sources}
+    for path in walk_files(root):
         if path.name.endswith(STEM_SUFFIX):
             found.add(path)
-        elif path.stem in sources and path.suffix.lower() in AUDIO_SUFFIXES:
-            found.add(path.parent)
-    return sorted(found)
+        elif composed(path.stem) in names:
+            of_sources.append(path)
+    found.update(path.parent for path in of_sources if is_audio(path))
+    return sorted(found), left_out_line(of_sources, root)
 
 
 def source_files(track: Path, sources: Sequence[str]) -> dict[str, Path]:
@@ -138,7 +144,7 @@ def source_files(track: Path, sources: Sequence[str]) -> dict[str, Path]:
         found = [
             path
             for path in sorted(track.iterdir())
-            if path.stem == source and path.suffix.lower() in AUDIO_SUFFIXES
+            if composed(path.stem) == composed(source) and is_audio(path)
         ]
         if not found:
             raise ValueError(
@@ -177,6 +183,8 @@ def read_track(
         )
     lengths = {source: len(samples) for source, samples in stems.items()}
     longest = max(lengths.values())
+    if longest == 0:
+        raise ValueError(f"{track} holds less than one sample at {sample_rate_hz} Hz.")
     short = [source for source in sources if lengths[source] < longest]
     if short:
         missing_s = (longest - min(lengths.values())) / sample_rate_hz
@@ -258,13 +266,10 @@ def plays_in_place(track: Path, sources: Sequence[str], sample_rate_hz: int) -> 
     """Tells whether a track can be read from its files at any position, at that rate."""
     if not track.is_dir():
         return False
-    files = source_files(track, sources).values()
-    if any(path.suffix.lower() not in (".wav", ".flac") for path in files):
-        return False
     lengths = set()
-    for path in files:
+    for path in source_files(track, sources).values():
         with AudioReader(path) as audio:
-            if audio.sample_rate_hz != sample_rate_hz:
+            if audio.sample_rate_hz != sample_rate_hz or not audio.seeks_exactly:
                 return False
             lengths.add(audio.frames)
-    return len(lengths) == 1 and None not in lengths
+    return len(lengths) == 1

@@ -22,7 +22,8 @@ KINDS = (
     *(("MP3", "MPEG_LAYER_III"), ("MP3", "MPEG_LAYER_III")),
 )
 SUFFIXES = {"WAV": ".wav", "WAVEX": ".wav", "RF64": ".wav", "FLAC": ".flac", "OGG": ".ogg"}
-FOREIGN_KINDS = (("AIFF", "PCM_16"), ("AU", "PCM_16"), ("CAF", "PCM_16"), ("W64", "PCM_16"))
+# Of these AIFF and W64 are read.
+RARE_KINDS = (("AIFF", "PCM_16"), ("AU", "PCM_16"), ("CAF", "PCM_16"), ("W64", "PCM_16"))
 # What a file that is to be enhanced without further ado may have: 4 kHz is the tiny model's input.
 COMMON_RATES_HZ = (4000, 4000, 4000, 3999, 2000, 1000)
 # Rates that each format can hold; Opus takes five.
@@ -77,12 +78,13 @@ def write_audio(rng: random.Random, folder: Path, *, label: str) -> AudioInput:
     draw = rng.random()
     if draw < 0.06:
         return _special(rng, folder, label)
-    format, subtype = rng.choice(FOREIGN_KINDS if draw < 0.08 else KINDS)
+    format, subtype = rng.choice(RARE_KINDS if draw < 0.08 else KINDS)
     samples, rate_hz = _signal(rng, format, subtype)
     content = encode(samples, rate_hz, format, subtype)
     described = [f"{format} {subtype}, {samples.shape} at {rate_hz} Hz"]
     frames = None
-    if draw < 0.2 and (format, subtype) in KINDS and len(samples) and np.abs(samples).max() < 1e6:
+    is_read = format not in ("AU", "CAF")
+    if draw < 0.2 and is_read and len(samples) and np.abs(samples).max() < 1e6:
         frames = len(soundfile.read(io.BytesIO(content), always_2d=True)[0])
     for _ in range(rng.choice((1, 1, 1, 2, 3)) if draw >= 0.2 else 0):
         mutate = rng.choice(MUTATIONS + 3 * MUTATIONS_OF.get(content[:2], ()))

@@ -1,85 +1,89 @@
-"""What the headers of audio files say about completeness, where libsndfile keeps silent."""
+"""What the headers of audio files say about completeness, where libsndfile keeps silent.
 
-import io
-import os
+`prepare` shows libsndfile of each file what it can read: without tags and junk, and with the sizes
+that the program which wrote the file never filled in.
+"""
+
 import struct
-from typing import BinaryIO
+from dataclasses import dataclass
 
-# Written as the data size by programs that cannot seek back: ffmpeg, SoX, arecord and recorders
-# that were stopped before they closed the file.
-_UNKNOWN_SIZES = (0, 0x7FFFF000, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF)
-_WAV_MAGICS = (b"RIFF", b"RIFX", b"RF64")
+from tonezoo.audio.mpeg import LARGEST_FRAME_BYTES, MpegAudio, find_frames
+from tonezoo.audio.view import FileView
+
+_WAV_MAGICS = (b"RIFF", b"RIFX", b"RF64", b"BW64")
+_W64_GUID = b"riff\x2e\x91\xcf\x11\xa5\xd6\x28\xdb\x04\xc1\x00\x00"
+_MAGICS = (*_WAV_MAGICS, b"OggS", b"fLaC", b"FORM", b"riff")
+_MPEG_SUFFIXES = (".mp3", ".mp2", ".mpga")
 _LARGEST_OGG_PAGE = 27 + 255 + 255 * 255
+# Programs that cannot seek back write a size at or a little below a limit: 0x7FFFF000, 0xFFFFFFFF
+# less a header, ...
+_LIMITS = (2**31, 2**32, 2**63, 2**64)
+_BELOW_LIMIT, _ABOVE_LIMIT = 2**16, 2**12
 
 
-class PatchedFile(io.FileIO):
-    """A file opened for reading that shows other bytes than the stored ones at one place.
+@dataclass(frozen=True, kw_only=True)
+class Findings:
+    """What is to be known of a file besides what libsndfile tells.
 
-    An ID3 tag before a WAV or Ogg file is left out. With one, libsndfile loses the end of a WAV
-    file that it reads through callbacks, and refuses an Ogg file.
+    Attributes:
+        missing_bytes: how many bytes of audio are missing at the end.
+        is_unfilled: the header does not state how much audio there is; all to the end is taken.
+        mpeg: the frames of MPEG audio, if it is that.
     """
 
-    def __init__(self, path: str | os.PathLike):
-        self._start = 0
-        super().__init__(path)
-        self.patch_position = 0
-        self.patch = b""
-        start = _id3_size(self)
-        self.seek(start)
-        if self.read(4) in (*_WAV_MAGICS, b"OggS"):
-            self._start = start
-        self.seek(0)
+    missing_bytes: int = 0
+    is_unfilled: bool = False
+    mpeg: MpegAudio | None = None
 
     @property
-    def size(self) -> int:
-        return os.fstat(self.fileno()).st_size - self._start
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        if whence == os.SEEK_SET:
-            offset += self._start
-        return super().seek(offset, whence) - self._start
-
-    def tell(self) -> int:
-        return super().tell() - self._start
-
-    def readinto(self, buffer) -> int:
-        start = self.tell()
-        count = super().readinto(buffer)
-        view = memoryview(buffer).cast("B")
-        for index, byte in enumerate(self.patch, self.patch_position - start):
-            if 0 <= index < count:
-                view[index] = byte
-        return count
+    def notice(self) -> str | None:
+        """What a user should know of how the file is read, None if nothing."""
+        if self.is_unfilled:
+            return (
+                "Its header does not state how long it is, because the program that wrote it never "
+                "filled in the sizes: everything up to the end of the file is read."
+            )
+        if self.mpeg and self.mpeg.skipped_bytes:
+            return (
+                f"{self.mpeg.skipped_bytes} bytes before or between its frames are no audio, as "
+                "in a damaged file or one of several parts: they are left out."
+            )
+        return None
 
 
-def wav_missing_bytes(file: PatchedFile) -> int:
-    """Returns how many bytes of a WAV file's audio are missing; libsndfile ignores that they are.
+def prepare(view: FileView, suffix: str) -> Findings:
+    """Makes a view show what libsndfile can read; returns what else there is to know.
 
-    A data size that was never filled in means "up to the end of the file". libsndfile takes 0
-    literally, so that one is patched. Other formats give 0.
+    Args:
+        view: the whole file.
+        suffix: of the file's name; an MP3 file may begin with anything.
     """
-    size = file.size
-    magic, riff_size, kind = _unpack(file, 0, "<4sI4s")
-    if magic not in _WAV_MAGICS or kind != b"WAVE":
-        return 0
-    order = ">" if magic == b"RIFX" else "<"
-    chunks = list(_chunks(file, 12, size, order))
-    data = next(((start, length) for name, start, length in chunks if name == b"data"), None)
-    if data is None:
-        return 0
-    start, length = data
-    if magic == b"RF64" and length == 0xFFFFFFFF and chunks[0][0] == b"ds64":
-        length = _unpack(file, chunks[0][1], "<QQ")[1]
-    if length == 0 and start < size and not _is_chunk_list(file, start, size, order):
-        file.patch_position, file.patch = start - 4, b"\xff\xff\xff\xff"
-    unknown = length in _UNKNOWN_SIZES or (magic != b"RF64" and riff_size in (0, 0xFFFFFFFF))
-    return 0 if unknown else max(0, start + length - size)
+    start = _audio_start(view)
+    magic = view.unpack(start, "4s")[0]
+    if magic in _MAGICS:
+        end = _audio_end(view) if magic == b"fLaC" else view.stored_size
+        view.show([(start, end - start)])
+        if magic in _WAV_MAGICS:
+            return _wav(view)
+        if magic in (b"FORM", b"riff"):
+            return _aiff(view) if magic == b"FORM" else _w64(view)
+        return Findings()
+    begins_like_mpeg = magic[0] == 0xFF and magic[1] >> 5 == 7
+    if begins_like_mpeg or start or suffix.lower() in _MPEG_SUFFIXES:
+        found = find_frames(view.fileno(), start)
+        if found is not None:
+            view.show(found.parts)
+            if found.stated_frames is None:
+                # libsndfile guesses a length from the size and the first frame, and stops there.
+                view.claimed_size = (found.frames + 1) * LARGEST_FRAME_BYTES
+        return Findings(mpeg=found)
+    return Findings()
 
 
-def ogg_is_cut(file: PatchedFile) -> bool:
+def ogg_is_cut(view: FileView) -> bool:
     """Returns whether the last page of an Ogg file runs past the end of the file."""
-    file.seek(max(0, file.size - _LARGEST_OGG_PAGE))
-    tail = file.read()
+    view.seek(max(0, view.size - _LARGEST_OGG_PAGE))
+    tail = view.read()
     start = tail.rfind(b"OggS")
     if start < 0:
         return False
@@ -90,51 +94,123 @@ def ogg_is_cut(file: PatchedFile) -> bool:
     return 27 + page[26] + sum(lacing) > len(page)
 
 
-def mp3_first_frame(file: BinaryIO) -> bytes:
-    """Returns the beginning of an MP3 file's first frame, where its length may be stated."""
-    file.seek(_id3_size(file))
-    start = file.read(4096)
-    return start[max(0, start.find(b"\xff")) :][:200]
+def _audio_start(view):
+    """Returns the position after the ID3v2 tags and the zeros that a file begins with."""
+    position = 0
+    while True:
+        magic, *size = view.unpack(position, "3s3x4B")
+        if magic != b"ID3":
+            break
+        # The tag gives its size, without these ten bytes, in four bytes of seven bits.
+        position += 10 + sum(byte << 7 * (3 - i) for i, byte in enumerate(size))
+        view.seek(position)
+        while (block := view.read(4096)) and not block.strip(b"\0"):
+            position += len(block)
+        position += len(block) - len(block.lstrip(b"\0"))
+    return position if position < view.size else 0
 
 
-def _id3_size(file: BinaryIO) -> int:
-    """Returns the size of the ID3v2 tag that a file begins with, 0 without one."""
-    file.seek(0)
-    head = file.read(10)
-    # The tag gives its size, without these ten bytes, in four bytes of seven bits.
-    size = sum(byte << 7 * (3 - i) for i, byte in enumerate(head[6:]))
-    return 10 + size if head[:3] == b"ID3" else 0
+def _audio_end(view):
+    """Returns the position of the tags that a file ends with: APE version 2, ID3 version 1."""
+    end = view.size
+    if view.unpack(max(0, end - 128), "3s")[0] == b"TAG":
+        end -= 128
+    magic, _, size, _, flags = view.unpack(max(0, end - 32), "<8sIIII")
+    if magic == b"APETAGEX":
+        has_header = flags >> 31
+        end -= size + 32 * has_header
+    return max(0, end)
 
 
-def mp3_states_length(first_frame: bytes) -> bool:
-    """Returns whether an MP3 file states its length; otherwise decoders guess it."""
-    return b"Xing" in first_frame or b"Info" in first_frame
+def _wav(view) -> Findings:
+    magic, riff_size, kind = view.unpack(0, "<4sI4s")
+    is_64 = magic in (b"RF64", b"BW64")
+    order = ">" if magic == b"RIFX" else "<"
+    chunks = list(_chunks(view, 12, order))
+    data = next(((start, length) for name, start, length in chunks if name == b"data"), None)
+    if kind != b"WAVE" or data is None:
+        return Findings()
+    start, length = data
+    available = view.size - start
+    in_ds64 = is_64 and length == 0xFFFFFFFF and chunks[0][0] == b"ds64"
+    if in_ds64:
+        length = view.unpack(chunks[0][1], "<QQ")[1]
+    end = start + length + length % 2
+    if length > available:
+        riff_is_unfilled = not is_64 and (riff_size == 0 or _is_placeholder(riff_size))
+        unfilled = riff_is_unfilled or _is_placeholder(length)
+    else:
+        # Of 0, or of more than 2 GiB, only what follows tells whether the audio ends there.
+        doubtful = (length == 0 and available > 0) or _is_placeholder(length)
+        unfilled = doubtful and end < view.size and not _is_chunk_list(view, end, order)
+    if unfilled:
+        _fill_in(view, start, available, chunks)
+    elif is_64:
+        # libsndfile does not know BW64 by its name, and takes the size from ds64 in any case.
+        view.patches[0] = b"RF64" if in_ds64 else b"RIFF"
+    return Findings(
+        missing_bytes=0 if unfilled else max(0, length - available), is_unfilled=unfilled
+    )
 
 
-def mp3_holds_frames(data: bytes, first_frame: bytes) -> bool:
-    """Returns whether `data` is MP3 audio rather than a tag or a picture.
+def _fill_in(view, start, available, chunks):
+    """Makes a WAV file state how much audio there is from `start` on."""
+    # libsndfile takes this size, of RIFF, for "up to the end", as far as 4 GiB.
+    view.patches[start - 4] = b"\xff\xff\xff\xff"
+    magic = view.unpack(0, "4s")[0]
+    if magic == b"RIFX":
+        return
+    if available < 2**32 - 2**16:
+        view.patches[0] = b"RIFF"
+        return
+    ds64 = b"ds64" + struct.pack("<IQQQI", 28, view.size + 24, available, 0, 0)
+    ((stored_start, size),) = view.parts
+    name, ds64_start, length = chunks[0]
+    first = ds64_start + length if name == b"ds64" else 12
+    view.patches = {position + 48 - first: patch for position, patch in view.patches.items()}
+    view.show([b"RF64\xff\xff\xff\xffWAVE" + ds64, (stored_start + first, size - first)])
 
-    A frame takes at most 1,441 bytes and begins with the two bytes that begin the first frame;
-    other data holds them once in 65,536 bytes, if at all.
-    """
-    return data.count(first_frame[:2]) > len(data) / 4000
+
+def _aiff(view) -> Findings:
+    return _first_chunk_named(b"SSND", _chunks(view, 12, ">"), view)
 
 
-def _chunks(file, position, size, order):
+def _w64(view) -> Findings:
+    chunks, position = [], 40
+    while position + 24 <= view.size:
+        name, length = view.unpack(position, "<4s12xQ")
+        if length < 24:
+            break
+        chunks.append((name, position + 24, length - 24))
+        position += -(-length // 8) * 8
+    return _first_chunk_named(b"data", chunks, view)
+
+
+def _first_chunk_named(wanted, chunks, view) -> Findings:
+    for name, start, length in chunks:
+        if name == wanted:
+            missing = max(0, start + length - view.size)
+            unfilled = missing > 0 and _is_placeholder(length)
+            return Findings(missing_bytes=0 if unfilled else missing, is_unfilled=unfilled)
+    return Findings()
+
+
+def _is_placeholder(size):
+    return any(limit - _BELOW_LIMIT <= size <= limit + _ABOVE_LIMIT for limit in _LIMITS)
+
+
+def _chunks(view, position, order):
     """Yields (name, start, length) for each RIFF chunk from `position`; the last may be cut."""
-    while position + 8 <= size:
-        name, length = _unpack(file, position, order + "4sI")
+    while position + 8 <= view.size:
+        name, length = view.unpack(position, order + "4sI")
         yield name, position + 8, length
         position += 8 + length + length % 2
 
 
-def _is_chunk_list(file, position, size, order):
-    ends = [start + length for _, start, length in _chunks(file, position, size, order)]
-    return bool(ends) and 0 <= size - ends[-1] <= 1
-
-
-def _unpack(file, position, layout):
-    """Returns the fields at `position`; bytes past the end of the file read as zero."""
-    length = struct.calcsize(layout)
-    file.seek(position)
-    return struct.unpack(layout, file.read(length).ljust(length, b"\0"))
+def _is_chunk_list(view, position, order):
+    end = position
+    for name, start, length in _chunks(view, position, order):
+        if not all(32 <= byte < 127 for byte in name):
+            return False
+        end = start + length
+    return end > position and 0 <= view.size - end <= 1

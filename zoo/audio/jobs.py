@@ -10,7 +10,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tonezoo.audio.reader import AudioReader, audio_files
+from tonezoo.audio.folders import find_audio
+from tonezoo.audio.reader import AudioReader
+from tonezoo.text import printable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -34,13 +36,26 @@ class FileResult:
     error: str | None = None
 
 
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """What there is to do.
+
+    Attributes:
+        outputs: output -> input.
+        notices: lines on what is left out, to be told before the work begins.
+    """
+
+    outputs: Mapping[Path, Path]
+    notices: tuple[str, ...] = ()
+
+
 def plan_outputs(
     paths: Iterable[Path],
     out_dir: Path,
     output_name: Callable[[str], str],
     written: Callable[[Path], Iterable[Path]] = lambda output: [output],
-) -> dict[Path, Path]:
-    """Returns output -> input of all files, those in folders included.
+) -> Plan:
+    """Returns the outputs and inputs of all files, those in folders included.
 
     Args:
         paths: audio files, or folders of them, whose files keep their places.
@@ -51,8 +66,8 @@ def plan_outputs(
     Raises:
         ValueError: two inputs with one output, or an input that would be overwritten.
     """
-    outputs = {}
-    for path, place in places(paths, out_dir):
+    outputs, notices = {}, []
+    for path, place in places(paths, out_dir, notices.append):
         output = out_dir / place.parent / output_name(place.stem)
         if output in outputs:
             raise ValueError(
@@ -68,11 +83,11 @@ def plan_outputs(
                 f"{replaced} would be overwritten by an output. Choose another output folder or "
                 f"format."
             )
-    return outputs
+    return Plan(outputs, tuple(notices))
 
 
 def process_files(
-    outputs: Mapping[Path, Path],
+    plan: Plan,
     work: Callable[[FileResult, Callable[[float], None]], None],
     *,
     console: "Console | None",
@@ -81,15 +96,17 @@ def process_files(
     """Returns what became of each file; one that fails does not stop the others.
 
     Args:
-        outputs: output -> input.
+        plan: what there is to do; its notices are printed to the console.
         work: makes one output; it is given the result to be filled in, and a function to be called
             with the seconds of audio done so far.
-        console: where a progress bar is drawn; None for none.
+        console: where a progress bar is drawn; None for none, and for no notices.
         doing: what the bar says, such as "enhancing".
     """
-    results, paths = [], list(outputs.values())
+    results, paths = [], list(plan.outputs.values())
+    for notice in plan.notices if console else ():
+        _show(console, notice, "yellow")
     with progress_bar(paths, console, doing) as advance_to:
-        for index, (output, path) in enumerate(outputs.items()):
+        for index, (output, path) in enumerate(plan.outputs.items()):
             result = FileResult(path=path, output=output)
             try:
                 work(result, functools.partial(advance_to, index))
@@ -118,37 +135,50 @@ def summarize(results: list[FileResult], console: "Console", done: str) -> int:
     1 of 2 files enhanced, 2.5 s of audio; 1 failed.
     1
     """
-    from rich.text import Text
-
-    def show(line, style=""):
-        console.print(Text(line, style=style), soft_wrap=True)
-
     written = [result for result in results if result.error is None]
     for result in results:
         if result.error is not None:
-            show(f"failed: {result.error}", "red")
+            _show(console, f"failed: {result.error}", "red")
             continue
-        show(f"{result.output} ({result.seconds:.1f} s)")
+        _show(console, f"{result.output} ({result.seconds:.1f} s)")
         for remark in filter(None, [result.notice, level_remark(result)]):
-            show(f"  {remark}", "yellow")
+            _show(console, f"  {remark}", "yellow")
     seconds, failed = sum(result.seconds for result in written), len(results) - len(written)
     end = f"; {failed} failed." if failed else "."
-    show(f"{len(written)} of {len(results)} files {done}, {seconds:.1f} s of audio{end}")
+    _show(console, f"{len(written)} of {len(results)} files {done}, {seconds:.1f} s of audio{end}")
     return int(failed > 0)
 
 
-def places(paths: Iterable[Path], out_dir: Path) -> Iterator[tuple[Path, Path]]:
-    """Yields each audio file, of folders every one, and its place below the output folder."""
+def _show(console, line, style=""):
+    from rich.text import Text
+
+    console.print(Text(printable(line), style=style), soft_wrap=True)
+
+
+def places(
+    paths: Iterable[Path], out_dir: Path, report: Callable[[str], None]
+) -> Iterator[tuple[Path, Path]]:
+    """Yields each audio file, of folders every one, and its place below the output folder.
+
+    Args:
+        report: called with a line for each folder of which audio files are left out.
+    """
+    real_out = os.path.realpath(out_dir)
     for path in paths:
         files = []
         # A folder without audio fails like any other bad file, and does not stop the others.
         with contextlib.suppress(ValueError):
-            files = audio_files(path)
+            found = find_audio(path)
+            files = found.files
+            if found.left_out:
+                report(found.left_out)
         if not files:
             yield path, Path(path.name)
+        is_output = Path(os.path.realpath(path)).is_relative_to(real_out)
         for file in files:
             # Not what an earlier call wrote into a folder inside this one.
-            if out_dir == path or not file.is_relative_to(out_dir):
+            is_written = Path(os.path.realpath(file.parent)).is_relative_to(real_out)
+            if is_output or not is_written:
                 yield file, file.relative_to(path)
 
 
@@ -180,7 +210,7 @@ def progress_bar(paths: list[Path], console, doing: str):
         yield lambda index, seconds: bar.update(
             task,
             completed=starts[index] + seconds,
-            description=paths[index].name if index < len(paths) else "done",
+            description=printable(paths[index].name) if index < len(paths) else "done",
         )
 
 

@@ -9,59 +9,38 @@ import numpy as np
 import soundfile
 
 from tonezoo.audio import headers
+from tonezoo.audio.checks import check_rate_hz
+from tonezoo.audio.view import FileView
 
-AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3")
 BLOCK_FRAMES = 65_536
-# A damaged header may state 1 Hz, at which a megabyte lasts for days.
-LOWEST_RATE_HZ = 100
 _UNKNOWN_FRAMES = 2**62
-# libsndfile's names for what this package calls WAV, FLAC, OGG and MP3.
-_READABLE = ("WAV", "WAVEX", "RF64", "FLAC", "OGG", "MP3")
-
-
-def audio_files(folder: str | os.PathLike) -> list[Path]:
-    """Returns every audio file in a folder and below, sorted; nothing hidden.
-
-    Raises:
-        ValueError: no folder, or no file in it whose name ends in one of `AUDIO_SUFFIXES`.
-    """
-    folder = Path(folder)
-    if not folder.exists():
-        raise ValueError(
-            f"There is no folder {folder}. Give the folder that holds the audio files."
-        )
-    if not folder.is_dir():
-        raise ValueError(
-            f"{folder} is a file, but a folder of audio is needed. Give the folder it lies in."
-        )
-    files = sorted(
-        path
-        for path in folder.rglob("*")
-        if path.suffix.lower() in AUDIO_SUFFIXES
-        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-        and path.is_file()
-    )
-    if not files:
-        raise ValueError(
-            f"No audio was found in {folder} or below. Files ending in "
-            f"{', '.join(AUDIO_SUFFIXES)} are looked for."
-        )
-    return files
+# libsndfile's names for the formats whose completeness can be told.
+_READABLE = ("WAV", "WAVEX", "RF64", "FLAC", "OGG", "MP3", "AIFF", "W64")
+READABLE_NAMES = "WAV (RF64 and BW64 too), FLAC, OGG, MP3, AIFF and W64"
+_CONVERT = "Convert it to WAV or FLAC first, for example with ffmpeg."
 
 
 class AudioReader:
     """Reads an audio file as float32 blocks of (time, channels); a context manager.
 
-    Integer samples of b bits become value / 2^(b-1), so that full scale is 1. WAV (RF64 and files
-    whose size was never filled in included), FLAC, OGG and MP3 are accepted. `frames` is the
-    number of samples per channel, an estimate for MP3, None where the header does not say.
+    Integer samples of b bits become value / 2^(b-1), so that full scale is 1. WAV (RF64 and BW64
+    too), FLAC, OGG (Vorbis and Opus), MP3, AIFF and W64 are accepted, recognised by their content;
+    tags and junk before and after MP3 and FLAC are left out.
+
+    Attributes:
+        frames: number of samples per channel, None where it is not known before the end.
+        channels: number of channels.
+        sample_rate_hz: the sample rate.
+        format: libsndfile's name of the format, such as "FLAC".
+        subtype: libsndfile's name of the encoding, such as "PCM_16".
+        notice: what a user should know of how the file was read, None if nothing.
 
     Args:
         path: the file.
 
     Raises:
         ValueError: the file is missing, a folder, a pipe, empty, not audio, holds no samples, has a
-            sample rate below 100 Hz, or is truncated; while blocks are read: truncated, damaged, or
+            sample rate that is none, or is truncated; while blocks are read: truncated, damaged, or
             a sample is NaN or infinite.
 
     Example:
@@ -85,21 +64,23 @@ class AudioReader:
                     raise ValueError(
                         f"{self.path} is a pipe or a device. Write the audio to a file first."
                     )
-                self._file = stack.enter_context(headers.PatchedFile(self.path))
+                self._file = stack.enter_context(FileView(self.path))
             except OSError as error:
                 raise ValueError(f"Cannot read {self.path}: {error.strerror}.") from error
             if self._file.size == 0:
                 raise ValueError(f"{self.path} is empty (0 bytes).")
-            missing = headers.wav_missing_bytes(self._file)
-            if missing:
+            self._findings = headers.prepare(self._file, self.path.suffix)
+            if missing := self._findings.missing_bytes:
                 raise self._truncated(f"{missing} bytes of audio are missing at the end")
             self._decoder = stack.enter_context(self._open_decoder())
+            self.channels: int = self._decoder.channels
+            self.sample_rate_hz: int = self._decoder.samplerate
+            self.format: str = self._decoder.format
+            self.subtype: str = self._decoder.subtype
+            self.frames: int | None = self._stated_frames()
             self._check_header()
             self._stack = stack.pop_all()
-        known = self._decoder.frames < _UNKNOWN_FRAMES
-        self.frames: int | None = self._decoder.frames if known else None
-        self.channels: int = self._decoder.channels
-        self.sample_rate_hz: int = self._decoder.samplerate
+        self.notice: str | None = self._findings.notice
 
     def __enter__(self):
         return self
@@ -110,9 +91,11 @@ class AudioReader:
     def blocks(self, block_frames: int = BLOCK_FRAMES) -> Iterator[np.ndarray]:
         """Yields the samples in order, once, as float32 (time, channels)."""
         done = 0
-        while True:
+        # Not a sample beyond the stated end: a FLAC decoder would fail at what follows it.
+        while self.frames is None or done < self.frames:
+            wanted = block_frames if self.frames is None else min(block_frames, self.frames - done)
             try:
-                block = self._decoder.read(block_frames, dtype="float32", always_2d=True)
+                block = self._decoder.read(wanted, dtype="float32", always_2d=True)
             except soundfile.SoundFileError as error:
                 reason = str(error).removeprefix("Error : ").rstrip(".")
                 at_s = done / self.sample_rate_hz
@@ -122,7 +105,34 @@ class AudioReader:
             self._check_finite(block, done)
             done += len(block)
             yield block
-        self._check_end(done)
+        if done == 0:
+            raise self._without_samples()
+        if self.frames is not None and done < self.frames:
+            raise self._truncated(f"it holds {self.frames} samples, {done} can be decoded")
+
+    @property
+    def seeks_exactly(self) -> bool:
+        """Whether `read_at` can be used: not where samples depend on those before."""
+        is_plain = self.subtype.startswith(("PCM_", "FLOAT", "DOUBLE"))
+        return is_plain and self.format not in ("OGG", "MP3") and self.frames is not None
+
+    def read_at(self, start: int, count: int) -> np.ndarray:
+        """Returns up to `count` samples from a position on, float32 (time, channels).
+
+        Raises:
+            ValueError: as `blocks`.
+        """
+        wanted = max(0, min(count, self.frames - start))
+        try:
+            self._decoder.seek(min(start, self.frames))
+            block = self._decoder.read(wanted, dtype="float32", always_2d=True)
+        except soundfile.SoundFileError as error:
+            at_s = start / self.sample_rate_hz
+            raise self._truncated(f"decoding fails at {at_s:.2f} s") from error
+        if len(block) < wanted:
+            raise self._truncated(f"it holds {self.frames} samples, {start + len(block)} are there")
+        self._check_finite(block, start)
+        return block
 
     def _open_decoder(self):
         self._file.seek(0)
@@ -130,27 +140,50 @@ class AudioReader:
             decoder = _Decoder(self._file)
         except soundfile.SoundFileError as error:
             raise ValueError(
-                f"{self.path} is not readable as audio. Accepted are complete WAV, FLAC, OGG and "
-                f"MP3 files, recognised by their content."
+                f"{self.path} is not readable as audio. Accepted are complete files of "
+                f"{READABLE_NAMES}, recognised by their content; ffmpeg converts most others."
             ) from error
         if decoder.format not in _READABLE:
             with decoder:
                 raise ValueError(
-                    f"{self.path} is {decoder.format_info}. Accepted are WAV, FLAC, OGG and MP3."
+                    f"{self.path} is {decoder.format_info}. Accepted are {READABLE_NAMES}. "
+                    f"{_CONVERT}"
                 )
         return decoder
 
-    def _check_header(self):
-        if self._decoder.frames == 0:
-            raise ValueError(f"{self.path} has a header but holds no samples.")
-        if self._decoder.samplerate < LOWEST_RATE_HZ:
-            raise ValueError(
-                f"{self.path} states a sample rate of {self._decoder.samplerate} Hz, but audio has "
-                f"at least {LOWEST_RATE_HZ} Hz: its header is damaged, or it is no audio."
+    def _stated_frames(self):
+        """Returns the samples per channel that there have to be, None where nothing says it."""
+        stated = self._decoder.frames
+        if self.format != "MP3":
+            return stated if stated < _UNKNOWN_FRAMES else None
+        mpeg = self._findings.mpeg
+        if mpeg is None or mpeg.changes:
+            what = (
+                "changes its sample rate or channels on the way" if mpeg else "has no whole frames"
             )
+            raise ValueError(f"{self.path} is MPEG audio that {what}. {_CONVERT}")
+        if mpeg.stated_frames is None:
+            return mpeg.frames * mpeg.frame_samples
+        if mpeg.stated_frames < mpeg.frames:
+            raise ValueError(
+                f"{self.path} states {mpeg.stated_frames} frames of audio, but more audio follows: "
+                f"it holds {mpeg.frames}. {_CONVERT}"
+            )
+        if mpeg.stated_frames > mpeg.frames:
+            raise self._truncated(
+                f"the header states {mpeg.stated_frames} frames of audio, {mpeg.frames} are there"
+            )
+        return stated
+
+    def _check_header(self):
+        if self.frames == 0:
+            raise self._without_samples()
+        try:
+            check_rate_hz(self.sample_rate_hz, f"The sample rate that {self.path} states")
+        except ValueError as error:
+            raise ValueError(f"{error} Its header is damaged, or it is no audio.") from None
         position = self._file.tell()
-        self._first_frame = headers.mp3_first_frame(self._file)
-        if self._decoder.format == "OGG" and headers.ogg_is_cut(self._file):
+        if self.format == "OGG" and headers.ogg_is_cut(self._file):
             raise self._truncated("its last page is incomplete")
         self._file.seek(position)
 
@@ -164,27 +197,13 @@ class AudioReader:
                 f"{channel + 1}). Samples must be finite numbers."
             )
 
-    def _check_end(self, done):
-        length_is_guessed = False
-        if self._decoder.format == "MP3":
-            # Without a stated length libsndfile guesses one from the first frame's bit rate, and
-            # stops there however much audio is left.
-            length_is_guessed = not headers.mp3_states_length(self._first_frame)
-            if headers.mp3_holds_frames(self._file.read(2**20), self._first_frame):
-                raise ValueError(
-                    f"{self.path} cannot be decoded beyond {done / self.sample_rate_hz:.2f} s, "
-                    f"though more audio follows: its length is not stated correctly. Convert it to "
-                    f"WAV or FLAC first, for example with ffmpeg."
-                )
-        if done == 0:
-            raise ValueError(f"{self.path} has a header but holds no samples.")
-        if not length_is_guessed and self.frames is not None and done < self.frames:
-            raise self._truncated(f"the header states {self.frames} samples, {done} are there")
+    def _without_samples(self):
+        return ValueError(f"{self.path} has a header but holds no samples.")
 
     def _truncated(self, finding):
         return ValueError(
             f"{self.path} is truncated or damaged: {finding}. Get a complete copy, or convert what "
-            f"is left of it to a new file."
+            f"is left of it to a new file, for example with ffmpeg."
         )
 
 

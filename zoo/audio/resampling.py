@@ -4,6 +4,8 @@ import math
 
 import numpy as np
 
+from tonezoo.audio.checks import check_rate_hz
+
 # 44.1 to 16 kHz takes 441, 11.025 to 48 kHz 640.
 LARGEST_SHARP_FACTOR = 1000
 
@@ -11,15 +13,26 @@ LARGEST_SHARP_FACTOR = 1000
 def resample(samples: np.ndarray, from_hz: float, to_hz: float) -> np.ndarray:
     """Returns `samples` (time,) or (time, channels) at another sample rate, by soxr's HQ recipe.
 
+    Of a signal shorter than half a sample at the new rate nothing is left.
+
+    Raises:
+        ValueError: a rate is none.
+
     Example:
 
     >>> import numpy as np
     >>> resample(np.zeros((480, 2), "float32"), 48_000, 16_000).shape
     (160, 2)
     """
+    check_rate_hz(from_hz, "from_hz")
+    check_rate_hz(to_hz, "to_hz")
+    return samples if from_hz == to_hz else _soxr(samples, from_hz, to_hz)
+
+
+def _soxr(samples, from_hz, to_hz):
     import soxr
 
-    return samples if from_hz == to_hz else soxr.resample(samples, from_hz, to_hz)
+    return soxr.resample(samples, from_hz, to_hz)
 
 
 def resample_sharply(samples: np.ndarray, from_hz: int, to_hz: int) -> np.ndarray:
@@ -34,6 +47,9 @@ def resample_sharply(samples: np.ndarray, from_hz: int, to_hz: int) -> np.ndarra
         from_hz: its rate, an integer.
         to_hz: the new rate, an integer.
 
+    Raises:
+        ValueError: a rate is none.
+
     Example:
 
     >>> import numpy as np
@@ -42,6 +58,8 @@ def resample_sharply(samples: np.ndarray, from_hz: int, to_hz: int) -> np.ndarra
     """
     from scipy import signal
 
+    check_rate_hz(from_hz, "from_hz")
+    check_rate_hz(to_hz, "to_hz")
     if from_hz == to_hz:
         return samples
     divisor = math.gcd(from_hz, to_hz)
@@ -103,7 +121,7 @@ def decimate(samples: np.ndarray, ratio: int, low_pass: str = "chebyshev") -> np
         low = np.fft.irfft(spectrum, len(samples), axis=0)[::ratio]
     else:
         rest = [(0, -len(samples) % ratio)] + [(0, 0)] * (samples.ndim - 1)
-        low = resample(np.pad(samples, rest), ratio, 1)
+        low = _soxr(np.pad(samples, rest), ratio, 1)
     return low.astype("float32")
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
+from tonezoo.audio.checks import HIGHEST_RATE_HZ, MOST_CHANNELS, check_rate_hz
 from tonezoo.files import atomic_path
 
 # libsndfile's Vorbis encoder overflows the stack when it is given too much at once.
@@ -20,6 +21,9 @@ _SUBTYPES = {
     ("flac", "16"): "PCM_16",
     ("ogg", "lossy"): "VORBIS",
 }
+# Beyond these libsndfile fails, at Vorbis by ending the process.
+_MOST_CHANNELS = {"wav": MOST_CHANNELS, "flac": 8, "ogg": 255}
+_HIGHEST_RATES_HZ = {"wav": HIGHEST_RATE_HZ, "flac": 655_350, "ogg": 200_000}
 
 
 class AudioWriter:
@@ -33,8 +37,8 @@ class AudioWriter:
 
     Args:
         path: the file; its suffix is not looked at.
-        sample_rate_hz: a whole number.
-        channels: number of channels, 1 or more.
+        sample_rate_hz: a whole number, 100 or more; for flac 655,350 at most, for ogg 200,000.
+        channels: number of channels, 1 to 1,024; for flac 8 at most, for ogg 255.
         format: "wav", "flac" or "ogg" (Vorbis).
         bit_depth: wav: "float" (32 bits), "24" or "16"; flac: "24" or "16"; ogg: "lossy".
             None takes the first of these.
@@ -72,6 +76,13 @@ class AudioWriter:
         self.clipped_samples = 0
         self.peak = 0.0
         self._subtype = output_subtype(format, bit_depth)
+        check_rate_hz(sample_rate_hz, f"The sample rate of {self.path}")
+        if channels > _MOST_CHANNELS[format] or sample_rate_hz > _HIGHEST_RATES_HZ[format]:
+            raise ValueError(
+                f"{format.upper()} cannot hold {channels} channels at {sample_rate_hz} Hz: at most "
+                f"{_MOST_CHANNELS[format]:,} channels and {_HIGHEST_RATES_HZ[format]:,} Hz. "
+                + ("Write fewer channels." if format == "wav" else "Choose wav.")
+            )
         self._clamps = self._subtype != "FLOAT"
         # At most 4 bytes per sample; the header takes some of the 4 GiB.
         is_long = 4 * channels * (frames or 0) > 2**32 - 2**16

@@ -3,6 +3,7 @@ import sys
 
 import numpy as np
 import pytest
+import signals
 import soundfile
 
 from tonezoo.audio.reader import read_audio
@@ -23,7 +24,7 @@ FORMATS = {
 
 
 def noise(length, channels=1, seed=0):
-    return np.random.default_rng(seed).uniform(-0.9, 0.9, (length, channels)).astype("float32")
+    return signals.noise(length, channels, seed=seed, peak=0.9)
 
 
 @pytest.fixture(scope="module")

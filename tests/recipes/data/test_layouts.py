@@ -48,6 +48,24 @@ def test_folder_takes_every_audio_file_sorted_and_no_others(tmp_path):
     assert (clips.test, clips.layout, clips.root) == ((), "folder", tmp_path)
 
 
+def test_linked_folders_are_searched_and_what_is_left_out_is_reported(tmp_path):
+    tree(tmp_path / "elsewhere", "p1/a.opus", "p1/b.m4a")
+    root = tree(tmp_path / "root", "c.wave")
+    (root / "linked").symlink_to(tmp_path / "elsewhere")
+    lines = []
+    clips = find_clips(root, hold_out="p1", report=lines.append)
+    assert names(clips.train, root) == ["c.wave"]
+    assert names(clips.test, root) == ["linked/p1/a.opus"]
+    assert len(lines) == 1 and lines[0].startswith(f"1 file of {root} is left out (1 .m4a)")
+
+
+@pytest.mark.parametrize("name", ["caf\u00e9", "cafe\u0301"])
+@pytest.mark.parametrize("pattern", ["caf\u00e9", "cafe\u0301", "caf[\u00e9]*"])
+def test_patterns_and_names_are_compared_however_accents_are_encoded(tmp_path, name, pattern):
+    tree(tmp_path, f"{name}/1.wav", "b/2.wav")
+    assert names(find_clips(tmp_path, hold_out=pattern).test, tmp_path) == [f"{name}/1.wav"]
+
+
 def test_a_hidden_folder_above_the_root_does_not_hide_the_files(tmp_path):
     root = tree(tmp_path / ".cache" / "audio", "a.wav")
     assert len(find_clips(root).train) == 1

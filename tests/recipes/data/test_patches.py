@@ -1,9 +1,12 @@
 import itertools
 import os
+import subprocess
+import sys
 
 import keras
 import numpy as np
 import pytest
+import signals
 import soundfile
 import tensorflow as tf
 
@@ -16,7 +19,7 @@ OPTIONS = {"segment_samples": 80, "batch_size": 5, "seed": 3}
 
 
 def noise(length, seed=0):
-    return np.random.default_rng(seed).uniform(-0.9, 0.9, length).astype("float32")
+    return signals.noise(length, seed=seed, peak=0.9)
 
 
 def numbered(*lengths, ratio=4):
@@ -215,6 +218,42 @@ def test_a_cache_that_was_being_written_when_the_run_died_is_ignored(wavs, tmp_p
             prepare(wavs, **RATE, cache_dir=tmp_path, report=list)
     assert not list(tmp_path.glob("clips-*"))
     assert cached(wavs, tmp_path, monkeypatch)[2]
+
+
+TWO_RUNS = """
+import pathlib, sys, time
+import numpy as np
+from tonezoo.recipes.data import cache
+
+def decode(paths, **options):
+    meeting = pathlib.Path(sys.argv[1])
+    (meeting / sys.argv[2]).touch()
+    while len(list(meeting.iterdir())) < 2:  # each decodes while the other does
+        time.sleep(0.01)
+    for value in range(3):
+        yield np.full(8, value, "float32"), np.full(2, value, "float32")
+
+cache.decode_clips = decode
+high, low, lengths = cache.cached_clips(
+    sys.argv[3], [pathlib.Path("a.wav")], sample_rate_hz=16_000, ratio=4, report=print)
+print(high.sum(), low.sum(), lengths)
+"""
+
+
+def test_two_runs_at_once_share_a_cache(tmp_path):
+    (tmp_path / "meeting").mkdir()
+    runs = [
+        subprocess.Popen(
+            [sys.executable, "-c", TWO_RUNS, tmp_path / "meeting", name, tmp_path / "cache"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for name in ("one", "two")
+    ]
+    outputs = [run.communicate(timeout=120)[0] for run in runs]
+    assert outputs == 2 * ["24.0 6.0 [2, 2, 2]\n"]
+    assert len(list((tmp_path / "cache").iterdir())) == 1
 
 
 def test_a_cache_folder_that_cannot_be_written_is_a_readable_error(wavs, tmp_path):

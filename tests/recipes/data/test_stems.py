@@ -5,10 +5,12 @@ would wait for its thread.
 """
 
 import os
+import re
 from dataclasses import replace
 
 import numpy as np
 import pytest
+import signals
 import soundfile
 
 from tonezoo.recipes.data import stems
@@ -22,13 +24,14 @@ from tonezoo.recipes.data.stems import (
     arrays_source,
     tracks_source,
 )
+from tonezoo.recipes.data.tracks import plays_in_place
 
 SOURCES = ("drums", "bass", "vocals")
 RATE_HZ = 8000
 
 
 def noise(*shape, seed=0):
-    return np.random.default_rng(seed).uniform(-0.5, 0.5, shape).astype("float32")
+    return signals.noise(*shape, seed=seed, peak=0.5)
 
 
 def rng(seed=0):
@@ -208,6 +211,31 @@ def test_tracks_in_files_and_in_memory_are_the_same(tmp_path, suffix, subtype, c
         np.testing.assert_array_equal(memory.read(start, samples), expected)
         np.testing.assert_array_equal(files.read(start, samples), expected)
         assert files.read(start, samples).dtype == np.float32
+
+
+@pytest.mark.parametrize("subtype", ["PCM_16", "FLOAT"])
+def test_statistics_and_crops_read_the_same_of_files_whose_sizes_were_never_filled_in(
+    tmp_path, subtype
+):
+    x = np.round(noise(2, 5000, 1) * 2**15) / 2**15
+    files = write_track(tmp_path, x, subtype=subtype)
+    for path in files:
+        content = bytearray(path.read_bytes())
+        start = content.index(b"data") + 4
+        content[4:8] = content[start : start + 4] = bytes(4)
+        path.write_bytes(content)
+    assert plays_in_place(tmp_path, SOURCES[:2], RATE_HZ)
+    track, expected = FileTrack(files, 1), ArrayTrack(x.astype("float32"))
+    assert (track.samples, track.std) == (5000, pytest.approx(expected.std, rel=1e-6))
+    np.testing.assert_array_equal(track.read(4990, 100), expected.read(4990, 100))
+
+
+def test_a_file_that_is_cut_after_training_began_is_named(tmp_path):
+    files = write_track(tmp_path, noise(2, 5000, 1), suffix=".flac", subtype="PCM_16")
+    track = FileTrack(files, 1)
+    os.truncate(files[1], files[1].stat().st_size // 2)
+    with pytest.raises(ValueError, match=re.escape(str(files[1])) + " is truncated"):
+        track.read(4000, 500)
 
 
 def test_tracks_in_files_are_fitted_to_the_channels(tmp_path):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import soundfile
+import signals
 
 from tonezoo.recipes.data.tracks import (
     STEM_STREAMS,
@@ -36,13 +36,11 @@ def touch(root, *names):
 
 
 def write(path, samples, rate_hz=RATE_HZ, **options):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    soundfile.write(path, samples, rate_hz, **{"subtype": "FLOAT", **options})
-    return path
+    return signals.write_audio(path, samples, rate_hz, **{"subtype": "FLOAT", **options})
 
 
 def noise(*shape, seed=0):
-    return np.random.default_rng(seed).uniform(-0.5, 0.5, shape).astype("float32")
+    return signals.noise(*shape, seed=seed, peak=0.5)
 
 
 def read(track, sources=SOURCES, sample_rate_hz=RATE_HZ, channels=2, report=None):
@@ -109,6 +107,52 @@ def musdb(tmp_path):
     """The folders of MUSDB18, of two test tracks, one validation track and three others."""
     stems = [f"train/{name}.stem.mp4" for name in ("A - B", "C - D", "ANiMAL - Rockshow")]
     return touch(tmp_path, *stems, "train/E - F/bass.wav", "test/G/bass.wav", "test/H.stem.mp4")
+
+
+def test_linked_tracks_and_parts_are_found_and_each_is_taken_once(musdb):
+    root = musdb / "linked"
+    root.mkdir()
+    for name in ("train", "test"):
+        (root / name).symlink_to(musdb / name)
+    (musdb / "train" / "loop").symlink_to(root)
+    assert find(root) == (
+        ["train/A - B.stem.mp4", "train/C - D.stem.mp4", "train/E - F"],
+        ["test/G", "test/H.stem.mp4"],
+        "musdb",
+    )
+    alone = musdb / "alone"
+    alone.mkdir()
+    (alone / "song").symlink_to(musdb / "train" / "E - F")
+    assert find(alone) == (["song"], [], "folder")
+
+
+def test_sources_in_formats_that_are_not_read_are_counted(tmp_path):
+    lines = []
+    touch(tmp_path, "a/drums.wav", "a/bass.m4a", "a/cover.m4a", "b/drums.m4a", "b/bass.aac")
+    assert find(tmp_path, report=lines.append)[0] == ["a"]
+    assert lines == [
+        f"3 files of {tmp_path} are left out (2 .m4a, 1 .aac): such audio is not read. Convert "
+        "them to WAV or FLAC, for example with ffmpeg."
+    ]
+    with pytest.raises(ValueError, match=r"No track was found .* \(1 \.aac, 1 \.m4a\)"):
+        find(tmp_path / "b")
+
+
+@pytest.mark.parametrize("name", ["voix_\u00e9", "voix_e\u0301"])
+@pytest.mark.parametrize("wanted", ["voix_\u00e9", "voix_e\u0301"])
+def test_names_are_compared_however_accents_are_encoded(tmp_path, name, wanted):
+    write(tmp_path / "t" / f"{name}.wav", noise(10, 2))
+    write(tmp_path / name / f"{name}.wav", noise(10, 2))
+    assert source_files(tmp_path / "t", [wanted])[wanted].stem == name
+    found = find_tracks(tmp_path, sources=[wanted], hold_out=wanted)
+    assert below(tmp_path, found.test) == [name] and below(tmp_path, found.train) == ["t"]
+
+
+def test_a_track_of_which_resampling_leaves_nothing_is_named(tmp_path):
+    for source in SOURCES:
+        write(tmp_path / f"{source}.wav", noise(1, 2), 96_000)
+    with pytest.raises(ValueError, match="holds less than one sample at 8000 Hz"):
+        read(tmp_path)
 
 
 def test_musdb_has_its_own_test_tracks_and_leaves_validation_tracks_out(musdb):

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from tonezoo.audio.resampling import LOW_PASSES, decimate, resample_sharply
+from tonezoo.audio.resampling import LOW_PASSES, decimate, resample, resample_sharply
 
 
 def gain_db(samples, bins):
@@ -29,7 +29,7 @@ def test_sharp_resampling_makes_nothing_up_above_the_old_band():
     assert gain_db(output, (0.52, 1)) < -75
 
 
-@pytest.mark.parametrize("from_hz", [44_101, 2**31 - 1])
+@pytest.mark.parametrize("from_hz", [44_101, 9_999_991])
 def test_odd_rates_take_no_filter_of_millions_of_taps(from_hz):
     time = np.arange(5000) / from_hz
     output = resample_sharply(np.sin(2 * np.pi * 440 * time), from_hz, 16_000)
@@ -62,3 +62,12 @@ def test_every_low_pass_decimates_without_delay(low_pass, channels):
 def test_unknown_low_passes_are_named():
     with pytest.raises(ValueError, match="one of chebyshev, butterworth, fft, soxr, but is 'sinc'"):
         decimate(np.zeros(100), 4, "sinc")
+
+
+@pytest.mark.parametrize("rate_hz", [0, -8000, 1e-6, np.inf, np.nan, 99, 1e9, "8000", None, True])
+def test_rates_that_are_none_are_refused_at_once(rate_hz):
+    for function in (resample, resample_sharply):
+        with pytest.raises(ValueError, match="from 100 to 10,000,000"):
+            function(np.zeros(10), rate_hz, 8000)
+        with pytest.raises(ValueError, match="from 100 to 10,000,000"):
+            function(np.zeros(10), 8000, rate_hz)

@@ -77,7 +77,7 @@ def separate_files(
     def written(folder):
         return [folder / f"{name}.{format}" for name in names]
 
-    outputs = plan_outputs(paths, out_dir, lambda stem: stem, written)
+    plan = plan_outputs(paths, out_dir, lambda stem: stem, written)
     check_writable(out_dir)
     weights = np.array(list(stems.values()), "float32")
 
@@ -113,7 +113,7 @@ def separate_files(
         result.clipped_samples += sum(writer.clipped_samples for writer in writers)
         result.peak = max(result.peak, *(writer.peak for writer in writers))
 
-    return process_files(outputs, work, console=console, doing="separating")
+    return process_files(plan, work, console=console, doing="separating")
 
 
 def remove_if_empty(folder: Path) -> None:

@@ -65,7 +65,7 @@ def enhance_files(
         raise ValueError(f"The chunk is {chunk_s} s. Give {MIN_CHUNK_S} s or more, or None.")
     check_strength(strength_db)
     output_subtype(format, bit_depth)
-    outputs = plan_outputs(paths, out_dir, lambda stem: f"{stem}.{format}")
+    plan = plan_outputs(paths, out_dir, lambda stem: f"{stem}.{format}")
     check_writable(out_dir)
     chunk_samples = None if chunk_s is None else round(chunk_s * resolver.sample_rate_hz)
 
@@ -74,7 +74,7 @@ def enhance_files(
             result, resolver, chunk_samples, downsample, strength_db, format, bit_depth, advance
         )
 
-    return process_files(outputs, work, console=console, doing="enhancing")
+    return process_files(plan, work, console=console, doing="enhancing")
 
 
 def _enhance(result, resolver, chunk_samples, downsample, strength_db, format, bit_depth, advance):
