@@ -35,6 +35,10 @@ class FileResult:
     notice: str | None = None
     error: str | None = None
 
+    def add_notice(self, notice: str | None) -> None:
+        """Adds a sentence to what is said of the file; None for nothing."""
+        self.notice = " ".join(filter(None, [self.notice, notice])) or None
+
 
 @dataclasses.dataclass(frozen=True)
 class Plan:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 
+from tonezoo.audio.checks import check_rate_hz, check_signal
 from tonezoo.audio.levels import measure
 from tonezoo.audio.streaming import in_step, resampled_blocks, triangle, trim_or_pad, windows
 from tonezoo.tasks.separation import SeparationOptions
@@ -90,15 +91,10 @@ class Separator:
 
         Raises:
             ValueError: no samples, NaN or infinite ones, integers, more than two axes, or a rate
-                that is not positive.
+                at which no audio can be.
         """
         samples = np.asarray(samples)
-        shape_is_known = samples.ndim == 1 or (samples.ndim == 2 and samples.shape[1] > 0)
-        if not shape_is_known or not np.issubdtype(samples.dtype, np.floating):
-            raise ValueError(
-                f"Samples are {samples.dtype} of shape {samples.shape}. Give floating-point "
-                f"numbers, full scale 1, of shape (time,) or (time, channels)."
-            )
+        check_signal(samples)
         block = samples.astype("float32", copy=False)
         block = block[:, None] if block.ndim == 1 else block
         blocks = self.stream(lambda: [block], sample_rate_hz, options)
@@ -130,8 +126,7 @@ class Separator:
             ValueError: as `separate`.
         """
         options = options or SeparationOptions()
-        if not sample_rate_hz > 0:
-            raise ValueError(f"The sample rate is {sample_rate_hz} Hz. Give a positive one.")
+        check_rate_hz(sample_rate_hz)
         length, channels, level = measure(open_blocks())
         as_they_are = channels == self.channels
         signals = 1 if as_they_are else channels

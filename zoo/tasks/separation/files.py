@@ -84,8 +84,9 @@ def separate_files(
     def work(result, advance):
         with AudioReader(result.path) as audio:
             rate_hz, channels, frames = audio.sample_rate_hz, audio.channels, audio.frames
+            result.add_notice(audio.notice)
         if rate_hz != separator.sample_rate_hz:
-            result.notice = (
+            result.add_notice(
                 f"Resampled from {rate_hz} Hz to the {separator.sample_rate_hz} Hz of "
                 f"{separator.name} and back."
             )
@@ -203,8 +204,9 @@ def rescaled(blocks: Iterable[np.ndarray], result: FileResult, folder: Path):
             peak, shape = max(peak, float(np.abs(block).max())), block.shape[1:]
             scratch.write(np.ascontiguousarray(block, "<f4").tobytes())
         if peak > 1:
-            change = f"All stems scaled by {-20 * math.log10(peak):.1f} dB, into full scale."
-            result.notice = f"{result.notice} {change}" if result.notice else change
+            result.add_notice(
+                f"All stems scaled by {-20 * math.log10(peak):.1f} dB, into full scale."
+            )
         scratch.seek(0)
         size = 4 * math.prod(shape) * SCALED_SAMPLES
         parts = iter(lambda: scratch.read(size), b"")

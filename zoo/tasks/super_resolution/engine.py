@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 
+from tonezoo.audio.checks import check_rate_hz, check_signal
 from tonezoo.audio.streaming import check_finite, resampled_blocks, windows
 from tonezoo.tasks.super_resolution import check_strength
 
@@ -121,12 +122,7 @@ class SuperResolver:
                 rate above the model's without `downsample`, or an unusable strength.
         """
         samples = np.asarray(samples)
-        shape_is_known = samples.ndim == 1 or (samples.ndim == 2 and samples.shape[1] > 0)
-        if not shape_is_known or not np.issubdtype(samples.dtype, np.floating):
-            raise ValueError(
-                f"Samples are {samples.dtype} of shape {samples.shape}. Give floating-point "
-                f"numbers, full scale 1, of shape (time,) or (time, channels)."
-            )
+        check_signal(samples)
         notice = self.input_notice(sample_rate_hz, downsample=downsample)
         if notice:
             warnings.warn(notice, stacklevel=2)
@@ -143,8 +139,7 @@ class SuperResolver:
         Raises:
             ValueError: the rate is above the model's and `downsample` is False, or not positive.
         """
-        if not sample_rate_hz > 0:
-            raise ValueError(f"The sample rate is {sample_rate_hz} Hz. Give a positive one.")
+        check_rate_hz(sample_rate_hz)
         if abs(sample_rate_hz - self.low_rate_hz) <= RATE_TOLERANCE_HZ:
             return None
         if sample_rate_hz < self.low_rate_hz:

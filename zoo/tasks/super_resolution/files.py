@@ -81,7 +81,8 @@ def _enhance(result, resolver, chunk_samples, downsample, strength_db, format, b
     """Writes one file and keeps `result` up to date."""
     with AudioReader(result.path) as audio:
         rate_hz = audio.sample_rate_hz
-        result.notice = resolver.input_notice(rate_hz, downsample=downsample)
+        result.add_notice(audio.notice)
+        result.add_notice(resolver.input_notice(rate_hz, downsample=downsample))
         low = resolver.low_rate_blocks(audio.blocks(), rate_hz, downsample=downsample)
         with AudioWriter(
             result.output,
