@@ -42,7 +42,7 @@ from tonezoo.recipes import load_recipe
 from tonezoo.recipes.config import override
 from tonezoo.recipes.corpus.songs import procedural_stems, write_stems
 from tonezoo.recipes.corpus.speech import procedural_corpus, write_corpus
-from tonezoo.serving.verify import versions
+from tonezoo.serving.manifest import versions
 
 ROOT = Path(__file__).parents[1]
 # What is put behind every `tonezoo train` line; of an option given twice the last one counts.
