@@ -166,8 +166,10 @@ def _output_problems(case, path):
 
 
 def _length_problems(source, frames):
-    # Of a damaged MP3 file libsndfile guesses the length, where it finds a frame at all.
-    is_guessed = source.frames is None and "MP3" in source.description
+    # Of a damaged MP3 file libsndfile guesses the length, where it finds a frame at all; of RF64 it
+    # believes any size.
+    is_odd = any(format in source.description for format in ("MP3", "RF64"))
+    is_guessed = source.frames is None and is_odd
     try:
         read, rate_hz, _ = read_whole(source.path)
     except soundfile.SoundFileError as error:
@@ -203,7 +205,8 @@ def read_whole(path: Path) -> tuple[int, int, bool]:
     In blocks, because what the header tells may be false.
     """
     frames, finite = 0, True
-    with soundfile.SoundFile(_untagged_ogg(path) or path) as file:
+    # As bytes: soundfile encodes a name, and not every one is text.
+    with soundfile.SoundFile(_untagged_ogg(path) or os.fsencode(path)) as file:
         while len(block := file.read(65_536, dtype="float32", always_2d=True)):
             frames += len(block)
             finite = finite and bool(np.isfinite(block).all())

@@ -56,6 +56,19 @@ def test_permissions_follow_the_umask(tmp_path):
     assert (tmp_path / "a").stat().st_mode & 0o777 == 0o640
 
 
+def test_the_umask_is_never_changed(tmp_path, monkeypatch):
+    """It is the whole process's: files that other threads make meanwhile would be open to all."""
+
+    def refuse(mask):
+        raise AssertionError("the umask was changed")
+
+    monkeypatch.setattr(os, "umask", refuse)
+    with atomic_path(tmp_path / "f", folder=True):
+        pass
+    with atomic_path(tmp_path / "a") as path:
+        path.touch()
+
+
 def test_impossible_places_are_explained(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(ValueError, match="Cannot write to"), atomic_path(tmp_path / "file" / "a"):

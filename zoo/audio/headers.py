@@ -132,9 +132,10 @@ def _wav(view) -> Findings:
         return Findings()
     start, length = data
     available = view.size - start
-    in_ds64 = is_64 and length == 0xFFFFFFFF and chunks[0][0] == b"ds64"
-    if in_ds64:
-        length = view.unpack(chunks[0][1], "<QQ")[1]
+    long_length = view.unpack(chunks[0][1], "<QQ")[1] if chunks[0][0] == b"ds64" else 0
+    is_long = is_64 and (length == 0xFFFFFFFF or (long_length and not _is_placeholder(long_length)))
+    if is_long and chunks[0][0] == b"ds64":
+        length = long_length
     end = start + length + length % 2
     if length > available:
         riff_is_unfilled = not is_64 and (riff_size == 0 or _is_placeholder(riff_size))
@@ -146,8 +147,8 @@ def _wav(view) -> Findings:
     if unfilled:
         _fill_in(view, start, available, chunks)
     elif is_64:
-        # libsndfile does not know BW64 by its name, and takes the size from ds64 in any case.
-        view.patches[0] = b"RF64" if in_ds64 else b"RIFF"
+        # libsndfile does not know BW64 by its name, and takes a size of 0 in ds64 literally.
+        view.patches[0] = b"RF64" if is_long else b"RIFF"
     return Findings(
         missing_bytes=0 if unfilled else max(0, length - available), is_unfilled=unfilled
     )
@@ -203,14 +204,12 @@ def _chunks(view, position, order):
     """Yields (name, start, length) for each RIFF chunk from `position`; the last may be cut."""
     while position + 8 <= view.size:
         name, length = view.unpack(position, order + "4sI")
+        if name == bytes(4):  # zeros, of which there may be millions
+            break
         yield name, position + 8, length
         position += 8 + length + length % 2
 
 
 def _is_chunk_list(view, position, order):
-    end = position
-    for name, start, length in _chunks(view, position, order):
-        if not all(32 <= byte < 127 for byte in name):
-            return False
-        end = start + length
-    return end > position and 0 <= view.size - end <= 1
+    ends = [start + length for _, start, length in _chunks(view, position, order)]
+    return bool(ends) and 0 <= view.size - ends[-1] <= 1
