@@ -50,7 +50,7 @@ def paths(tmp_path):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ("train mu_gan_huge --run {tmp}/r", "Unknown recipe 'mu_gan_huge'. Available recipes: mu"),
+        ("train mu_gan_huge --run {tmp}/r", "Unknown recipe 'mu_gan_huge'. Available recipes: audio_unet"),
         ("train mu_gan_tiny --run {tmp}/r --set preset=huge", "Unknown preset 'huge' of mu_gan"),
         ("train mu_gan_tiny --run {tmp}/r --set colour=1", "Unknown setting 'colour'"),
         ("train mu_gan_tiny --run {tmp}/r --set seed", "takes key=value, but got 'seed'"),
