@@ -100,8 +100,8 @@ def print_tables(scores: Scores, console=None) -> None:
             texts = [Text(_text(cell, "{}\n{}–{}")) for cell in cells]
             table.add_row(Text(name), *texts, style="bold" if name == scores.model_name else None)
         console.print(table)
-    console.print(Text(scores.verdict, style="bold"))
-    console.print(Text("\n".join(scores.notes), style="dim"))
+    console.print(Text(printable(scores.verdict), style="bold"))
+    console.print(Text(printable("\n".join(scores.notes)), style="dim"))
 
 
 def _text(cell: Cell, with_interval: str) -> str:

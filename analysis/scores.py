@@ -13,6 +13,7 @@ import numpy as np
 from tonezoo.analysis.metrics import Metric
 from tonezoo.analysis.score_tables import markdown_tables, print_tables
 from tonezoo.files import atomic_path
+from tonezoo.text import printable
 
 AVERAGES = ("mean", "median")
 BOOTSTRAP_RESAMPLES = 2000
@@ -312,7 +313,7 @@ class Scores:
         texts = {Path(folder, name): text for name, text in self.files().items()}
         for target, text in texts.items():
             with atomic_path(target) as path:
-                path.write_text(text + "\n", encoding="utf-8")
+                path.write_text(printable(text) + "\n", encoding="utf-8")
         return list(texts)
 
 

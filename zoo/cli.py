@@ -18,6 +18,7 @@ from tonezoo.command_options import (
     set_parameters,
 )
 from tonezoo.tasks import Task, find_task, list_tasks
+from tonezoo.text import printable, show_any_text
 
 TASKS = tuple(map(find_task, list_tasks()))
 
@@ -53,6 +54,7 @@ Run = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a training r
 
 def main() -> None:
     """Runs the command line; an error of the user's becomes one message and exit code 1."""
+    show_any_text()
     try:
         app()
     except OSError as error:
@@ -65,7 +67,7 @@ def fail(message: str) -> None:
     from rich.console import Console
     from rich.text import Text
 
-    Console(stderr=True).print(Text(f"error: {message}", style="red"), soft_wrap=True)
+    Console(stderr=True).print(Text(printable(f"error: {message}"), style="red"), soft_wrap=True)
     sys.exit(1)
 
 

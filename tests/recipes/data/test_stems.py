@@ -219,7 +219,9 @@ def test_silent_tracks_give_zeros(augmentation):
 @pytest.mark.parametrize("rounding", [0.0, 1e-9])
 def test_sources_that_cancel_each_other_out_are_taken_as_they_are(rounding):
     x = noise(1, 500, 2)
-    noisy = np.concatenate([x, -x]) + rounding * rng().standard_normal((2, 500, 2))
+    noisy = np.concatenate([x, -x]) + rounding * np.random.default_rng(0).standard_normal(
+        (2, 500, 2)
+    )
     _, (targets,) = drawn(source_of(noisy), batch_size=16)
     assert 0.4 < np.abs(targets).max() <= 0.5 + 1e-6
 
@@ -229,7 +231,7 @@ def test_channels_that_cancel_each_other_out_have_the_level_that_separation_give
     x = noise(1, 500, 2)
     left_and_right = np.concatenate([x[..., :1], -x[..., :1]], axis=2)
     track = np.concatenate([left_and_right, 0 * x])
-    source = source_of(track + rounding * rng().standard_normal(track.shape))
+    source = source_of(track + rounding * np.random.default_rng(0).standard_normal(track.shape))
     deviation = np.sqrt((left_and_right**2).mean())
     assert source.tracks[0].level.std == pytest.approx(deviation, rel=1e-6)
 
