@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tonezoo.text import printable
+
 if TYPE_CHECKING:
     from tonezoo.analysis.scores import Scores
 

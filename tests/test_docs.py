@@ -123,7 +123,7 @@ def test_the_options_and_their_defaults_are_those_of_the_code(source_tree):
 
 
 def test_the_errors_explained_are_in_the_code(source_tree):
-    sources = [path for path in ROOT.glob("*/*.py") if path.parent.name in ("zoo", "recipes")]
+    sources = [path for name in ("zoo", "recipes") for path in (ROOT / name).rglob("*.py")]
     trees = [ast.parse(path.read_text(encoding="utf-8")) for path in sources]
     nodes = [node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Constant)]
     messages = [node.value for node in nodes if isinstance(node.value, str)]
