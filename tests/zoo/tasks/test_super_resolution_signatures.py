@@ -49,6 +49,25 @@ def test_lengths_signature_gives_what_each_signal_gives_alone(loaded, keras_mode
     assert not np.any(output[0, 160:])
 
 
+@pytest.mark.parametrize(
+    ("lengths", "message"),
+    [
+        ([40], "one length for each signal"),
+        ([40, 40, 40], "one length for each signal"),
+        ([40, 91], "lengths from 0 to the samples"),
+        ([40, -1], "lengths from 0 to the samples"),
+    ],
+)
+def test_lengths_that_cannot_be_are_refused(loaded, lengths, message):
+    with pytest.raises(tf.errors.InvalidArgumentError, match=message):
+        loaded.signatures["with_lengths"](waveform=noise(90, batch=2), lengths=tf.constant(lengths))
+
+
+def test_a_length_of_nothing_gives_silence(loaded):
+    output = loaded.signatures["with_lengths"](waveform=noise(90), lengths=tf.constant([0]))
+    assert not np.any(output["waveform"])
+
+
 def wav(samples, rate_hz, subtype="PCM_16"):
     file = io.BytesIO()
     soundfile.write(file, samples, rate_hz, format="WAV", subtype=subtype)
@@ -65,6 +84,29 @@ def test_wav_signature_decodes_upsamples_and_encodes(loaded, keras_model):
         expected = np.asarray(keras_model(rounded.T[:, :, None].astype("float32")))[:, :, 0].T
         assert rate_hz == 16_000 and samples.shape == expected.shape
         np.testing.assert_allclose(samples, np.clip(expected, -1, 1), rtol=0, atol=1e-4)
+
+
+def with_list_chunk(content, size):
+    """A WAV file with a LIST chunk of a size before its audio, padded where that is odd."""
+    start = content.index(b"data")
+    chunk = b"LIST" + size.to_bytes(4, "little") + bytes(size + size % 2)
+    content = content[:start] + chunk + content[start:]
+    return content[:4] + (len(content) - 8).to_bytes(4, "little") + content[8:]
+
+
+@pytest.mark.parametrize("subtype", ["PCM_24", "FLOAT"])
+def test_wav_signature_takes_16_bits_alone_as_the_docs_say(loaded, subtype):
+    content = wav(noise(64)[0], 4000, subtype)
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        loaded.signatures["wav_bytes"](audio_bytes=tf.constant([content]))
+
+
+def test_wav_signature_takes_chunks_of_even_size_alone_as_the_docs_say(loaded):
+    content = wav(noise(64)[0], 4000)
+    even, odd = (with_list_chunk(content, size) for size in (10, 11))
+    loaded.signatures["wav_bytes"](audio_bytes=tf.constant([even]))
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        loaded.signatures["wav_bytes"](audio_bytes=tf.constant([odd]))
 
 
 def test_wav_signature_refuses_another_rate(loaded):

@@ -8,8 +8,8 @@ def signatures(model) -> dict:
     """Returns the signatures of a super-resolution model.
 
     serving_default: `waveform` (batch, time, 1) -> `waveform` (batch, ratio * time, 1).
-    with_lengths: the same with `lengths` (batch,). wav_bytes: `audio_bytes` (batch,), WAV files at
-    the low rate -> `audio_bytes`, 16-bit WAV files.
+    with_lengths: the same with `lengths` (batch,), each from 0 to time. wav_bytes: `audio_bytes`
+    (batch,), WAV files at the low rate -> `audio_bytes`, 16-bit WAV files.
     """
     import tensorflow as tf
 
@@ -22,8 +22,22 @@ def signatures(model) -> dict:
     def serving_default(waveform):
         return {"waveform": tf.cast(model(not_empty(waveform), training=False), tf.float32)}
 
+    def checked(lengths, waveform):
+        batch, time = tf.shape(waveform)[0], tf.shape(waveform)[1]
+        one_each = tf.debugging.Assert(
+            tf.shape(lengths)[0] == batch,
+            ["with_lengths takes one length for each signal, but got lengths:", lengths],
+        )
+        in_range = tf.debugging.Assert(
+            tf.reduce_all((lengths >= 0) & (lengths <= time)),
+            ["with_lengths takes lengths from 0 to the samples of the input, but got:", lengths],
+        )
+        with tf.control_dependencies([one_each, in_range]):
+            return tf.identity(lengths)
+
     @tf.function(input_signature=[waveform, lengths])
     def with_lengths(waveform, lengths):
+        lengths = checked(lengths, waveform)
         output = model(not_empty(waveform), lengths=lengths, training=False)
         return {"waveform": tf.cast(output, tf.float32)}
 
