@@ -254,6 +254,7 @@ class Scores:
             "model": self.model_name,
             **self.facts,
             "metrics": {key: metric._asdict() for key, metric in self.metrics.items()},
+            "item_word": self.item_word,
             f"{self.item_word}s": list(self.items),
             **({f"{self.part_word}s": list(self.parts)} if self.parts else {}),
             "rows": rows,

@@ -1,10 +1,11 @@
 """At which strength is what a super-resolution model makes up best?
 
-    python benchmarks/strength.py mu_gan_speech_x4 --data speech/p225 speech/p226 speech/p227
+    python benchmarks/strength.py mu_gan_speech_x4 --data ljspeech
 
-Prints a Markdown table: scores of the spline and of the model at each strength, means over all
-clips of the folders, those that it was trained on included: the choice is to be made on training
-speakers, and checked on others.
+Prints a Markdown table: scores of the spline and of the model at each strength, means over the
+clips of the folders, chosen as `tonezoo evaluate` chooses them. Choose by speakers that the model
+knows, on clips that it was not trained on (those it knows by heart), and check on speakers that it
+does not know.
 """
 
 import argparse
@@ -19,9 +20,9 @@ from tonezoo.analysis.metrics import METRICS
 from tonezoo.analysis.score_tables import markdown_row
 from tonezoo.analysis.super_resolution_evaluation import measure
 from tonezoo.audio.resampling import decimate, upsample_spline
-from tonezoo.recipes.data.clips import read_clips
-from tonezoo.recipes.data.layouts import find_clips
 from tonezoo.serving.export import load
+from tonezoo.tasks.evaluation_data import training_data
+from tonezoo.tasks.super_resolution.evaluation import evaluation_clips
 
 COLUMNS = ("visqol", "mos_lqo_wb", "estoi", "lsd", "snr_db")
 STRENGTHS_DB = (0.0, -3.0, -6.0, -9.0, -12.0, -15.0)
@@ -51,8 +52,7 @@ def main():
     model = load(options.model)
     clips = {}
     for folder in options.data:
-        rates = {"sample_rate_hz": model.sample_rate_hz, "ratio": model.ratio}
-        found = read_clips(find_clips(folder, layout="folder").train, root=folder, **rates)
+        found = evaluation_clips(folder, training_data(options.model), model, print)
         clips |= {f"{folder}/{name}": samples for name, samples in found.items()}
     print(f"{model.name}, {len(clips)} clips\n")
     print(markdown_row(["strength (dB)", *(METRICS[key].title for key in COLUMNS)]))

@@ -18,6 +18,8 @@ CONFIG_NAME = "config.json"
 CHECKPOINT_NAME = "checkpoint.npz"
 LOG_NAME = "log.jsonl"
 TENSORBOARD_NAME = "tensorboard"
+# Of the model as it is, without another low-pass or strength in their names.
+EVALUATION_NAMES = ("evaluation.json", "evaluation.md")
 
 
 class RunFolder:
@@ -182,7 +184,7 @@ class RunFolder:
     @property
     def records(self) -> list[Path]:
         """The files that tell how the run went and what came out: its log and its evaluation."""
-        paths = [self.path / name for name in (LOG_NAME, "evaluation.json", "evaluation.md")]
+        paths = [self.path / name for name in (LOG_NAME, *EVALUATION_NAMES)]
         return [path for path in paths if path.exists()]
 
     def _truncate_log(self, position: Position) -> None:

@@ -21,7 +21,7 @@ def export_untrained(task: str, folder: Path):
     version.mkdir(parents=True)
     write_saved_model(model, version)
     write_golden(version, model)
-    facts = describe_model(model, find_task(task).export_options())
+    facts = describe_model(model, find_task(task).model_facts(model))
     write_manifest(version, {**facts, "data": DATA, "name": folder.name, "version": 1})
     return model
 

@@ -61,7 +61,7 @@ def write_export(name: str, model: AudioModel) -> None:
         version.mkdir()
         write_saved_model(model, version)
         write_golden(version, model)
-        facts = describe_model(model, find_task(model.task).export_options())
+        facts = describe_model(model, find_task(model.task).model_facts(model))
         write_manifest(version, {**facts, "name": name, "version": 1})
         with zipfile.ZipFile(HERE / f"{name}.export.zip", "w", zipfile.ZIP_DEFLATED) as archive:
             for path in sorted(version.rglob("*")):

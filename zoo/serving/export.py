@@ -16,7 +16,7 @@ import tonezoo
 from tonezoo.files import atomic_path
 from tonezoo.serving.manifest import versions, write_manifest
 from tonezoo.serving.verify import GOLDEN_NAME, verify
-from tonezoo.tasks import find_task
+from tonezoo.tasks import Facts, find_task
 from tonezoo.variables import named_variables
 
 
@@ -57,9 +57,11 @@ def export(
     task = find_task(model.task)
     to = Path(to)
     version = max(versions(to), default=0) + 1
+    facts = task.model_facts(model, options or task.export_options())
+    evaluation = evaluation_of(folder, dataclasses.asdict(facts))
     description = {
-        **describe_model(model, options or task.export_options()),
-        **describe_run(folder),
+        **describe_model(model, facts),
+        **describe_run(folder, evaluation),
         "data_licence": data_licence,
         "name": to.resolve().name,
         "version": version,
@@ -67,7 +69,7 @@ def export(
     with atomic_path(to / str(version), folder=True) as temporary:
         write_saved_model(model, temporary)
         write_golden(temporary, model)
-        write_records(temporary, folder)
+        write_records(temporary, folder, with_evaluation=evaluation is not None)
         write_manifest(temporary, description)
         verify(temporary)
     report(f"Exported {run} to {to / str(version)}.")
@@ -86,7 +88,7 @@ def check_backend() -> None:
         )
 
 
-def describe_model(model, options: Any) -> dict:
+def describe_model(model, facts: Facts) -> dict:
     """Returns the manifest's facts about a model."""
     import keras
     import tensorflow as tf
@@ -95,7 +97,7 @@ def describe_model(model, options: Any) -> dict:
 
     return {
         "task": model.task,
-        **dataclasses.asdict(find_task(model.task).model_facts(model, options)),
+        **dataclasses.asdict(facts),
         "model": type(model).__name__,
         "parameters": model.count_params(),
         "variables": list(named_variables(model)),
@@ -108,28 +110,43 @@ def describe_model(model, options: Any) -> dict:
     }
 
 
-def describe_run(folder) -> dict:
-    """Returns the manifest's facts about a run: recipe, options, data, commit, steps, metrics."""
+def describe_run(folder, evaluation: dict | None) -> dict:
+    """Returns the manifest's facts about a run: recipe, options, data, commit, steps, metrics.
+
+    Args:
+        folder: the `RunFolder`.
+        evaluation: the content of its evaluation.json, or None.
+    """
     from tonezoo.recipes.trained import provenance
 
-    path = folder.path / "evaluation.json"
-    evaluation = json.loads(path.read_text()) if path.exists() else None
-    return {
-        "started_from": None,
-        **provenance(folder.path),
-        "metrics": None if evaluation is None else mean_scores(evaluation["rows"]),
-        "evaluated_on": None
-        if evaluation is None
-        else evaluation.get("clips", evaluation.get("tracks")),
-    }
+    scores = {"metrics": None, "evaluated_on": None}
+    if evaluation is not None:
+        scores["metrics"] = {
+            row["name"]: {key: cell.get("mean", cell.get("median")) for key, cell in cells.items()}
+            for row in evaluation["rows"]
+            for cells in [row["metrics"]]
+        }
+        scores["evaluated_on"] = evaluation[f"{evaluation['item_word']}s"]
+    return {"started_from": None, **provenance(folder.path), **scores}
 
 
-def mean_scores(rows: list[dict]) -> dict:
-    """Returns row -> metric -> mean over clips of the rows of an evaluation.json."""
-    return {
-        row["name"]: {metric: cell["mean"] for metric, cell in row["metrics"].items()}
-        for row in rows
-    }
+def evaluation_of(folder, facts: dict) -> dict | None:
+    """Returns a run's evaluation, if there is one of the model as it is exported.
+
+    Args:
+        folder: the `RunFolder`.
+        facts: of the exported model. An evaluation that states another value of one of them, such
+            as another strength, is of another model.
+    """
+    from tonezoo.recipes.runs import EVALUATION_NAMES
+
+    path = folder.path / EVALUATION_NAMES[0]
+    if not path.exists():
+        return None
+    evaluation = json.loads(path.read_text(encoding="utf-8"))
+    facts = json.loads(json.dumps(facts))
+    same = all(evaluation[name] == facts[name] for name in facts.keys() & evaluation.keys())
+    return evaluation if same else None
 
 
 def write_saved_model(model, folder: Path) -> None:
@@ -151,10 +168,14 @@ def write_saved_model(model, folder: Path) -> None:
     check_operations(folder, "Build the model from keras.ops and Keras layers only.")
 
 
-def write_records(folder: Path, run) -> None:
+def write_records(folder: Path, run, *, with_evaluation: bool) -> None:
     """Copies a run's log and evaluation into a folder, with the log's curves where it can."""
+    from tonezoo.recipes.runs import EVALUATION_NAMES
+
+    left_out = () if with_evaluation else EVALUATION_NAMES
     for path in run.records:
-        shutil.copyfile(path, folder / path.name)
+        if path.name not in left_out:
+            shutil.copyfile(path, folder / path.name)
     log = [line for line in run.read_log() if line["name"] == run.main_network]
     # The picture is an extra, and so is matplotlib.
     with contextlib.suppress(ImportError):

@@ -312,6 +312,29 @@ class TestOfARun:
         assert tonezoo.load(copy).name.endswith("2")
         assert tonezoo.load(copy / "1").name.endswith("1")
 
+    @pytest.mark.parametrize(("strength_db", "kept"), [(None, True), (-6.0, False)])
+    def test_an_evaluation_goes_along_if_it_is_of_the_model_as_exported(
+        self, run, task, tmp_path, strength_db, kept
+    ):
+        if task.name != "super_resolution":
+            pytest.skip("its exports have no options")
+        copy = shutil.copytree(run, tmp_path / "run")
+        scores = {
+            "strength_db": 0.0,
+            "item_word": "clip",
+            "clips": ["a"],
+            "rows": [{"name": "tiny", "metrics": {"lsd": {"mean": 1.5}}}],
+        }
+        (copy / "evaluation.json").write_text(json.dumps(scores))
+        options = task.export_options(strength_db=strength_db)
+        folder = tonezoo.export(copy, tmp_path / "model", options=options, report=lambda line: None)
+        manifest = json.loads((folder / "manifest.json").read_text())
+        assert manifest["strength_db"] == (strength_db or 0)
+        assert manifest["metrics"] == ({"tiny": {"lsd": 1.5}} if kept else None)
+        assert manifest["evaluated_on"] == (["a"] if kept else None)
+        assert (folder / "evaluation.json").exists() == kept
+        assert tonezoo.load(folder).strength_db == (strength_db or 0)
+
     def test_a_failed_export_leaves_nothing(self, run, tmp_path, monkeypatch):
         def refuse(folder, remedy):
             raise ValueError("no")
