@@ -219,8 +219,8 @@ def _mean_of_pieces(score, reference, estimate, sample_rate_hz) -> float:
 def _pieces(reference, estimate, sample_rate_hz) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yields both signals at 16 kHz in equal pieces of at most 20 s, silent ones left out."""
     signals = check_signals(reference, estimate)
-    signals = [resample(signal, sample_rate_hz, RATE_HZ) for signal in signals]
-    pieces = -(-len(signals[0]) // (PIECE_S * RATE_HZ))
-    for pair in zip(*(np.array_split(signal, pieces) for signal in signals), strict=True):
+    resampled = [resample(signal, sample_rate_hz, RATE_HZ) for signal in signals]
+    pieces = -(-len(resampled[0]) // (PIECE_S * RATE_HZ))
+    for pair in zip(*(np.array_split(signal, pieces) for signal in resampled), strict=True):
         if all(piece.any() for piece in pair):
             yield pair

@@ -33,7 +33,7 @@ class Probes:
 
     @property
     def sentences(self) -> list[str]:
-        frequency_hz = max(self.lines_db, key=self.lines_db.get)
+        frequency_hz = max(self.lines_db, key=self.lines_db.__getitem__)
         return [
             f"Digital silence in: peak {self.silence_dbfs:.0f} dBFS out.",
             f"White noise of {NOISE_DBFS:g} dBFS in: the strongest line at a multiple of the "

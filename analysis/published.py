@@ -4,7 +4,7 @@ RATIOS = (2, 4, 6)
 
 # Source: "Adversarial Audio Super-Resolution with Unsupervised Feature Losses", section 4: SNR in
 # dB, LSD and MOS-LQO (PESQ narrowband; not reported for piano) at each of the ratios.
-SCORES = {
+SCORES: dict[str, list[tuple[float, ...]]] = {
     "MU-GAN8, Speaker1": [(21.40, 1.63, 4.54), (17.72, 1.92, 3.79), (13.98, 1.95, 3.21)],
     "U-net8, Speaker1": [(21.94, 2.24, 4.54), (18.68, 2.34, 3.81), (14.85, 2.92, 2.97)],
     "MU-GAN8, Speaker99": [(20.01, 2.14, 3.75), (14.03, 2.72, 2.93), (10.92, 2.97, 2.69)],

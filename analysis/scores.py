@@ -117,7 +117,7 @@ class Scores:
         For means it has to be finite. Without parts their axis has length 1.
         """
         has_value = np.isfinite(self._by_part) if self.average == "mean" else ~self._missing
-        return has_value.all(axis=0)
+        return np.all(has_value, axis=0)
 
     @property
     def _missing(self) -> np.ndarray:
@@ -126,7 +126,7 @@ class Scores:
     @property
     def present(self) -> np.ndarray:
         """Which parts have a value anywhere, (part,); the others are left out of the summary."""
-        return ~self._missing.all(axis=(0, 1, 3))
+        return ~np.all(self._missing, axis=(0, 1, 3))
 
     @functools.cached_property
     def per_part(self) -> np.ndarray:
@@ -285,8 +285,8 @@ class Scores:
 
     def to_markdown(self) -> str:
         """Returns the tables, the verdict and the notes as Markdown."""
-        versions = package_versions((*PACKAGES, *self.packages)).items()
-        versions = ", ".join(f"{name} {version}" for name, version in versions)
+        packages = package_versions((*PACKAGES, *self.packages)).items()
+        versions = ", ".join(f"{name} {version}" for name, version in packages)
         notes = [*self.notes, f"Versions: {versions}."]
         lines = [f"# {self.title}", "", *markdown_tables(self), f"**{self.verdict}**", ""]
         return "\n".join([*lines, *(f"- {note}" for note in notes)])

@@ -73,7 +73,7 @@ class TransposedConv1D(SignalConvolution, keras.layers.Conv1DTranspose):
             **kwargs,
         )
         if self.overlap in ("partial", "gaps"):
-            length, stride = *self.kernel_size, *self.strides
+            length, stride = self.kernel_size[0], self.strides[0]
             warnings.warn(
                 f"TransposedConv1D(kernel_size={length}, strides={stride}) has {self.overlap} "
                 f"overlap, which writes a tone of period {stride} into its output; choose a "
@@ -84,7 +84,7 @@ class TransposedConv1D(SignalConvolution, keras.layers.Conv1DTranspose):
 
     @property
     def overlap(self) -> str:
-        length, stride = *self.kernel_size, *self.strides
+        length, stride = self.kernel_size[0], self.strides[0]
         if length < stride:
             return "gaps"
         if length % stride:

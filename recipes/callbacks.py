@@ -161,12 +161,12 @@ class Progress(keras.callbacks.Callback):
 
     def __enter__(self):
         state = "compiling the training step"
-        timed = self.deadline is not None
+        left_s = self.seconds_left()
         self.bar.start()
         self.task = self.bar.add_task(
             self.phase.name,
-            completed=0 if timed else self.step,
-            total=self.seconds_left() if timed else self.phase.steps,
+            completed=self.step if left_s is None else 0,
+            total=self.phase.steps if left_s is None else left_s,
             state=state,
         )
         if not self.console.is_terminal:
@@ -176,16 +176,16 @@ class Progress(keras.callbacks.Callback):
     def __exit__(self, *error):
         self.bar.stop()
 
-    def seconds_left(self) -> float:
-        return max(0.0, self.deadline - time.monotonic())
+    def seconds_left(self) -> float | None:
+        return None if self.deadline is None else max(0.0, self.deadline - time.monotonic())
 
     def on_train_batch_end(self, batch, logs=None):
         self.step += 1
         state = f"step {self.step} of {self.phase.steps}, loss {float(logs['loss']):.3g}"
-        if self.deadline is None:
+        left_s = self.seconds_left()
+        if left_s is None:
             self.bar.update(self.task, completed=self.step, state=state)
             return
-        left_s = self.seconds_left()
         state += f", {left_s:.0f} s to the time limit"
         self.bar.update(self.task, completed=self.bar.tasks[0].total - left_s, state=state)
 

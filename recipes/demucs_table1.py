@@ -14,10 +14,12 @@ per source, or without --data the procedural corpus. What to expect of it there 
 recipes/README.md.
 """
 
+from typing import Any
+
 from tonezoo.recipes.separation import Config
 
 # What each variant is, and the options that make the small model one.
-VARIANTS = {
+VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
     "transposed": ("transposed convolutions of length 8", {}),
     "modified_transposed": (
         "transposed convolutions, no biases and no first ReLU",

@@ -129,7 +129,9 @@ class CheckpointFile:
 
     def save(self, experiment: Experiment, position: Position) -> None:
         """Writes all variables of the experiment and its position, then takes the file's name."""
-        arrays = {name: np.asarray(value) for name, value in experiment.state().items()}
+        arrays: dict[str, Any] = {
+            name: np.asarray(value) for name, value in experiment.state().items()
+        }
         phase = experiment.phases[position.phase].name
         header = json.dumps({"phase": position.phase, "name": phase, "step": position.step})
         with atomic_path(self.path) as temporary, open(temporary, "wb") as file:

@@ -82,11 +82,11 @@ class StemPreview:
         for name, stems in self.tracks.items():
             mixture = stems.sum(axis=0)
             # As `tonezoo separate` does, so that it plays the same.
-            _, _, mean, std = measure([mixture])
-            normalised = (mixture - mean) / (std or 1)
+            _, _, level = measure([mixture])
+            normalised = level.normalise(mixture)
             output = np.asarray(model(normalised[None], training=False))[0]
             # (time, source, channels) -> (source, time, channels)
-            estimates = (std * output + mean).swapaxes(0, 1)
+            estimates = level.restore(output).swapaxes(0, 1)
             for kind, signals in (("output", estimates), ("target", stems)):
                 for source, signal in zip(self.sources, signals, strict=True):
                     tf.summary.audio(

@@ -148,7 +148,7 @@ class Config(BaseConfig):
 
         if split is None:
             tracks = procedural_tracks(self, seed=self.seed + 1, tracks=1)
-            stems = {name: list(by_source.values()) for name, by_source in tracks.items()}
+            stems = {name: np.stack(list(stems.values())) for name, stems in tracks.items()}
         else:
             stems = self._first_track(split.test, report)
         return StemPreview(stems, sources=self.source_names, sample_rate_hz=self.sample_rate_hz)

@@ -154,7 +154,7 @@ class Config(BaseConfig):
         segment_samples = patch_samples(self, network.levels)
         helpers = helper_networks(self, segment_samples)
         global_batch = self.batch_size * replicas
-        options = {
+        options: dict[str, Any] = {
             "steps_per_epoch": self.epoch_steps(source.patch_count(segment_samples), global_batch),
             "batches": functools.partial(
                 source.batches,

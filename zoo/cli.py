@@ -98,7 +98,7 @@ def import_keras(backend: str = "tensorflow") -> None:
             ) from error
         finally:
             os.dup2(kept, 2)
-            faulthandler.enable(sys.__stderr__)
+            faulthandler.enable(2)
     keras.config.set_floatx("float32")
     keras.config.set_image_data_format("channels_last")
 
@@ -196,9 +196,9 @@ def train(
     from tonezoo.recipes import load_recipe
     from tonezoo.recipes.config import override
 
-    settings = (*(settings or ()), *([] if ratio is None else [f"ratio={ratio}"]))
+    changes = (*(settings or ()), *([] if ratio is None else [f"ratio={ratio}"]))
     # Wrong names are told before TensorFlow is loaded.
-    cfg = override(load_recipe(recipe).config, settings)
+    cfg = override(load_recipe(recipe).config, changes)
     run = run or Path("runs") / cfg.run_name(recipe)
     import_keras(os.environ.get("KERAS_BACKEND", "tensorflow"))
     from tonezoo.recipes.runner import TrainingRequest
@@ -210,7 +210,7 @@ def train(
             run=run,
             data=data,
             hold_out=tuple(hold_out or ()),
-            settings=settings,
+            settings=changes,
             max_minutes=max_minutes,
             resume=resume,
         ),

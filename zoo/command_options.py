@@ -39,7 +39,7 @@ def set_parameters(command: Callable, parameters: Sequence[inspect.Parameter]) -
     ]
     taken = {p.name for p in parameters}
     signature = inspect.Signature([*(p for p in own if p.name not in taken), *parameters])
-    command.__signature__ = signature
+    command.__signature__ = signature  # type: ignore[attr-defined]  # known to inspect alone
     command.__annotations__ = {p.name: p.annotation for p in signature.parameters.values()}
     return command
 

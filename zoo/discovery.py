@@ -4,6 +4,7 @@ import ast
 import importlib
 import pkgutil
 from collections.abc import Iterator
+from typing import Any
 
 
 def modules_with(package: str, name: str) -> Iterator[str]:
@@ -27,16 +28,22 @@ def modules_with(package: str, name: str) -> Iterator[str]:
     importlib.invalidate_caches()  # of files that came after the folder was first looked at
     prefix = f"{package}."
     for info in pkgutil.iter_modules(importlib.import_module(package).__path__, prefix):
-        spec = info.module_finder.find_spec(info.name)
-        source = spec.loader.get_source(info.name) or ""
+        source, origin = read_source(info)
         if name not in source:
             continue
         try:
             statements = ast.parse(source).body
         except SyntaxError as error:
-            raise ValueError(f"{spec.origin} cannot be read as Python: {error}.") from error
+            raise ValueError(f"{origin} cannot be read as Python: {error}.") from error
         if any(name in _assigned(statement) for statement in statements):
             yield info.name.removeprefix(prefix)
+
+
+def read_source(info: pkgutil.ModuleInfo) -> tuple[str, str]:
+    """Returns a module's source, "" where it has none, and what it is read from."""
+    finder: Any = info.module_finder  # of a folder, hence one that takes the name alone
+    spec = finder.find_spec(info.name)
+    return spec.loader.get_source(info.name) or "", spec.origin
 
 
 def _assigned(statement: ast.stmt) -> list[str]:

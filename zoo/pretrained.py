@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -125,7 +125,7 @@ def compiled_call(model) -> Callable[[np.ndarray], np.ndarray]:
 _engines: dict[tuple, "Engine"] = {}
 
 
-def engine_for(task: str, model: "str | os.PathLike | Engine | None" = None) -> "Engine":
+def engine_for(task: str, model: "str | os.PathLike | Engine | None" = None) -> Any:
     """Returns the engine of a task for a model, which is loaded once.
 
     A model that was exported anew or trained further since is loaded again.
@@ -139,22 +139,22 @@ def engine_for(task: str, model: "str | os.PathLike | Engine | None" = None) -> 
     """
     from tonezoo.tasks import find_task
 
-    task = find_task(task)
-    model = task.default_model if model is None else model
+    wanted = find_task(task)
+    model = wanted.default_model if model is None else model
     if not isinstance(model, str | os.PathLike):
-        if not hasattr(model, "task"):
+        if model is None or not hasattr(model, "task"):
             raise ValueError(
                 f"model is a {type(model).__name__}. Give a name, a folder, or what tonezoo.load "
                 "returned."
             )
-        return task.check(model)
+        return wanted.check(model)
     key = _state(model_folder(model))
     if key not in _engines:
         engine = load(model)
         while len(_engines) >= KEPT_ENGINES:
             del _engines[next(iter(_engines))]
         _engines[key] = engine
-    return task.check(_engines[key])
+    return wanted.check(_engines[key])
 
 
 def _state(path: Path) -> tuple:

@@ -12,6 +12,9 @@ import pkgutil
 import re
 import sys
 from collections.abc import Iterator
+from typing import Any
+
+from tonezoo.discovery import read_source
 
 PACKAGES = ("tonezoo.layers", "tonezoo.models", "tonezoo.training")
 REGISTERED = re.compile(
@@ -46,9 +49,9 @@ def registered_classes() -> Iterator[tuple[str, str, str]]:
     'tonezoo.layers.superpixel'
     """
     for package in PACKAGES:
-        folders = importlib.util.find_spec(package).submodule_search_locations
-        for info in pkgutil.iter_modules(folders, f"{package}."):
-            source = info.module_finder.find_spec(info.name).loader.get_source(info.name)
+        spec: Any = importlib.util.find_spec(package)  # a package of tonezoo, never None
+        for info in pkgutil.iter_modules(spec.submodule_search_locations, f"{package}."):
+            source, _ = read_source(info)
             for group, name in REGISTERED.findall(source):
                 yield f"{group}>{name}", info.name, name
 

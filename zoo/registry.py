@@ -31,7 +31,7 @@ class ModelEntry:
     """
 
     name: str
-    model: type
+    model: "type[keras.Model]"
     presets: Mapping[str, Mapping[str, Any]]
     parameters: Mapping[str, int]
     sample_rate_hz: int

@@ -203,7 +203,8 @@ def _events(notes: Sequence[Note]) -> list[tuple[int, str, int, int]]:
     for note in sorted(notes, key=lambda note: -note.start_s):
         start, key = round(note.start_s * per_s), round(note.pitch)
         # A key that is struck again is released before: one release would end both notes.
-        end = min(round((note.start_s + note.duration_s) * per_s), next_start.get(key, np.inf))
+        end = round((note.start_s + note.duration_s) * per_s)
+        end = min(end, next_start.get(key, end))
         next_start[key] = start
         if end > start:
             events.append((start, "note_on", key, max(1, round(127 * note.velocity**0.5))))
@@ -222,7 +223,7 @@ def _read(path: Path, length: int, soundfont: Path) -> np.ndarray:
     """Reads (time, 2), cut or filled to `length`, without the offset that some samples have."""
     from tonezoo.audio.reader import read_audio
 
-    samples, sample_rate_hz = read_audio(path) if path.is_file() else (np.zeros((0, 2)), None)
+    samples, sample_rate_hz = read_audio(path) if path.is_file() else (np.zeros((0, 2)), 0)
     if not samples.any():
         raise ValueError(
             f"fluidsynth renders silence: {soundfont} may be damaged or no General MIDI soundfont. "

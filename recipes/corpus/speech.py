@@ -31,8 +31,10 @@ BANDWIDTHS_HZ = np.array((70, 100, 140, 200, 260, 380, 500), dtype="float64")
 FORMANT_LEVELS_DB = np.array((0, -4, -9, -13, -17, -21, -25), dtype="float64")
 
 # Centre and width in Hz, level in dB and duration in s of the noise of s, sh, f, h, t and k.
-FRICATIVES = ((5800, 1700, -13, 0.11), (3300, 1300, -12, 0.11), (4500, 3800, -22, 0.09))
-FRICATIVES += ((1600, 1300, -20, 0.07), (4800, 2200, -12, 0.03), (2200, 1100, -12, 0.03))
+FRICATIVES = (
+    *((5800, 1700, -13, 0.11), (3300, 1300, -12, 0.11), (4500, 3800, -22, 0.09)),
+    *((1600, 1300, -20, 0.07), (4800, 2200, -12, 0.03), (2200, 1100, -12, 0.03)),
+)
 
 SCALE_SEMITONES = (0, 2, 4, 7, 9)
 ROOM_NOISE_DB = -72.0

@@ -47,8 +47,8 @@ def decode_clips(
     if not paths:
         raise ValueError("No audio files were given. Name at least one.")
     problems = []
-    paths = [os.fsencode(path) for path in paths]
-    for high, low, problem in _decoded(paths, sample_rate_hz, ratio):
+    encoded = [os.fsencode(path) for path in paths]
+    for high, low, problem in _decoded(encoded, sample_rate_hz, ratio):
         if problem:
             problems.append(f"Skipped: {os.fsdecode(problem)}")
             report(problems[-1])
@@ -59,7 +59,7 @@ def decode_clips(
 
 
 def high_and_low(
-    samples: np.ndarray, from_hz: float, sample_rate_hz: int, ratio: int
+    samples: np.ndarray, from_hz: int, sample_rate_hz: int, ratio: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Returns the mono high-rate signal (ratio * n,) and the low-rate signal (n,) of a recording.
 

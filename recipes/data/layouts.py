@@ -116,7 +116,7 @@ def _vctk_speakers(root: Path, files: Sequence[Path]) -> dict[str, list[Path]]:
     candidates.append((root, root.absolute().name))
     folder, name = next(
         ((path, name) for path, name in candidates if name in VCTK_FOLDERS and path.is_dir()),
-        (None, None),
+        (None, ""),
     )
     if folder is None:
         return {}

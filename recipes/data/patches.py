@@ -196,12 +196,12 @@ def prepare(
     >>> source.high.shape, source.low.shape
     ((16000,), (4000,))
     """
-    paths = [Path(path) for path in paths]
+    files = [Path(path) for path in paths]
     options = {"sample_rate_hz": sample_rate_hz, "ratio": ratio}
     if cache_dir is None:
-        high, low, lengths = _end_to_end(decode_clips(paths, report=report, **options))
+        high, low, lengths = _end_to_end(decode_clips(files, report=report, **options))
     else:
-        high, low, lengths = cached_clips(cache_dir, paths, report=report, **options)
+        high, low, lengths = cached_clips(cache_dir, files, report=report, **options)
     return PatchSource(high, low, lengths, **options)
 
 

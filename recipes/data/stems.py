@@ -123,7 +123,10 @@ class FileTrack:
         with contextlib.ExitStack() as stack:
             readers = [stack.enter_context(AudioReader(path)) for path in self.files]
             mixture = (
-                sum(fit_channels(b, channels, files[0].parent).astype("float64") for b in blocks)
+                sum(
+                    (fit_channels(b, channels, files[0].parent).astype("float64") for b in blocks),
+                    np.zeros(()),
+                )
                 for blocks in zip(*(reader.blocks() for reader in readers), strict=True)
             )
             self.samples, _, self.level = measure(mixture)
@@ -280,8 +283,13 @@ def tracks_source(
         ValueError: no track can be used.
         ImportError: stem files without what decodes them.
     """
-    options = {"sources": tuple(sources), "sample_rate_hz": sample_rate_hz, "channels": channels}
-    tracks, problems = [], []
+    options: dict[str, Any] = {
+        "sources": tuple(sources),
+        "sample_rate_hz": sample_rate_hz,
+        "channels": channels,
+    }
+    tracks: list[ArrayTrack | FileTrack] = []
+    problems = []
     for path in map(Path, paths):
         try:
             if plays_in_place(path, sources, sample_rate_hz):

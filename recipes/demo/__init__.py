@@ -14,6 +14,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from tonezoo.files import TEMPORARY_PREFIX, atomic_path, check_writable, remove_leftovers
 
@@ -125,7 +126,7 @@ def train_and_describe(work: Path, shipped, clip, minutes: float, settings) -> s
         manifest = verify(exported)
     with step("Writing the page"):
         tiny = show(load(exported), manifest, clip, work / TINY_AUDIO, evaluation)
-        cfg = RunFolder(run).configuration()
+        cfg: Any = RunFolder(run).configuration()  # with loss weights, as RECIPE's is
         training = Training(
             recipe=RECIPE,
             minutes=minutes,
@@ -217,4 +218,3 @@ def main() -> None:
         print(f"\nInterrupted; {arguments.folder} is as it was.", file=sys.stderr)
         sys.exit(130)
     print(f"Done in {time.monotonic() - started:.0f} s. Open {page} in a browser.")
-

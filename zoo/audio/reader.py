@@ -120,8 +120,10 @@ class AudioReader:
         """Returns up to `count` samples from a position on, float32 (time, channels).
 
         Raises:
-            ValueError: as `blocks`.
+            ValueError: as `blocks`, or the file does not state its length (see `seeks_exactly`).
         """
+        if self.frames is None:
+            raise ValueError(f"{self.path} does not state its length. Read it from its start.")
         wanted = max(0, min(count, self.frames - start))
         try:
             self._decoder.seek(min(start, self.frames))

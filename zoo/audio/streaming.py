@@ -132,13 +132,14 @@ def in_step(streams: list[Iterator[np.ndarray]]) -> Iterator[list[np.ndarray]]:
     >>> [[part.tolist() for part in parts] for parts in in_step(streams)]
     [[[0, 1, 2], [0, 1, 2]], [[3, 4], [3, 4]]]
     """
-    held = [None] * len(streams)
+    held = [np.zeros(0)] * len(streams)
     while True:
         for index, stream in enumerate(streams):
-            while held[index] is None or not len(held[index]):
-                held[index] = next(stream, None)
-                if held[index] is None:
+            while not len(held[index]):
+                block = next(stream, None)
+                if block is None:
                     return
+                held[index] = block
         size = min(map(len, held))
         yield [block[:size] for block in held]
         held = [block[size:] for block in held]

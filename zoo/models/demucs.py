@@ -5,6 +5,8 @@ Sources: Défossez et al., "Music Source Separation in the Waveform Domain", 201
 is published: where they place and size the upsampling layers is INFERRED from its parameter counts.
 """
 
+from typing import Any
+
 import keras
 from keras import layers, ops
 
@@ -479,7 +481,7 @@ def at_least_1(length):
     return max(length, 1) if isinstance(length, int) else ops.maximum(length, 1)
 
 
-TABLE1 = {
+TABLE1: dict[str, dict[str, Any]] = {
     "table1_transposed": {},
     "table1_modified_transposed": {"modified": True},
     "table1_nearest": {"upsampler": "nearest"},
@@ -488,7 +490,7 @@ TABLE1 = {
     "table1_modified_subpixel": {"upsampler": "subpixel", "modified": True},
 }
 
-PRESETS = {
+PRESETS: dict[str, dict[str, Any]] = {
     "original": {"encoder_glu_kernel_size": 1, "padding": "valid", "glu_padding": "valid"},
     **TABLE1,
     "small": {"width": 16, "depth": 5},

@@ -60,7 +60,8 @@ class Facts:
         >>> Facts.read(dict.fromkeys(names, 1), "manifest.json").channels
         1
         """
-        kinds, facts = typing.get_type_hints(cls), {}
+        kinds = typing.get_type_hints(cls)
+        facts: dict[str, Any] = {}
         for field in dataclasses.fields(cls):
             if field.name not in manifest and field.default is not dataclasses.MISSING:
                 continue

@@ -4,6 +4,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from tonezoo.recipes.data.layouts import matches
 
@@ -94,7 +95,7 @@ def training_data(path: str | os.PathLike) -> dict:
     from tonezoo.serving.manifest import read_manifest, resolve_version
 
     source = RunFolder(path).config if is_run(path) else read_manifest(resolve_version(path))
-    data = source.get("data")
+    data: Any = source.get("data")
     is_told = isinstance(data, dict) and isinstance(data.get("name"), str)
     if not is_told or not all(is_list_of_names(data.get(key)) for key in FILE_LISTS):
         raise ValueError(

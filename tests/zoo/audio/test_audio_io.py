@@ -182,7 +182,9 @@ def test_flac_of_unknown_length(tmp_path):
     data[22:26] = bytes(4)
     path.write_bytes(data)
     with AudioReader(path) as audio:
-        assert audio.frames is None
+        assert audio.frames is None and not audio.seeks_exactly
+        with pytest.raises(ValueError, match="does not state its length"):
+            audio.read_at(0, 1)
     np.testing.assert_array_equal(read_audio(path)[0], expected)
 
 

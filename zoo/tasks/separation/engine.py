@@ -141,7 +141,9 @@ class Separator:
         if not as_they_are:
             outputs = (block.mean(axis=3, keepdims=True) for block in outputs)
         # (time, source, signal, channel) -> (time, source * channels)
-        flat = (block.reshape(len(block), -1).astype("float32") for block in outputs)
+        flat: Iterator[np.ndarray] = (
+            block.reshape(len(block), -1).astype("float32") for block in outputs
+        )
         if sample_rate_hz != self.sample_rate_hz:
             flat = resampled_blocks(flat, self.sample_rate_hz, sample_rate_hz)
         width = len(self.sources) * channels

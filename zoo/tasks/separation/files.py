@@ -65,8 +65,8 @@ def separate_files(
             that would be written to one folder; an output that is also an input; `out_dir` is a
             file or cannot be written to.
     """
-    paths, out_dir = [Path(path) for path in paths], Path(out_dir)
-    if not paths:
+    inputs, out_dir = [Path(path) for path in paths], Path(out_dir)
+    if not inputs:
         raise ValueError("There are no files to separate. Name at least one.")
     if clip_mode not in CLIP_MODES:
         raise ValueError(f"clip_mode must be one of {', '.join(CLIP_MODES)}, but is {clip_mode!r}.")
@@ -77,7 +77,7 @@ def separate_files(
     def written(folder):
         return [folder / f"{name}.{format}" for name in names]
 
-    plan = plan_outputs(paths, out_dir, lambda stem: stem, written)
+    plan = plan_outputs(inputs, out_dir, lambda stem: stem, written)
     check_writable(out_dir)
     weights = np.array(list(stems.values()), "float32")
 

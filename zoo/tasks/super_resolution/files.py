@@ -57,15 +57,15 @@ def enhance_files(
             would be written to one name; an output that is also an input; `out_dir` is a file or
             cannot be written to.
     """
-    paths = [Path(path) for path in paths]
+    inputs = [Path(path) for path in paths]
     out_dir = Path(out_dir)
-    if not paths:
+    if not inputs:
         raise ValueError("There are no files to enhance. Name at least one.")
     if chunk_s is not None and not MIN_CHUNK_S <= chunk_s < math.inf:
         raise ValueError(f"The chunk is {chunk_s} s. Give {MIN_CHUNK_S} s or more, or None.")
     check_strength(strength_db)
     output_subtype(format, bit_depth)
-    plan = plan_outputs(paths, out_dir, lambda stem: f"{stem}.{format}")
+    plan = plan_outputs(inputs, out_dir, lambda stem: f"{stem}.{format}")
     check_writable(out_dir)
     chunk_samples = None if chunk_s is None else round(chunk_s * resolver.sample_rate_hz)
 
