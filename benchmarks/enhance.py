@@ -106,7 +106,7 @@ def measure_files(model: Path, manifest: dict, folder: Path, rounds: int) -> Non
         alone: lambda: [resolver.enhance(low, resolver.low_rate_hz) for low in signals],
         # A new folder each time: replacing a file waits for the disk.
         f"{len(paths)} files": lambda: enhance_files(
-            paths, tempfile.mkdtemp(dir=folder), resolver, chunk_s=CHUNK_S
+            paths, tempfile.mkdtemp(dir=folder), resolver, segment_s=CHUNK_S
         ),
     }
     times = in_turn(steps, rounds)

@@ -84,7 +84,14 @@ def _enhance(rng, files, folder, fixtures) -> Case:
     if downsample := rng.random() < 0.7:
         options.append("--downsample")
     options += rng.choice(
-        ([], [], ["--whole"], ["--chunk-s", "0.2"], ["--chunk-s", "0.3"], ["--chunk-s", "1e9"])
+        (
+            [],
+            [],
+            ["--whole"],
+            ["--segment-s", "0.2"],
+            ["--segment-s", "0.3"],
+            ["--segment-s", "1e9"],
+        )
     )
     if rng.random() < 0.1:
         (folder / "out").mkdir()
@@ -247,7 +254,7 @@ def _words(rng, command, places):
             *([file] for file in files),
             *option("--out", one("out", "bad out"), 0.95),
             *option("--model", one("model"), 0.95),
-            *option("--chunk-s", rng.choice(NUMBERS), 0.4),
+            *option("--segment-s", rng.choice(NUMBERS), 0.4),
             *option("--format", rng.choice(("wav", "flac", "ogg", "mp3", "WAV", "xyz", "")), 0.4),
             *option("--bit-depth", rng.choice(("float", "24", "16", "lossy", "99", "-1", "")), 0.3),
             *([flag] for flag in ("--whole", "--downsample") if rng.random() < 0.3),

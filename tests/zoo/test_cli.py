@@ -81,7 +81,7 @@ def paths(tmp_path):
         ("separate {file} --out {tmp}/o --two-stems piano", "no source 'piano'"),
         ("separate {file} --out {tmp}/o --overlap 1", "The overlap is 1.0"),
         ("separate {file} --out {tmp}/o --shifts -1", "The number of shifts is -1"),
-        ("separate {file} --out {tmp}/o --segment 0", "The segment is 0.0 s"),
+        ("separate {file} --out {tmp}/o --segment-s 0", "The segment is 0.0 s"),
         ("separate {file} --out {tmp}/o --clip-mode loud", "clip_mode must be one of"),
         ("train demucs_tiny --run {tmp}/r --ratio 4", "Unknown setting 'ratio'"),
         ("train demucs_tiny --run {tmp}/r --data {empty}", "No track was found"),

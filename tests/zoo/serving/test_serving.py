@@ -269,77 +269,84 @@ def test_a_foreign_saved_model_and_a_missing_folder_are_explained(tmp_path):
         tonezoo.load(tmp_path / "file")
 
 
+@pytest.fixture(scope="module")
+def run(task, request):
+    name = {"super_resolution": "tiny_run", "separation": "tiny_separation_run"}[task.name]
+    return request.getfixturevalue(name)
+
+
+@pytest.fixture(scope="module")
+def model(task, request):
+    name = {"super_resolution": "tiny_model", "separation": "tiny_separation_model"}[task.name]
+    return request.getfixturevalue(name)
+
+
 @pytest.mark.slow
-class TestOfARun:
-    """What takes a trained run."""
+def test_the_manifest_tells_where_the_model_comes_from(run, model, task):
+    manifest = json.loads((model / "1" / "manifest.json").read_text())
+    config = RunFolder(run).config
+    assert manifest["task"] == task.name
+    assert manifest["recipe"] == config["recipe"]
+    assert manifest["options"]["preset"] == "tiny"
+    assert manifest["training_steps"] == RunFolder(run).trained_steps() > 0
+    assert manifest["data"]["name"] == "procedural corpus"
+    assert manifest["parameters"] == tonezoo.from_pretrained(run).count_params()
+    assert {"saved_model.pb", "golden.npz", "log.jsonl"} <= set(manifest["files"])
 
-    @pytest.fixture(scope="class")
-    def run(self, task, request):
-        name = {"super_resolution": "tiny_run", "separation": "tiny_separation_run"}[task.name]
-        return request.getfixturevalue(name)
 
-    @pytest.fixture(scope="class")
-    def model(self, task, request):
-        name = {"super_resolution": "tiny_model", "separation": "tiny_separation_model"}[task.name]
-        return request.getfixturevalue(name)
+@pytest.mark.slow
+def test_the_run_and_the_export_are_one_model(run, model):
+    of_run, exported = tonezoo.load(run), tonezoo.load(model)
+    assert (of_run.name, exported.name) == (run.name, f"{model.name} 1")
+    own = {key: value for key, value in vars(of_run).items() if key not in ("name", "_call")}
+    assert own.items() <= vars(exported).items()
+    for pretrained in (tonezoo.from_pretrained(run), tonezoo.from_pretrained(model)):
+        with np.load(model / "1" / "golden.npz") as golden:
+            output = pretrained(golden["input"], training=False)
+            np.testing.assert_allclose(output, golden["output"], rtol=0, atol=1e-6)
 
-    def test_the_manifest_tells_where_the_model_comes_from(self, run, model, task):
-        manifest = json.loads((model / "1" / "manifest.json").read_text())
-        config = RunFolder(run).config
-        assert manifest["task"] == task.name
-        assert manifest["recipe"] == config["recipe"]
-        assert manifest["options"]["preset"] == "tiny"
-        assert manifest["training_steps"] == RunFolder(run).trained_steps() > 0
-        assert manifest["data"]["name"] == "procedural corpus"
-        assert manifest["parameters"] == tonezoo.from_pretrained(run).count_params()
-        assert {"saved_model.pb", "golden.npz", "log.jsonl"} <= set(manifest["files"])
 
-    def test_the_run_and_the_export_are_one_model(self, run, model):
-        of_run, exported = tonezoo.load(run), tonezoo.load(model)
-        assert (of_run.name, exported.name) == (run.name, f"{model.name} 1")
-        own = {key: value for key, value in vars(of_run).items() if key not in ("name", "_call")}
-        assert own.items() <= vars(exported).items()
-        for pretrained in (tonezoo.from_pretrained(run), tonezoo.from_pretrained(model)):
-            with np.load(model / "1" / "golden.npz") as golden:
-                output = pretrained(golden["input"], training=False)
-                np.testing.assert_allclose(output, golden["output"], rtol=0, atol=1e-6)
+@pytest.mark.slow
+def test_versions_count_up_and_the_newest_is_loaded(run, model, tmp_path):
+    copy = shutil.copytree(model, tmp_path / "model")
+    second = tonezoo.export(run, copy, report=lambda line: None)
+    assert second == copy / "2" and versions(copy) == [1, 2]
+    assert resolve_version(copy) == second
+    assert tonezoo.load(copy).name.endswith("2")
+    assert tonezoo.load(copy / "1").name.endswith("1")
 
-    def test_versions_count_up_and_the_newest_is_loaded(self, run, model, tmp_path):
-        copy = shutil.copytree(model, tmp_path / "model")
-        second = tonezoo.export(run, copy, report=lambda line: None)
-        assert second == copy / "2" and versions(copy) == [1, 2]
-        assert resolve_version(copy) == second
-        assert tonezoo.load(copy).name.endswith("2")
-        assert tonezoo.load(copy / "1").name.endswith("1")
 
-    @pytest.mark.parametrize(("strength_db", "kept"), [(None, True), (-6.0, False)])
-    def test_an_evaluation_goes_along_if_it_is_of_the_model_as_exported(
-        self, run, task, tmp_path, strength_db, kept
-    ):
-        if task.name != "super_resolution":
-            pytest.skip("its exports have no options")
-        copy = shutil.copytree(run, tmp_path / "run")
-        scores = {
-            "strength_db": 0.0,
-            "item_word": "clip",
-            "clips": ["a"],
-            "rows": [{"name": "tiny", "metrics": {"lsd": {"mean": 1.5}}}],
-        }
-        (copy / "evaluation.json").write_text(json.dumps(scores))
-        options = task.export_options(strength_db=strength_db)
-        folder = tonezoo.export(copy, tmp_path / "model", options=options, report=lambda line: None)
-        manifest = json.loads((folder / "manifest.json").read_text())
-        assert manifest["strength_db"] == (strength_db or 0)
-        assert manifest["metrics"] == ({"tiny": {"lsd": 1.5}} if kept else None)
-        assert manifest["evaluated_on"] == (["a"] if kept else None)
-        assert (folder / "evaluation.json").exists() == kept
-        assert tonezoo.load(folder).strength_db == (strength_db or 0)
+@pytest.mark.slow
+@pytest.mark.parametrize(("strength_db", "kept"), [(None, True), (-6.0, False)])
+def test_an_evaluation_goes_along_if_it_is_of_the_model_as_exported(
+    run, task, tmp_path, strength_db, kept
+):
+    if task.name != "super_resolution":
+        pytest.skip("its exports have no options")
+    copy = shutil.copytree(run, tmp_path / "run")
+    scores = {
+        "strength_db": 0.0,
+        "item_word": "clip",
+        "clips": ["a"],
+        "rows": [{"name": "tiny", "metrics": {"lsd": {"mean": 1.5}}}],
+    }
+    (copy / "evaluation.json").write_text(json.dumps(scores))
+    options = task.export_options(strength_db=strength_db)
+    folder = tonezoo.export(copy, tmp_path / "model", options=options, report=lambda line: None)
+    manifest = json.loads((folder / "manifest.json").read_text())
+    assert manifest["strength_db"] == (strength_db or 0)
+    assert manifest["metrics"] == ({"tiny": {"lsd": 1.5}} if kept else None)
+    assert manifest["evaluated_on"] == (["a"] if kept else None)
+    assert (folder / "evaluation.json").exists() == kept
+    assert tonezoo.load(folder).strength_db == (strength_db or 0)
 
-    def test_a_failed_export_leaves_nothing(self, run, tmp_path, monkeypatch):
-        def refuse(folder, remedy):
-            raise ValueError("no")
 
-        monkeypatch.setattr("tonezoo.serving.operations.check_operations", refuse)
-        with pytest.raises(ValueError, match="no"):
-            tonezoo.export(run, tmp_path / "model")
-        assert list((tmp_path / "model").iterdir()) == []
+@pytest.mark.slow
+def test_a_failed_export_leaves_nothing(run, tmp_path, monkeypatch):
+    def refuse(folder, remedy):
+        raise ValueError("no")
+
+    monkeypatch.setattr("tonezoo.serving.operations.check_operations", refuse)
+    with pytest.raises(ValueError, match="no"):
+        tonezoo.export(run, tmp_path / "model")
+    assert list((tmp_path / "model").iterdir()) == []

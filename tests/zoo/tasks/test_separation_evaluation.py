@@ -194,7 +194,7 @@ def test_evaluate_writes_json_markdown_and_museval_files(
     config["data"] |= {"name": "songs", "train": ["a"]}
     (run / "config.json").write_text(json.dumps(config))
     words = ["evaluate", run, "--data", root, "--out", tmp_path / "scores"]
-    code, out, err = cli(*words, "--overlap", "0.1", "--segment", "1.5")
+    code, out, err = cli(*words, "--overlap", "0.1", "--segment-s", "1.5")
     assert code == 0, err
     assert "Skipped: " in out and "bass.wav" in out
     assert "Warning: " in out and "trained on 1 of these 3" in out
@@ -224,7 +224,7 @@ def test_evaluate_writes_json_markdown_and_museval_files(
         (["--ratio", "4", "--low-pass", "fft"], "--ratio, --low-pass: not for a model of separat"),
         (["--overlap", "1"], "The overlap is 1.0. Give a share of the segment from 0 to 0.95"),
         (["--shifts", "-1"], "The number of shifts is -1."),
-        (["--segment", "0.01"], "The segment is 0.01 s."),
+        (["--segment-s", "0.01"], "The segment is 0.01 s."),
         (["--data", "{empty}"], "No track was found in"),
         (["--data", "{empty}/no"], "There is no folder"),
     ],
@@ -240,9 +240,9 @@ def test_wrong_input_gets_one_message_and_leaves_nothing(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("option", ["--shifts", "--overlap", "--segment"])
+@pytest.mark.parametrize("option", ["--shifts", "--overlap", "--segment-s"])
 def test_options_of_separation_are_not_for_super_resolution(cli, tiny_model, tmp_path, option):
-    value = {"--shifts": "1", "--overlap": "0.5", "--segment": "5"}[option]
+    value = {"--shifts": "1", "--overlap": "0.5", "--segment-s": "5"}[option]
     code, _, err = cli("evaluate", tiny_model, option, value, "--out", tmp_path / "scores")
     assert code == 1 and f"{option}: not for a model of super-resolution. Leave it out." in err
     assert not (tmp_path / "scores").exists()

@@ -50,14 +50,14 @@ def summary(results):
     return summarize(results, console, "enhanced"), console.file.getvalue()
 
 
-@pytest.mark.parametrize("chunk_s", [None, 10.0, 0.01])
-def test_files_are_enhanced_in_chunks_as_in_one_piece(tmp_path, chunk_s):
+@pytest.mark.parametrize("segment_s", [None, 10.0, 0.01])
+def test_files_are_enhanced_in_chunks_as_in_one_piece(tmp_path, segment_s):
     channels = {"mono": 1, "stereo": 2, "eight": 8}
     for name, count in channels.items():
         write(tmp_path / f"{name}.wav", noise(997, count), subtype="FLOAT")
     write(tmp_path / "one.flac", noise(1, 1))
     paths = sorted(tmp_path.iterdir())
-    results = enhance_files(paths, tmp_path / "new" / "out", resolver(), chunk_s=chunk_s)
+    results = enhance_files(paths, tmp_path / "new" / "out", resolver(), segment_s=segment_s)
     assert [result.path for result in results] == paths
     for result in results:
         assert result.error is None and result.notice is None and result.clipped_samples == 0
@@ -71,12 +71,12 @@ def test_files_are_enhanced_in_chunks_as_in_one_piece(tmp_path, chunk_s):
     assert summary(results)[0] == 0
 
 
-@pytest.mark.parametrize("chunk_s", [None, 0.01])
-def test_files_are_enhanced_at_the_strength_asked_for(tmp_path, chunk_s):
+@pytest.mark.parametrize("segment_s", [None, 0.01])
+def test_files_are_enhanced_at_the_strength_asked_for(tmp_path, segment_s):
     path = write(tmp_path / "a.wav", noise(997, 2), subtype="FLOAT")
     model = resolver(interpolation="sinc", strength_db=-3.0)
     for strength_db in (None, -20.0):
-        options = {"chunk_s": chunk_s, "strength_db": strength_db}
+        options = {"segment_s": segment_s, "strength_db": strength_db}
         (result,) = enhance_files([path], tmp_path / f"out {strength_db}", model, **options)
         output, _ = read_audio(result.output)
         samples, _ = read_audio(path)
@@ -137,7 +137,7 @@ def test_resampling_is_noticed(tmp_path):
         write(tmp_path / "high.wav", noise(70_000, 2), 48_000, subtype="FLOAT"),
         write(tmp_path / "same.wav", noise(1000), 4001, subtype="FLOAT"),
     ]
-    results = enhance_files(paths, tmp_path / "out", resolver(), downsample=True, chunk_s=0.05)
+    results = enhance_files(paths, tmp_path / "out", resolver(), downsample=True, segment_s=0.05)
     assert "up from 2000 Hz" in results[0].notice and "down from 48000 Hz" in results[1].notice
     assert results[2].notice is None and results[2].error is None
     for result, frames in zip(results, [8000, 4 * 5833, 4000], strict=True):
@@ -222,9 +222,9 @@ def test_what_is_refused_before_any_work(tmp_path):
         ({"out_dir": path / "out"}, "Cannot write to the folder .*a.wav/out: Not a directory"),
         ({"out_dir": Path("/proc/none")}, "Cannot write to the folder /proc/none"),
         ({"paths": []}, "no files"),
-        ({"chunk_s": 0}, "chunk is 0 s"),
-        ({"chunk_s": 1e-9}, "chunk is 1e-09 s. Give 0.01 s or more"),
-        ({"chunk_s": float("nan")}, "chunk is nan s"),
+        ({"segment_s": 0}, "chunk is 0 s"),
+        ({"segment_s": 1e-9}, "chunk is 1e-09 s. Give 0.01 s or more"),
+        ({"segment_s": float("nan")}, "chunk is nan s"),
         ({"format": "mp3"}, "'mp3'.*Accepted: wav float"),
         ({"format": "flac", "bit_depth": "float"}, "Accepted: wav float"),
     ]:
@@ -238,7 +238,7 @@ def test_progress_counts_seconds_of_all_files(tmp_path):
     paths = [write(tmp_path / f"{i}.wav", noise(4 * LOW_HZ)) for i in range(3)]
     paths.insert(1, tmp_path / "missing.wav")
     console = Console(file=io.StringIO(), force_terminal=True, width=100)
-    enhance_files(paths, tmp_path / "out", resolver(), chunk_s=1.0, console=console)
+    enhance_files(paths, tmp_path / "out", resolver(), segment_s=1.0, console=console)
     shown = console.file.getvalue()
     assert "done" in shown and "100%" in shown and "12 s of audio" in shown
 
@@ -247,7 +247,7 @@ def test_progress_shows_the_names_of_files_as_they_are(tmp_path):
     path = write(tmp_path / "[bold]x.wav", noise(100))
     console = Console(file=io.StringIO(), force_terminal=True, width=100)
     held = resolver(call=lambda low: time.sleep(0.3) or np.repeat(low, 4, axis=1))
-    (result,) = enhance_files([path], tmp_path / "out", held, console=console, chunk_s=0.01)
+    (result,) = enhance_files([path], tmp_path / "out", held, console=console, segment_s=0.01)
     assert result.error is None and "[bold]x.wav" in console.file.getvalue()
 
 
@@ -269,7 +269,7 @@ resource.setrlimit(resource.RLIMIT_FSIZE, (30_000, hard))
 repeat = SuperResolver(
     lambda low: np.repeat(low, 4, axis=1),
     ratio=4, sample_rate_hz=16_000, grid_samples=4, context_samples=0, name="repeat")
-for result in enhance_files(sys.argv[2:], sys.argv[1], repeat, chunk_s=0.1):
+for result in enhance_files(sys.argv[2:], sys.argv[1], repeat, segment_s=0.1):
     print(result.error)
 assert not any(name in sys.modules for name in ("tensorflow", "keras", "scipy.signal"))
 """

@@ -49,7 +49,6 @@ class SeparationOptions:
     segment_s: float | None = option(
         None,
         "Audio seen at once, 0.1 s or more; memory grows with it.",
-        flag="--segment",
         metavar="SECONDS",
         show_default="10",
     )

@@ -57,7 +57,7 @@ def strength_option(show_default: str):
 class EnhanceOptions:
     """What `tonezoo enhance` takes; see `tonezoo.tasks.super_resolution.files.enhance_files`."""
 
-    chunk_s: float = option(10.0, "Seconds of audio computed at once, 0.01 or more.")
+    segment_s: float = option(10.0, "Seconds of audio computed at once, 0.01 or more.")
     whole: bool = option(False, "Compute each file in one call.", flag="--whole")
     strength_db: float | None = strength_option("the model's own")
     downsample: bool = option(
@@ -160,7 +160,7 @@ class SuperResolution(Task):
             paths,
             out_dir,
             engine,
-            chunk_s=None if options.whole else options.chunk_s,
+            segment_s=None if options.whole else options.segment_s,
             downsample=options.downsample,
             strength_db=options.strength_db,
             **settings,

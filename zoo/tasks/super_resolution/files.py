@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 # Each chunk costs a call of the model and its context anew: below this a file would take hours.
-MIN_CHUNK_S = 0.01
+MIN_SEGMENT_S = 0.01
 
 
 def enhance_files(
@@ -25,7 +25,7 @@ def enhance_files(
     out_dir: str | os.PathLike,
     resolver: SuperResolver,
     *,
-    chunk_s: float | None = 10.0,
+    segment_s: float | None = 10.0,
     downsample: bool = False,
     strength_db: float | None = None,
     format: str = "wav",
@@ -42,7 +42,7 @@ def enhance_files(
         paths: audio files, WAV, FLAC, OGG or MP3, or folders of them.
         out_dir: folder, created if need be. Outputs of the same names are replaced.
         resolver: the model.
-        chunk_s: seconds computed by one call of the model, at most; None for whole files, which
+        segment_s: seconds computed by one call of the model, at most; None for whole files, which
             gives the same samples and takes memory in proportion to the file.
         downsample: accept files above the model's input rate and discard what it cannot hold.
         strength_db: of what the model makes up above the band of its input, 0 as trained, at most
@@ -52,7 +52,7 @@ def enhance_files(
         console: where a progress bar is drawn; None for none.
 
     Raises:
-        ValueError: before any work: no paths; a chunk below 0.01 s; a strength that is no finite
+        ValueError: before any work: no paths; a segment below 0.01 s; a strength that is no finite
             number of at most 20; a format and a bit depth that do not go together; two files that
             would be written to one name; an output that is also an input; `out_dir` is a file or
             cannot be written to.
@@ -61,13 +61,13 @@ def enhance_files(
     out_dir = Path(out_dir)
     if not inputs:
         raise ValueError("There are no files to enhance. Name at least one.")
-    if chunk_s is not None and not MIN_CHUNK_S <= chunk_s < math.inf:
-        raise ValueError(f"The chunk is {chunk_s} s. Give {MIN_CHUNK_S} s or more, or None.")
+    if segment_s is not None and not MIN_SEGMENT_S <= segment_s < math.inf:
+        raise ValueError(f"The segment is {segment_s} s. Give {MIN_SEGMENT_S} s or more, or None.")
     check_strength(strength_db)
     output_subtype(format, bit_depth)
     plan = plan_outputs(inputs, out_dir, lambda stem: f"{stem}.{format}")
     check_writable(out_dir)
-    chunk_samples = None if chunk_s is None else round(chunk_s * resolver.sample_rate_hz)
+    chunk_samples = None if segment_s is None else round(segment_s * resolver.sample_rate_hz)
 
     def work(result, advance):
         _enhance(
