@@ -32,6 +32,7 @@ class Case:
         output_length: output length as a function of the input's; None if the output has no time.
         accepted: further input lengths that it takes.
         refused: input lengths that it answers with a ValueError.
+        slow: left out of the fast tests, where others are much like it.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Case:
     output_length: Callable[[int], int] | None
     accepted: tuple[int, ...] = (1, 7)
     refused: tuple[int, ...] = (0,)
+    slow: bool = False
 
     def sample(self, time: int | None = None) -> np.ndarray:
         """Returns normal noise (2, time, channels), the same in every process."""
@@ -231,6 +233,7 @@ MODELS = [
             channels=2,
             time=40,
             output_length=times(1),
+            slow=kind not in ("transposed", "linear", "subpixel"),
         )
         for kind in layers.UPSAMPLER_KINDS
     ),

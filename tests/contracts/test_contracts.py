@@ -20,7 +20,13 @@ from tonezoo.training import classifier_loss
 # One of the cases has gaps on purpose, another a partial overlap.
 pytestmark = pytest.mark.filterwarnings("ignore:TransposedConv1D")
 
-each_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+each_case = pytest.mark.parametrize(
+    "case",
+    [
+        pytest.param(case, id=case.name, marks=[pytest.mark.slow] if case.slow else [])
+        for case in CASES
+    ],
+)
 
 
 def assert_close(actual, expected, relative: float):
