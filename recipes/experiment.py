@@ -97,12 +97,12 @@ def optimizer_state(name: str, optimizer, networks: dict[str, Any]) -> dict[str,
     state = {} if inner is None else optimizer_state(f"{name}/inner", inner, networks)
     wrapped = set(map(id, state.values()))
     for variable in (v for v in optimizer.variables if id(v) not in wrapped):
-        weight = max(
-            (path for path in served if variable.name.startswith(f"{path}_")), key=len, default=None
-        )
-        key = f"{name}/{variable.name}"
-        if weight is not None:
-            key = f"{name}/{served[weight]}/{variable.name.removeprefix(f'{weight}_')}"
+        words = variable.name.split("_")
+        ends = (end for end in range(len(words) - 1, 0, -1) if "_".join(words[:end]) in served)
+        if end := next(ends, None):
+            key = f"{name}/{served['_'.join(words[:end])]}/{'_'.join(words[end:])}"
+        else:
+            key = f"{name}/{variable.name}"
         if key in state:
             raise ValueError(f"{optimizer.name} has two variables {key}.")
         state[key] = variable

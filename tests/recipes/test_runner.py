@@ -25,9 +25,16 @@ ONE_STEP = ("steps_per_epoch=1", "epochs=1", "autoencoder_epochs=1", "segment_sa
 
 def run_driver(recipe, run, point, backend="tensorflow"):
     # One process at a time and few threads each: the machine may have two cores.
+    jax = {
+        "JAX_PLATFORMS": "cpu",
+        # Compiling is most of the time: the later processes take what the first one compiled.
+        "JAX_COMPILATION_CACHE_DIR": str(run.parent / "compiled"),
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+        "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
+    }
     return subprocess.run(
         [sys.executable, DRIVER, recipe, run, point],
-        env={**os.environ, "KERAS_BACKEND": backend, "JAX_PLATFORMS": "cpu"},
+        env={**os.environ, **jax, "KERAS_BACKEND": backend},
         capture_output=True,
         text=True,
         timeout=600,
