@@ -119,7 +119,7 @@ def describe_run(folder, evaluation: dict | None) -> dict:
     """
     from tonezoo.recipes.trained import provenance
 
-    scores = {"metrics": None, "evaluated_on": None}
+    scores: dict[str, Any] = {"metrics": None, "evaluated_on": None}
     if evaluation is not None:
         scores["metrics"] = {
             row["name"]: {key: cell.get("mean", cell.get("median")) for key, cell in cells.items()}
