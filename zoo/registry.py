@@ -118,6 +118,8 @@ def create_model(name: str, /, *, preset: str | None = None, **overrides) -> "ke
     >>> model.ratio, model.sample_rate_hz, model.count_params()
     (2, 16000, 42025)
     """
+    import keras
+
     entry = model_entry(name)
     preset = next(iter(entry.presets)) if preset is None else preset
     if preset not in entry.presets:
@@ -130,7 +132,11 @@ def create_model(name: str, /, *, preset: str | None = None, **overrides) -> "ke
             f"Unknown option {', '.join(map(repr, unknown))} of {name}. Available options: "
             f"{', '.join(sorted(entry.options))}."
         )
-    model = entry.model(**{**entry.presets[preset], **overrides})
+    # Without a policy of the user's, Keras's follows floatx, which a keras.json may have set for
+    # another project.
+    follows_floatx = keras.config.dtype_policy().name == keras.config.floatx()
+    precision = {"dtype": "float32"} if follows_floatx else {}
+    model = entry.model(**{**precision, **entry.presets[preset], **overrides})
     model.build((None, None, getattr(model, "channels", 1)))
     return model
 

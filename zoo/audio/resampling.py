@@ -148,4 +148,6 @@ def upsample_spline(samples: np.ndarray, ratio: int) -> np.ndarray:
     """
     from tonezoo.layers import Interpolate1D
 
-    return np.asarray(Interpolate1D(ratio, "cubic")(samples[None, :, None]))[0, :, 0]
+    # float32 whatever the user's global floatx is: the baseline's figures do not depend on it.
+    interpolate = Interpolate1D(ratio, "cubic", dtype="float32")
+    return np.asarray(interpolate(samples[None, :, None]))[0, :, 0]
