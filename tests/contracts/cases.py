@@ -11,6 +11,7 @@ from tonezoo import layers
 from tonezoo.models import (
     audio_unet,
     demucs,
+    demucs_blocks,
     mu_gan,
     mu_gan_autoencoder,
     mu_gan_discriminator,
@@ -159,7 +160,7 @@ BLOCKS = [
     *(
         Case(
             name=f"DemucsEncoderBlock-{padding}",
-            make=lambda padding=padding: demucs.DemucsEncoderBlock(
+            make=lambda padding=padding: demucs_blocks.DemucsEncoderBlock(
                 4, 3, kernel_size=8, stride=4, glu_kernel_size=1, padding=padding
             ),
             output_length=divided_by(4) if padding == "same" else lambda time: (time - 4) // 4,
@@ -171,7 +172,7 @@ BLOCKS = [
     *(
         Case(
             name=f"DemucsDecoderBlock-{kind}",
-            make=lambda kind=kind: demucs.DemucsDecoderBlock(
+            make=lambda kind=kind: demucs_blocks.DemucsDecoderBlock(
                 4, 3, kind=kind, kernel_size=8, stride=4, glu_kernel_size=3
             ),
             output_length=times(4),

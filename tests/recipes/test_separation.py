@@ -1,4 +1,4 @@
-"""Separation recipes: configurations, models, batches, and training on one device and on two."""
+"""Separation recipes: configurations, models, data, batches, and runs."""
 
 import json
 import math
@@ -7,21 +7,16 @@ import subprocess
 import sys
 from dataclasses import asdict, replace
 
-import keras
 import numpy as np
 import pytest
 import soundfile
-import tensorflow as tf
 
 from tonezoo.models.demucs import PRESETS, Demucs
 from tonezoo.recipes import demucs_table1, list_recipes, load_recipe, separation
 from tonezoo.recipes.data.layouts import DataSplit
-from tonezoo.recipes.data.stems import StemAugmentation, arrays_source
-from tonezoo.recipes.preview import StemPreview
+from tonezoo.recipes.data.stems import StemAugmentation
 from tonezoo.recipes.runs import RunFolder
 from tonezoo.registry import model_entry
-from tonezoo.tasks.separation.engine import Separator
-from tonezoo.training import SupervisedTrainer
 
 RECIPES = [name for name in list_recipes() if name.startswith("demucs_")]
 # What the upsampling paper's Table 1 compares: kind, and whether the model is modified.
@@ -253,65 +248,6 @@ def test_tracks_of_a_folder_are_those_of_the_configuration(tmp_path):
         replace(cfg, layout="musdb").find_data(root)
 
 
-def bent(mixture, training=False):
-    """A model of two sources whose output depends on the level and the mean of its input."""
-    mixture = np.asarray(mixture)
-    return np.stack([np.tanh(mixture), 0.1 - 0.5 * np.abs(mixture)], axis=2)
-
-
-def written(preview, folder):
-    """Returns tag -> samples (time, channels) of what a preview writes to TensorBoard."""
-    writer = tf.summary.create_file_writer(str(folder))
-    with writer.as_default():
-        preview(bent, 3)
-    writer.close()
-    found = {}
-    for path in folder.iterdir():
-        for record in tf.data.TFRecordDataset(str(path)).as_numpy_iterator():
-            event = tf.compat.v1.Event.FromString(record)
-            for value in event.summary.value:
-                samples, rate_hz = tf.audio.decode_wav(value.tensor.string_val[0])
-                assert event.step == 3 and rate_hz == 8000
-                found[value.tag.removesuffix("/summary")] = samples.numpy()
-    return found
-
-
-def test_previews_play_what_separate_gives_beside_the_targets(tmp_path):
-    rng = np.random.default_rng(0)
-    # 4 s, of which 3 are played, the second far softer than the first.
-    stems = (0.01 * rng.standard_normal((2, 32_000, 2))).astype("float32")
-    stems[1] *= 0.1
-    # Channels that nearly cancel each other out, beside a mean.
-    opposite = np.zeros_like(stems)
-    left = 0.1 * rng.standard_normal(32_000)
-    opposite[0] = np.stack([left + 0.2, -0.9 * left + 0.2], axis=1)
-    silent = np.zeros((2, 100, 2), "float32")
-    tracks = {"song": stems, "opposite": opposite, "silent": silent}
-    preview = StemPreview(tracks, sources=("drums", "bass"), sample_rate_hz=8000)
-    found = written(preview, tmp_path)
-    assert len(found) == 12
-    separator = Separator(
-        bent,
-        sources=("drums", "bass"),
-        channels=2,
-        sample_rate_hz=8000,
-        segment_samples=24_000,
-        grid_samples=1,
-        context_samples=0,
-        name="bent",
-    )
-    for name, signals in tracks.items():
-        signals = signals[:, :24_000]
-        separated = separator.separate(signals.sum(axis=0), 8000)
-        for source, target in zip(("drums", "bass"), signals, strict=True):
-            expected = {"output": separated[source], "target": target}
-            for kind, signal in expected.items():
-                # 16 bits.
-                samples = found[f"{name} {source} {kind}"]
-                np.testing.assert_allclose(samples, signal.clip(-1, 1), rtol=0, atol=2**-15)
-    assert np.abs(found["opposite drums output"]).max() > 0.2
-
-
 def test_the_preview_is_of_a_track_that_is_not_trained_on(tmp_path):
     preview = TINY.preview(None)
     (stems,) = preview.tracks.values()
@@ -328,136 +264,6 @@ def test_the_preview_is_of_a_track_that_is_not_trained_on(tmp_path):
     assert len(lines) == 1 and lines[0].startswith("No preview: ") and "bass.wav" in lines[0]
     nothing = DataSplit(train=(root / "a",), test=(), layout="folder", root=root)
     assert cfg.preview(nothing).tracks == {}
-
-
-def problem(batch=4, samples=256, seed=0):
-    """Mixtures and targets of two sources, a low and a high tone of random levels and phases."""
-    rng = np.random.default_rng(seed)
-    levels, phases = rng.uniform(0.3, 1.5, (2, batch, 2)), rng.uniform(0, 2 * np.pi, (2, batch, 2))
-    time = np.arange(samples)[:, None, None]
-    tones = [
-        np.sin(2 * np.pi * f * time + phases[i]) * levels[i] for i, f in enumerate((0.01, 0.17))
-    ]
-    # (source, time, batch, channel) -> (batch, time, source, channel)
-    targets = np.stack(tones).transpose(2, 1, 0, 3).astype("float32")
-    return targets.sum(axis=2), targets
-
-
-def trainer(optimizer, dtype="float32", seed=0, **options):
-    keras.utils.set_random_seed(seed)
-    model = Demucs(sources=("low", "high"), width=4, depth=2, dtype=dtype, **options)
-    result = SupervisedTrainer(model)
-    result.compile(optimizer)
-    return result
-
-
-def test_the_loss_is_the_mean_absolute_error_without_padding():
-    mixture, targets = problem()
-    model = trainer(keras.optimizers.SGD(0.0))
-    output = np.asarray(model.model.network(mixture))
-    history = model.fit(mixture, targets, batch_size=4, verbose=0).history
-    # float32 sums of 4096 numbers.
-    assert history["loss"] == [pytest.approx(np.abs(output - targets).mean(), rel=1e-5)]
-    # The middle is what is trained where the network does not pad.
-    valid = trainer(keras.optimizers.SGD(0.0), padding="valid", glu_padding="valid")
-    length = valid.model.valid_length(100)
-    kept = valid.model.output_length(length)
-    assert kept < length < 256
-    start = (length - kept) // 2
-    middle = targets[:, start : start + kept]
-    output = np.asarray(valid.model.network(mixture[:, :length]))
-    history = valid.fit(mixture[:, :length], middle, batch_size=4, verbose=0).history
-    assert history["loss"] == [pytest.approx(np.abs(output - middle).mean(), rel=1e-5)]
-
-
-def test_outside_training_a_call_is_the_models_own():
-    model = trainer(keras.optimizers.SGD(0.0))
-    mixture = problem(samples=101)[0]
-    output = np.asarray(model(mixture))
-    assert output.shape == (4, 101, 2, 2)
-    np.testing.assert_array_equal(output, model.model(mixture))
-
-
-@pytest.mark.slow
-def test_training_learns_a_fixed_problem():
-    mixture, targets = problem()
-    model = trainer(keras.optimizers.Adam(2e-2))
-    history = model.fit(mixture, targets, batch_size=4, epochs=60, verbose=0).history["loss"]
-    # Silence is worth the targets' mean absolute value, half the mixture for each somewhat less.
-    assert history[0] > 0.8 * np.abs(targets).mean()
-    assert history[-1] < 0.5 * history[0]
-    assert history[-1] < 0.75 * np.abs(targets - mixture[:, :, None] / 2).mean()
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("dtype", ["float32", "mixed_float16"])
-def test_silence_has_a_finite_loss_and_gradient(dtype):
-    zeros = np.zeros((2, 64, 2), "float32"), np.zeros((2, 64, 2, 2), "float32")
-    model = trainer(keras.optimizers.Adam(1e-3), dtype)
-    history = model.fit(*zeros, epochs=2, verbose=0).history["loss"]
-    assert np.isfinite(history).all()
-    assert all(np.isfinite(v).all() for v in model.model.trainable_variables)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("dtype", separation.Config.DTYPES)
-def test_mixed_precision_takes_the_steps_of_float32(dtype):
-    mixture, targets = problem()
-    exact = trainer(keras.optimizers.SGD(0.1))
-    model = trainer(keras.optimizers.SGD(0.1), dtype)
-    scaled = isinstance(model.optimizer, keras.optimizers.LossScaleOptimizer)
-    assert scaled == (dtype == "mixed_float16")
-    before = [np.array(v) for v in model.model.trainable_variables]
-    assert all(v.dtype == "float32" for v in before)
-    losses = [m.fit(mixture, targets, epochs=2, verbose=0).history["loss"] for m in (exact, model)]
-    assert np.isfinite(losses).all()
-    # bfloat16 has 8 bits.
-    np.testing.assert_allclose(losses[1], losses[0], rtol=0.02)
-    # The steps point where those of float32 do, and are as long.
-    steps = [
-        np.concatenate([(np.array(v) - b).ravel() for v, b in zip(w, before, strict=True)])
-        for w in (m.model.trainable_variables for m in (exact, model))
-    ]
-    assert np.abs(steps[0]).max() > 0
-    assert np.linalg.norm(steps[1] - steps[0]) < 0.1 * np.linalg.norm(steps[0])
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    "make",
-    [lambda: keras.optimizers.Adam(1e-2), lambda: keras.optimizers.SGD(0.5)],
-    ids=["adam", "sgd"],
-)
-def test_two_replicas_take_the_steps_of_one_device(two_replicas, make):
-    """The same global batch of 4, of the recipes' own batches."""
-    rng = np.random.default_rng(0)
-    stems = {"a": {s: rng.standard_normal((2000, 2)) for s in ("low", "high")}}
-    source = arrays_source(stems, sources=("low", "high"), sample_rate_hz=8000)
-    augmentation = StemAugmentation(shift_samples=50, remix_group=2)
-
-    def train(model):
-        batches = source.batches(
-            segment_samples=64,
-            target_samples=64,
-            batch_size=4,
-            seed=0,
-            augmentation=augmentation,
-        )
-        history = model.fit(batches.take(3), epochs=1, verbose=0, shuffle=False).history["loss"]
-        return history, [np.array(v) for v in model.model.trainable_variables]
-
-    alone = trainer(make())
-    start = [np.array(v) for v in alone.model.trainable_variables]
-    with two_replicas.scope():
-        together = trainer(make())
-    (loss, weights), (shared_loss, shared) = train(alone), train(together)
-    assert shared_loss == pytest.approx(loss, rel=1e-5)
-    moved = max(np.abs(a - b).max() for a, b in zip(weights, start, strict=True))
-    assert moved > 1e-3
-    for a, b in zip(weights, shared, strict=True):
-        # Sums of two halves instead of one sum: float32 rounding, which Adam divides by gradients
-        # that may be small themselves.
-        np.testing.assert_allclose(a, b, rtol=0, atol=1e-5)
 
 
 def train_command(run, *settings):
