@@ -17,6 +17,7 @@ from tonezoo.recipes.data.layouts import DataSplit
 from tonezoo.recipes.data.stems import StemAugmentation
 from tonezoo.recipes.runs import RunFolder
 from tonezoo.registry import model_entry
+from tonezoo.variables import named_variables
 
 RECIPES = [name for name in list_recipes() if name.startswith("demucs_")]
 # What the upsampling paper's Table 1 compares: kind, and whether the model is modified.
@@ -283,8 +284,8 @@ def test_a_finished_run_is_described_and_can_be_read(tiny_separation_run):
     assert b"separator/loss" in content and b"vocals output" in content and b"RIFF" in content
     model = folder.model()
     with np.load(tiny_separation_run / "checkpoint.npz") as saved:
-        for index, variable in enumerate(model.variables):
-            np.testing.assert_array_equal(variable, saved[f"separator/{index}"])
+        for name, variable in named_variables(model).items():
+            np.testing.assert_array_equal(variable, saved[f"separator/{name}"])
     assert model(np.zeros((1, 101, 2), "float32")).shape == (1, 101, 4, 2)
 
 

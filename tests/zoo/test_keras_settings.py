@@ -72,7 +72,8 @@ def test_without_tensorflow_layers_and_models_train_on_jax(keras_home):
         "low, high = np.zeros((2, 64, 1), 'float32'), np.zeros((2, 128, 1), 'float32')\n"
         "model.fit(low, high, verbose=0)\n"
         "layer = tonezoo.layers.upsampler('linear', 2, 9, 4)\n"
-        "print(keras.backend.backend(), model.variable_dtype, layer(np.ones((1, 8, 3), 'float32')).shape)\n"
+        "shape = layer(np.ones((1, 8, 3), 'float32')).shape\n"
+        "print(keras.backend.backend(), model.variable_dtype, shape)\n"
     )
     done = run(("-c", code), keras_home, KERAS_BACKEND="jax", JAX_PLATFORMS="cpu")
     assert done.returncode == 0, done.stderr
