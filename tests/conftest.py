@@ -2,6 +2,8 @@
 
 import os
 import sys
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
@@ -12,7 +14,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import keras
 import pytest
 import tensorflow as tf
-from tiny_run import train_tiny, train_tiny_separation
+from tiny_run import train_tiny
 
 # Logical devices have to be split before TensorFlow touches them, hence here and for every test.
 tf.config.set_logical_device_configuration(
@@ -20,6 +22,8 @@ tf.config.set_logical_device_configuration(
 )
 
 ROOT = Path(__file__).parents[1]
+# Of the tiny runs and of their exports, task by task.
+NAMES = {"super_resolution": "tiny", "separation": "tiny_separation"}
 
 
 @pytest.fixture(autouse=True)
@@ -54,39 +58,50 @@ def source_tree() -> Path:
 
 
 @pytest.fixture(scope="session")
-def tiny_run(tmp_path_factory) -> Path:
-    """A finished run of one step per phase, trained in a process of its own."""
-    run = tmp_path_factory.mktemp("runs") / "tiny"
-    train_tiny(run)
+def tiny_runs(tmp_path_factory) -> Callable[[str], Path]:
+    """tiny_runs(task): the finished run of a task, trained once; copy it before changing it."""
+
+    @cache
+    def run(task):
+        folder = tmp_path_factory.mktemp("runs") / NAMES[task]
+        train_tiny(task, folder)
+        return folder
+
     return run
 
 
 @pytest.fixture(scope="session")
-def tiny_model(tiny_run, tmp_path_factory) -> Path:
-    """The exported model of `tiny_run`; copy it before changing anything in it."""
+def tiny_models(tiny_runs, tmp_path_factory) -> Callable[[str], Path]:
+    """tiny_models(task): the exported model of `tiny_runs(task)`; copy it before changing it."""
     from tonezoo.serving.export import export
 
-    to = tmp_path_factory.mktemp("savedmodels") / "tiny"
-    export(tiny_run, to, report=lambda line: None)
-    return to
+    @cache
+    def model(task):
+        folder = tmp_path_factory.mktemp("savedmodels") / NAMES[task]
+        export(tiny_runs(task), folder, report=lambda line: None)
+        return folder
+
+    return model
 
 
 @pytest.fixture(scope="session")
-def tiny_separation_run(tmp_path_factory) -> Path:
-    """A finished separation run of four steps, trained in a process of its own."""
-    run = tmp_path_factory.mktemp("runs") / "tiny_separation"
-    train_tiny_separation(run)
-    return run
+def tiny_run(tiny_runs) -> Path:
+    return tiny_runs("super_resolution")
 
 
 @pytest.fixture(scope="session")
-def tiny_separation_model(tiny_separation_run, tmp_path_factory) -> Path:
-    """The exported model of `tiny_separation_run`; copy it before changing anything in it."""
-    from tonezoo.serving.export import export
+def tiny_model(tiny_models) -> Path:
+    return tiny_models("super_resolution")
 
-    to = tmp_path_factory.mktemp("savedmodels") / "tiny_separation"
-    export(tiny_separation_run, to, report=lambda line: None)
-    return to
+
+@pytest.fixture(scope="session")
+def tiny_separation_run(tiny_runs) -> Path:
+    return tiny_runs("separation")
+
+
+@pytest.fixture(scope="session")
+def tiny_separation_model(tiny_models) -> Path:
+    return tiny_models("separation")
 
 
 @pytest.fixture

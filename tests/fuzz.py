@@ -83,7 +83,7 @@ def make_fixtures(folder: Path) -> Fixtures:
         import_keras()
         from tonezoo.serving.export import export
 
-        train_tiny(fixtures.run)
+        train_tiny("super_resolution", fixtures.run)
         export(fixtures.run, fixtures.model, report=lambda line: None)
     return fixtures
 

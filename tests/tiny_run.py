@@ -9,19 +9,16 @@ SEPARATION_SETTINGS = (
     *("steps_per_epoch=2", "epochs=2", "batch_size=2", "segment_s=0.1"),
     *("tracks=2", "track_s=2"),
 )
+# task -> recipe and its settings
+RUNS = {
+    "super_resolution": ("mu_gan_tiny", SETTINGS),  # one step per phase
+    "separation": ("demucs_tiny", SEPARATION_SETTINGS),  # two epochs of two steps
+}
 
 
-def train_tiny(run: Path) -> None:
-    """Trains a super-resolution model into the folder `run`, one step per phase."""
-    _train("mu_gan_tiny", run, SETTINGS)
-
-
-def train_tiny_separation(run: Path) -> None:
-    """Trains a separation model into the folder `run`, two epochs of two steps."""
-    _train("demucs_tiny", run, SEPARATION_SETTINGS)
-
-
-def _train(recipe, run, settings):
+def train_tiny(task: str, run: Path) -> None:
+    """Trains a model of a task into the folder `run`."""
+    recipe, settings = RUNS[task]
     command = [sys.executable, "-m", "tonezoo", "train", recipe, "--run", str(run)]
     for setting in settings:
         command += ["--set", setting]

@@ -12,7 +12,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 import soundfile
-from repeat_model import REPEAT
+from stubs import REPEAT
 
 from tonezoo.analysis.metrics import METRICS
 from tonezoo.analysis.super_resolution_evaluation import evaluate

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 from scipy.interpolate import CubicSpline
+from stubs import super_resolver
 
 import tonezoo
 from tonezoo.models.base import high_pass_taps
 from tonezoo.models.mu_gan import BAND_KEPT
-from tonezoo.tasks.super_resolution.engine import SuperResolver
 
 MODELS = [("mu_gan", 2), ("mu_gan", 4), ("mu_gan", 6), ("audio_unet", 4), ("audio_unet", 6)]
 
@@ -54,14 +54,8 @@ def test_padded_batch_gives_what_each_signal_gives_alone(name, ratio):
 @pytest.mark.parametrize("chunk_samples", [1, 1000, 2500])
 def test_chunks_join_to_the_whole(name, ratio, chunk_samples):
     model = tiny(name, ratio)
-    resolver = SuperResolver(
-        lambda x: np.asarray(model(x)),
-        ratio=ratio,
-        sample_rate_hz=16_000,
-        grid_samples=model.grid_samples,
-        context_samples=model.context_samples,
-        name="tiny",
-    )
+    extent = {name: getattr(model, name) for name in ("grid_samples", "context_samples")}
+    resolver = super_resolver(lambda x: np.asarray(model(x)), ratio, **extent)
     # A chunk of one grid cell would call the model hundreds of times on a long signal.
     low = noise(61 if chunk_samples == 1 else 1501)[0]
     whole = np.concatenate(list(resolver.stream([low])))

@@ -7,7 +7,7 @@ import shutil
 import numpy as np
 import pytest
 import tensorflow as tf
-from untrained_export import MODELS, change_golden, export_untrained, sign, state
+from untrained_export import MODELS, change_golden, sign, state
 
 import tonezoo
 from tonezoo.recipes.runs import RunFolder
@@ -23,23 +23,6 @@ LISTED = ["saved_model.pb", "golden.npz", "variables/variables.index", "manifest
 @pytest.fixture(scope="module", params=TASKS)
 def task(request):
     return find_task(request.param)
-
-
-@pytest.fixture(scope="module")
-def made(task, tmp_path_factory):
-    """The Keras model, and the folder that it was exported to."""
-    folder = tmp_path_factory.mktemp("exported") / "tiny"
-    return export_untrained(task.name, folder), folder
-
-
-@pytest.fixture(scope="module")
-def keras_model(made):
-    return made[0]
-
-
-@pytest.fixture(scope="module")
-def exported(made):
-    return made[1]
 
 
 @pytest.fixture
@@ -270,15 +253,13 @@ def test_a_foreign_saved_model_and_a_missing_folder_are_explained(tmp_path):
 
 
 @pytest.fixture(scope="module")
-def run(task, request):
-    name = {"super_resolution": "tiny_run", "separation": "tiny_separation_run"}[task.name]
-    return request.getfixturevalue(name)
+def run(task, tiny_runs):
+    return tiny_runs(task.name)
 
 
 @pytest.fixture(scope="module")
-def model(task, request):
-    name = {"super_resolution": "tiny_model", "separation": "tiny_separation_model"}[task.name]
-    return request.getfixturevalue(name)
+def model(task, tiny_models):
+    return tiny_models(task.name)
 
 
 @pytest.mark.slow

@@ -4,32 +4,13 @@ import itertools
 
 import numpy as np
 import pytest
+from stubs import separator, shares
 
 from tonezoo.models.demucs import Demucs
 from tonezoo.tasks.separation import SeparationOptions
-from tonezoo.tasks.separation.engine import Separator
 
 RATE_HZ = 8000
-
-
-def separator(call, sources=("a", "b"), channels=2, grid=4, context=8, segment=400, rate=RATE_HZ):
-    return Separator(
-        call,
-        sources=sources,
-        channels=channels,
-        sample_rate_hz=rate,
-        segment_samples=segment,
-        grid_samples=grid,
-        context_samples=context,
-        name="stub",
-    )
-
-
-def split(x):
-    """A quarter and three quarters of the mixture."""
-    return np.stack([0.25 * x, 0.75 * x], axis=2)
-
-
+split = shares(0.25, 0.75)
 SPLIT = separator(split)
 
 
@@ -88,9 +69,9 @@ def of_model(model, segment=4000):
     return separator(
         lambda x: np.asarray(model(x)),
         sources=model.sources,
-        grid=model.grid_samples,
-        context=model.context_samples,
-        segment=segment,
+        grid_samples=model.grid_samples,
+        context_samples=model.context_samples,
+        segment_samples=segment,
     )
 
 
@@ -148,7 +129,7 @@ def test_shifts_average_over_different_offsets_of_one_seed():
     def sawtooth(x):
         return (x * (np.arange(x.shape[1]) % 4000 / 4000)[None, :, None])[:, :, None]
 
-    model = separator(sawtooth, sources=("a",), channels=1, segment=100_000)
+    model = separator(sawtooth, sources=("a",), channels=1, segment_samples=100_000)
     x = np.tile([1.0, -1.0], 8000).astype("float32")
     once = model.separate(x, RATE_HZ)["a"]
     many = model.separate(x, RATE_HZ, SeparationOptions(shifts=20))["a"]

@@ -7,13 +7,13 @@ import sys
 import numpy as np
 import pytest
 import soundfile
+from stubs import separator, shares
 
 from tonezoo.analysis.separation_metrics import import_museval, si_sdr_db
 from tonezoo.audio import SOURCES
 from tonezoo.recipes.data import tracks as tracks_module
 from tonezoo.tasks.separation import SeparationOptions
 from tonezoo.tasks.separation import evaluation as module
-from tonezoo.tasks.separation.engine import Separator
 from tonezoo.tasks.separation.evaluation import evaluate_separator, evaluation_tracks
 
 RATE_HZ = 8000
@@ -27,19 +27,10 @@ def museval():
         pytest.skip(str(error))
 
 
-def halves(sources=("drums", "bass"), channels=2, factors=(0.9, 0.1), name="halves"):
+def unequal(sources=("drums", "bass"), channels=2):
     """A model that gives every source a share of the mixture."""
-    shares = np.array(factors, "float32")[None, None, :, None]
-    return Separator(
-        lambda x: x[:, :, None] * shares,
-        sources=sources,
-        channels=channels,
-        sample_rate_hz=RATE_HZ,
-        segment_samples=4000,
-        grid_samples=1,
-        context_samples=0,
-        name=name,
-    )
+    options = {"segment_samples": 4000, "grid_samples": 1, "context_samples": 0}
+    return separator(shares(0.9, 0.1), sources, channels=channels, **options)
 
 
 def write_tracks(root, *names, seconds=2.0, rate_hz=RATE_HZ, sources=("drums", "bass")):
@@ -67,7 +58,7 @@ def chosen(data, model=None, **trained):
     """Returns the names of the tracks that are evaluated on, and what is reported."""
     provenance = {"name": "songs", "train": [], "test": [], "hold_out": []} | trained
     lines = []
-    return evaluation_tracks(data, provenance, model or halves(), lines.append), lines
+    return evaluation_tracks(data, provenance, model or unequal(), lines.append), lines
 
 
 def test_all_tracks_of_a_folder_are_evaluated_on(tmp_path):
@@ -118,7 +109,7 @@ def test_every_track_is_read_once_and_those_that_cannot_be_are_skipped(
 
     monkeypatch.setattr(module, "read_track", read_track)
     run, lines = run_folder(tmp_path / "runs" / "x"), []
-    evaluation = evaluate_separator(run, halves(), data=root, report=lines.append)
+    evaluation = evaluate_separator(run, unequal(), data=root, report=lines.append)
     assert reads == list("abcde")
     assert evaluation.items == ("b", "e")
     skipped = [line for line in lines if line.startswith("Skipped: ")]
@@ -129,7 +120,7 @@ def test_every_track_is_read_once_and_those_that_cannot_be_are_skipped(
     for name in "be":
         shutil.rmtree(root / name)
     with pytest.raises(ValueError, match=r"None of the 3 tracks can be used\. Skipped: .*lacks"):
-        evaluate_separator(run, halves(), data=root, report=lines.append)
+        evaluate_separator(run, unequal(), data=root, report=lines.append)
 
 
 def test_a_folder_without_tracks_is_explained(tmp_path):
@@ -140,14 +131,14 @@ def test_a_folder_without_tracks_is_explained(tmp_path):
 def test_procedural_tracks_are_fitted_to_the_model(monkeypatch):
     monkeypatch.setattr(module, "PROCEDURAL_TRACKS", 2)
     monkeypatch.setattr(module, "PROCEDURAL_TRACK_S", 1.0)
-    tracks, lines = chosen(None, halves(channels=1))
+    tracks, lines = chosen(None, unequal(channels=1))
     assert len(tracks) == 2 and "procedural tracks that were not trained on" in lines[0]
     for read in tracks.values():
         stems = read()
         assert list(stems) == ["drums", "bass"]
         assert all(x.shape == (8000, 1) for x in stems.values())
     with pytest.raises(ValueError, match=r"have no piano\. Give a folder of tracks with --data"):
-        chosen(None, halves(sources=("drums", "piano")))
+        chosen(None, unequal(sources=("drums", "piano")))
 
 
 @pytest.mark.slow
@@ -158,7 +149,7 @@ def test_scores_are_those_of_the_separated_mixtures(tmp_path, museval):
     done, lines = [], []
     evaluation = evaluate_separator(
         run,
-        halves(),
+        unequal(),
         data=root,
         options=SeparationOptions(shifts=1, overlap=0.5),
         report=lines.append,

@@ -6,32 +6,26 @@ import numpy as np
 import pytest
 import soundfile
 from rich.console import Console
+from stubs import separator, shares
 
 from tonezoo.audio.jobs import summarize
 from tonezoo.audio.reader import AudioReader
 from tonezoo.audio.writer import AudioWriter
 from tonezoo.tasks.separation import SeparationOptions
-from tonezoo.tasks.separation.engine import Separator
 from tonezoo.tasks.separation.files import separate_files, stem_weights
 
 SOURCES = ("drums", "bass", "vocals")
 FACTORS = np.array([0.5, 0.2, 2.0], "float32")
 
 
-def stub(call, context_samples: int = 0) -> Separator:
-    return Separator(
-        call,
-        sources=SOURCES,
-        channels=2,
-        sample_rate_hz=8000,
-        segment_samples=800,
-        grid_samples=4,
-        context_samples=context_samples,
-        name="stub",
-    )
+split = shares(*FACTORS)
 
 
-SPLIT = stub(lambda x: x[:, :, None] * FACTORS[None, None, :, None], context_samples=8)
+def stub(call, context_samples=0):
+    return separator(call, SOURCES, segment_samples=800, context_samples=context_samples)
+
+
+SPLIT = stub(split, context_samples=8)
 
 
 def write(path, samples, rate_hz=8000, subtype="FLOAT"):
@@ -172,7 +166,7 @@ def test_a_model_that_fails_halfway_leaves_no_stems(tmp_path):
         calls.append(len(x))
         if len(calls) > 1:
             raise ValueError("out of order")
-        return x[:, :, None] * FACTORS[None, None, :, None]
+        return split(x)
 
     model = stub(fails)
     song = write(tmp_path / "song.wav", noise(9000, 2))
@@ -226,7 +220,7 @@ def test_shifts_and_segments_reach_the_model(tmp_path):
 
     def spy(x):
         lengths.append(x.shape[1])
-        return x[:, :, None] * FACTORS[None, None, :, None]
+        return split(x)
 
     model = stub(spy)
     song = write(tmp_path / "song.wav", noise(9000, 2))

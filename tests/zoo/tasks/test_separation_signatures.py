@@ -16,35 +16,20 @@ from tonezoo.audio import SOURCES
 from tonezoo.models.demucs import Demucs
 from tonezoo.serving.export import write_saved_model
 from tonezoo.serving.operations import used_operations
+from tonezoo.tasks import find_task
 from tonezoo.tasks.separation import SeparationOptions
 
 RATE_HZ = 44_100
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("exported") / "tiny"
-    return export_untrained("separation", folder), folder
-
-
-@pytest.fixture(scope="module")
-def keras_model(made):
-    return made[0]
-
-
-@pytest.fixture(scope="module")
-def exported(made):
-    return made[1]
+def task():
+    return find_task("separation")
 
 
 @pytest.fixture(scope="module")
 def version(exported):
     return exported / "1"
-
-
-@pytest.fixture(scope="module")
-def loaded(version):
-    return tf.saved_model.load(str(version))
 
 
 def noise(time, batch=1, channels=2):

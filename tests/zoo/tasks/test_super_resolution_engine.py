@@ -9,8 +9,7 @@ import warnings
 
 import numpy as np
 import pytest
-
-from tonezoo.tasks.super_resolution.engine import SuperResolver
+from stubs import super_resolver
 
 FILTERS = np.random.default_rng(0).standard_normal((3, 3, 4, 4)) / 2
 # Each output depends on what the three convolutions of the toy reach: one step of 4 samples each,
@@ -37,15 +36,8 @@ def toy(ratio):
 
 
 def toy_resolver(ratio=2, **overrides):
-    options = {
-        "ratio": ratio,
-        "sample_rate_hz": 16_000,
-        "grid_samples": math.lcm(4, ratio),
-        "context_samples": TOY_CONTEXT,
-        "name": "toy",
-        **overrides,
-    }
-    return SuperResolver(toy(ratio), **options)
+    options = {"grid_samples": math.lcm(4, ratio), "context_samples": TOY_CONTEXT, "name": "toy"}
+    return super_resolver(toy(ratio), ratio, **options | overrides)
 
 
 def noise(*shape):
@@ -102,10 +94,7 @@ def test_strength_leaves_what_the_model_corrects_in_the_band_of_its_input():
         tones = np.sin(np.pi * 0.15 * n) + np.sin(np.pi * 0.5 * n)
         return np.repeat(0 * low, 4, axis=1) + tones[None, :, None].astype("float32")
 
-    resolver = SuperResolver(
-        two_tones, ratio=4, sample_rate_hz=16_000, grid_samples=4, context_samples=0,
-        name="tones", interpolation="cubic",
-    )  # fmt: skip
+    resolver = super_resolver(two_tones, interpolation="cubic")
     output = resolver.enhance(np.zeros(1100), 4000, strength_db=-20)[200:4200]
     # Of 4000 samples: 0.15 of the Nyquist frequency is below 1 / 4 of it, 0.5 above.
     amplitudes = np.abs(np.fft.rfft(output))[[300, 1000]] / 2000
@@ -180,9 +169,7 @@ def test_chunks_away_from_the_ends_have_one_shape_and_start_on_the_grid():
         shapes.append(low.shape)
         return np.repeat(low, 2, axis=1)
 
-    resolver = SuperResolver(
-        record, ratio=2, sample_rate_hz=100, grid_samples=8, context_samples=10, name="recorder"
-    )
+    resolver = super_resolver(record, 2, sample_rate_hz=100, grid_samples=8, context_samples=10)
     count = np.arange(101, dtype="float32")[:, None] * np.ones(3, "float32")
     output = chunked(resolver, count, 33, 7)
     np.testing.assert_array_equal(output, np.repeat(count, 2, axis=0))
@@ -199,9 +186,7 @@ def test_the_whole_signal_is_one_call_with_channels_as_the_batch():
         assert low.dtype == np.float32
         return np.repeat(low, 2, axis=1)
 
-    resolver = SuperResolver(
-        record, ratio=2, sample_rate_hz=1000, grid_samples=2, context_samples=0, name="recorder"
-    )
+    resolver = super_resolver(record, 2, sample_rate_hz=1000)
     assert resolver.enhance(np.zeros((1001, 8)), 500).shape == (2002, 8)
     assert resolver.enhance(np.zeros(1001), 500).shape == (2002,)
     (output,) = resolver.stream(cut(np.zeros((1001, 8), "float32"), 10))
@@ -245,13 +230,9 @@ def test_lower_rates_are_resampled_up_the_same_way_in_blocks(rate_hz):
 
 
 def test_a_resampled_tone_keeps_its_frequency_and_place():
-    repeat = SuperResolver(
-        lambda low: np.repeat(low, 2, axis=1),
-        ratio=2, sample_rate_hz=16_000, grid_samples=2, context_samples=0, name="repeat",
-    )  # fmt: skip
     tone = np.sin(2 * np.pi * 500 * np.arange(2000) / 4000)
     with pytest.warns(UserWarning, match="above 2000 Hz is missing"):
-        output = repeat.enhance(tone, 4000)
+        output = super_resolver(ratio=2).enhance(tone, 4000)
     expected = np.sin(2 * np.pi * 500 * np.arange(4000) / 8000)
     np.testing.assert_allclose(output[400:-400:2], expected[200:-200], atol=1e-3)
 
@@ -312,14 +293,7 @@ def test_unusable_streams():
 def test_models_and_grids_that_do_not_fit_the_ratio():
     with pytest.raises(ValueError, match=r"grid_samples is 4.*ratio 6"):
         toy_resolver(6, grid_samples=4)
-    resolver = SuperResolver(
-        lambda low: low,
-        ratio=2,
-        sample_rate_hz=1600,
-        grid_samples=2,
-        context_samples=0,
-        name="same",
-    )
+    resolver = super_resolver(lambda low: low, 2, sample_rate_hz=1600, name="same")
     with pytest.raises(
         ValueError, match=r"same gave the shape \(1, 5, 1\) instead of \(1, 10, 1\)"
     ):

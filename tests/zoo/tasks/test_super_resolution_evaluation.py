@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import soundfile
-from repeat_model import REPEAT
+from stubs import REPEAT, super_resolver
 
 import tonezoo
 from tonezoo import pretrained
@@ -17,7 +17,6 @@ from tonezoo.audio.resampling import LOW_PASSES, decimate, upsample_spline
 from tonezoo.recipes.experiment import Position
 from tonezoo.recipes.runs import RunFolder
 from tonezoo.tasks.evaluation_data import trained_on
-from tonezoo.tasks.super_resolution.engine import SuperResolver
 from tonezoo.tasks.super_resolution.evaluation import (
     evaluate_loaded,
     evaluate_model,
@@ -161,16 +160,7 @@ def tone_maker(strength_db=0.0):
         tone = np.sin(0.75 * np.pi * np.arange(spline.shape[1]))
         return spline + np.float32(0.1 * np.sqrt(2)) * tone[None, :, None].astype("float32")
 
-    return SuperResolver(
-        call,
-        ratio=4,
-        sample_rate_hz=16_000,
-        grid_samples=4,
-        context_samples=0,
-        name="tone",
-        interpolation="cubic",
-        strength_db=strength_db,
-    )
+    return super_resolver(call, name="tone", interpolation="cubic", strength_db=strength_db)
 
 
 def test_scores_are_those_of_the_models_own_strength_unless_another_is_asked_for(run, speech):
@@ -230,16 +220,8 @@ def test_a_loaded_model_brings_its_own_ratio_rate_and_name():
 @pytest.mark.parametrize("path", [".", "../repeat/"])
 def test_a_run_is_named_by_its_folder_however_it_is_given(run, monkeypatch, path):
     monkeypatch.undo()
-    generator = SimpleNamespace(
-        task="super_resolution",
-        channels=1,
-        ratio=4,
-        sample_rate_hz=16_000,
-        grid_samples=4,
-        context_samples=0,
-        name="generator",
-        interpolation="cubic",
-    )
+    facts = vars(super_resolver(name="generator", interpolation="cubic"))
+    generator = SimpleNamespace(task="super_resolution", channels=1, **facts)
     monkeypatch.setattr(RunFolder, "model", lambda self: generator)
     monkeypatch.setattr(pretrained, "compiled_call", lambda model: None)
     monkeypatch.chdir(run)

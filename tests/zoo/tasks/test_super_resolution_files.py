@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 import soundfile
 from rich.console import Console
+from stubs import super_resolver
 
 from tonezoo.audio.jobs import FileResult, summarize
 from tonezoo.audio.reader import read_audio
-from tonezoo.tasks.super_resolution.engine import SuperResolver
 from tonezoo.tasks.super_resolution.files import enhance_files
 
 LOW_HZ = 4000
@@ -28,11 +28,7 @@ def resolver(gain=1.0, call=None, **options):
         place = 1 + 0.1 * (np.arange(high.shape[1]) % 8)[:, None]
         return (place * (padded[:, :-10] + padded[:, 10:]) / 2).astype("float32")
 
-    return SuperResolver(
-        call or repeat,
-        ratio=4, sample_rate_hz=4 * LOW_HZ, grid_samples=8, context_samples=5, name="toy 1",
-        **options,
-    )  # fmt: skip
+    return super_resolver(call or repeat, grid_samples=8, context_samples=5, **options)
 
 
 def noise(*shape):

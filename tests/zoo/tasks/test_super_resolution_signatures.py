@@ -7,31 +7,16 @@ import numpy as np
 import pytest
 import soundfile
 import tensorflow as tf
-from untrained_export import export_untrained, sign
+from untrained_export import sign
 
 import tonezoo
+from tonezoo.tasks import find_task
 from tonezoo.tasks.super_resolution.evaluation import training_data
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("exported") / "tiny"
-    return export_untrained("super_resolution", folder), folder
-
-
-@pytest.fixture(scope="module")
-def keras_model(made):
-    return made[0]
-
-
-@pytest.fixture(scope="module")
-def exported(made):
-    return made[1]
-
-
-@pytest.fixture(scope="module")
-def loaded(exported):
-    return tf.saved_model.load(str(exported / "1"))
+def task():
+    return find_task("super_resolution")
 
 
 def noise(time, batch=1):
