@@ -1,5 +1,6 @@
 """Signals and audio files that the tests are given."""
 
+import io
 from pathlib import Path
 
 import numpy as np
@@ -41,3 +42,12 @@ def write_audio(path: Path, samples: np.ndarray, sample_rate_hz: int, **options)
         for start in range(0, len(samples), _BLOCK_FRAMES):
             file.write(samples[start : start + _BLOCK_FRAMES])
     return path
+
+
+def audio_bytes(
+    samples: np.ndarray, sample_rate_hz: int, *, format: str = "WAV", **options
+) -> bytes:
+    """Returns the content of a file; 16 bits where `options`, as of `write_audio`, say nothing."""
+    file = io.BytesIO()
+    soundfile.write(file, samples, sample_rate_hz, format=format, **{"subtype": "PCM_16"} | options)
+    return file.getvalue()

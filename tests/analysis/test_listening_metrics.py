@@ -2,17 +2,17 @@
 
 import math
 import sys
+from functools import partial
 
 import numpy as np
 import pytest
+import signals
 
 from tonezoo.analysis import listening_metrics
 from tonezoo.analysis.listening_metrics import estoi, mos_lqo, visqol
 from tonezoo.audio.resampling import resample
 
-
-def noise(samples, seed=0):
-    return np.random.default_rng(seed).standard_normal(samples)
+noise = partial(signals.noise, std=1.0)
 
 
 def speech_like(seconds, rate_hz=16_000):

@@ -1,7 +1,9 @@
 import math
+from functools import partial
 
 import numpy as np
 import pytest
+import signals
 
 from tonezoo.analysis import metrics
 from tonezoo.analysis.metrics import lsd, lsd_hop512, lsd_kuleshov, snr_db
@@ -9,8 +11,7 @@ from tonezoo.analysis.metrics import lsd, lsd_hop512, lsd_kuleshov, snr_db
 DISTANCES = [lsd, lsd_hop512, lsd_kuleshov]
 
 
-def noise(samples, seed=0):
-    return np.random.default_rng(seed).standard_normal(samples)
+noise = partial(signals.noise, std=1.0)
 
 
 def test_snr_by_hand():

@@ -3,6 +3,7 @@ import sys
 
 import numpy as np
 import pytest
+import signals
 
 from tonezoo.analysis.separation_metrics import (
     BSS_EVAL,
@@ -23,9 +24,9 @@ needs_museval = pytest.mark.skipif(museval is None, reason=REASON)
 RATE_HZ = 8000
 
 
-def noise(*names, seconds=2.0, channels=1, seed=0):
-    rng = np.random.default_rng(seed)
-    return {name: rng.standard_normal((int(seconds * RATE_HZ), channels)) for name in names}
+def noise(*names, seconds=2.0, channels=1):
+    sources = signals.noise(len(names), int(seconds * RATE_HZ), channels, std=1.0)
+    return dict(zip(names, sources, strict=True))
 
 
 def rough(references, level=0.3, seed=1):

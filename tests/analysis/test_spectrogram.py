@@ -2,14 +2,11 @@ import sys
 
 import numpy as np
 import pytest
+from signals import sine
 
 from tonezoo.analysis.spectrogram import import_matplotlib, power_frames, spectrogram_db
 
 RATE_HZ = 8000
-
-
-def sine(frequency_hz, samples=4096):
-    return np.sin(2 * np.pi * frequency_hz * np.arange(samples) / RATE_HZ)
 
 
 def test_frames_start_at_multiples_of_the_hop_and_drop_the_tail():
@@ -21,7 +18,7 @@ def test_frames_start_at_multiples_of_the_hop_and_drop_the_tail():
 
 
 def test_levels_are_relative_to_a_full_scale_sine():
-    loud, quiet = sine(1000), 0.01 * sine(1000)
+    loud, quiet = (sine(1000, 4096, RATE_HZ, level=level) for level in (1, 0.01))
     peak_bin = 1000 * 1024 // RATE_HZ
     for signal, level in [(loud, 0), (quiet, -40)]:
         picture = spectrogram_db(signal)

@@ -1,8 +1,11 @@
 """The bidirectional LSTM against Keras's own."""
 
+from functools import partial
+
 import keras
 import numpy as np
 import pytest
+import signals
 import tensorflow as tf
 
 from tonezoo.layers import BidirectionalLSTM
@@ -11,8 +14,7 @@ UNITS, CHANNELS = 5, 3
 INITIALIZERS = ("kernel_initializer", "recurrent_initializer", "bias_initializer")
 
 
-def noise(*shape):
-    return np.random.default_rng(0).standard_normal(shape).astype("float32")
+noise = partial(signals.noise, std=1.0)
 
 
 def pair(use_bias=True, dtype="float32"):

@@ -5,6 +5,7 @@ import shutil
 import keras
 import numpy as np
 import pytest
+from signals import noise
 from untrained_export import export_untrained
 
 import tonezoo
@@ -40,7 +41,7 @@ def test_a_rate_at_which_no_audio_can_be_is_refused_at_once(models, task, rate_h
 @both
 def test_an_engine_is_a_model_too(models, task):
     engine = tonezoo.load(models[task])
-    x = np.random.default_rng(0).uniform(-0.5, 0.5, 500)
+    x = noise(500, peak=0.5)
     by_engine, by_path = (VERBS[task](x, 4000, model=m) for m in (engine, models[task]))
     for a, b in zip(outputs(by_engine), outputs(by_path), strict=True):
         np.testing.assert_array_equal(a, b)
@@ -74,7 +75,7 @@ def test_what_resampling_leaves_nothing_of_cannot_be_enhanced(models):
 @both
 def test_a_model_that_is_exported_anew_is_loaded_anew(models, task, tmp_path):
     folder = shutil.copytree(models[task], tmp_path / "model")
-    x = np.random.default_rng(0).uniform(-0.5, 0.5, 500)
+    x = noise(500, peak=0.5)
     first = VERBS[task](x, 4000, model=folder)
     loaded = pretrained.engine_for(task, folder)
     assert pretrained.engine_for(task, folder) is loaded

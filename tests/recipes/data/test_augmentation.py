@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import signals
 
 from tonezoo.audio.resampling import decimate
 from tonezoo.recipes.data.augmentation import MARGIN_SAMPLES, Augmentation, random_low_pass
@@ -8,9 +9,8 @@ from tonezoo.recipes.data.patches import prepare_arrays
 SEGMENT = 4096
 
 
-def noise(augmentation, seed=0):
-    samples = augmentation.source_samples(SEGMENT)
-    return np.random.default_rng(seed).standard_normal(samples)
+def noise(augmentation):
+    return signals.noise(augmentation.source_samples(SEGMENT), std=1.0)
 
 
 def pair(augmentation, samples, ratio=4, seed=1):

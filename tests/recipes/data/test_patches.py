@@ -2,6 +2,7 @@ import itertools
 import os
 import subprocess
 import sys
+from functools import partial
 
 import keras
 import numpy as np
@@ -18,8 +19,7 @@ RATE = {"sample_rate_hz": 16_000, "ratio": 4}
 OPTIONS = {"segment_samples": 80, "batch_size": 5, "seed": 3}
 
 
-def noise(length, seed=0):
-    return signals.noise(length, seed=seed, peak=0.9)
+noise = partial(signals.noise, peak=0.9)
 
 
 def numbered(*lengths, ratio=4):
@@ -51,13 +51,13 @@ def wavs(tmp_path):
     folder = tmp_path / "audio"
     folder.mkdir()
     for index, length in enumerate((900, 500, 700)):
-        soundfile.write(folder / f"{index}.wav", noise(length, index), 16_000, subtype="FLOAT")
+        soundfile.write(folder / f"{index}.wav", noise(length, seed=index), 16_000, subtype="FLOAT")
     (folder / "1_bad.wav").write_text("not audio")
     return sorted(folder.iterdir())
 
 
 def test_batches_started_at_step_7_go_on_as_those_started_at_0():
-    source = prepare_arrays([noise(3000), noise(2000, 1)], **RATE)
+    source = prepare_arrays([noise(3000), noise(2000, seed=1)], **RATE)
     whole = take(source, 10)
     assert_same(whole[7:], take(source, 3, start_step=7))
     assert_same(whole, take(source, 10))
@@ -75,7 +75,7 @@ def test_shapes_are_static_and_the_dataset_is_endless():
 
 def test_low_and_high_patches_are_cut_at_the_same_place():
     """Each low patch is a slice of the decimated clip, its high patch the one 4 times further."""
-    clips = [noise(403), noise(290, 1)]
+    clips = [noise(403), noise(290, seed=1)]
     source = prepare_arrays(clips, **RATE)
     places = {
         decimate(clip, 4)[n : n + 20].tobytes(): clip[4 * n : 4 * n + 80]
@@ -124,7 +124,7 @@ def test_segments_that_the_ratio_does_not_divide(segment_samples):
 
 
 def test_arrays_by_name_and_in_a_list_give_the_same_source():
-    clips = [noise(403), noise(290, 1)]
+    clips = [noise(403), noise(290, seed=1)]
     listed, named = (
         prepare_arrays(clips, **RATE),
         prepare_arrays(dict(a=clips[0], b=clips[1]), **RATE),
@@ -139,7 +139,7 @@ def test_arrays_by_name_and_in_a_list_give_the_same_source():
 def test_prepared_files_are_those_of_prepared_arrays_and_bad_ones_are_reported(wavs):
     lines = []
     source = prepare(wavs, **RATE, report=lines.append)
-    expected = prepare_arrays([noise(n, i) for i, n in enumerate((900, 500, 700))], **RATE)
+    expected = prepare_arrays([noise(n, seed=i) for i, n in enumerate((900, 500, 700))], **RATE)
     np.testing.assert_array_equal(source.high, expected.high)
     np.testing.assert_array_equal(source.low, expected.low)
     assert len(lines) == 1
@@ -182,11 +182,11 @@ def test_the_cache_is_not_used_for_other_files_rates_or_ratios(wavs, tmp_path, m
         assert decoded
         assert len(source.high) == source.ratio * len(source.low)
     assert cached(wavs[:-1], tmp_path, monkeypatch)[2]
-    soundfile.write(wavs[0], noise(900, 9), 16_000, subtype="FLOAT")
+    soundfile.write(wavs[0], noise(900, seed=9), 16_000, subtype="FLOAT")
     os.utime(wavs[0], ns=(0, 1))
     source, _, decoded = cached(wavs, tmp_path, monkeypatch)
     assert decoded
-    np.testing.assert_array_equal(source.high[:900], noise(900, 9))
+    np.testing.assert_array_equal(source.high[:900], noise(900, seed=9))
 
 
 @pytest.mark.parametrize("damage", ["cut", "no index", "bad index"])

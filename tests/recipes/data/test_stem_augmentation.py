@@ -1,6 +1,7 @@
 """The augmentation of stems: each operation, and all of them, against a reference."""
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -8,9 +9,7 @@ import signals
 
 from tonezoo.recipes.data.stems import GAIN_RANGE, NONE, StemAugmentation
 
-
-def noise(*shape, seed=0):
-    return signals.noise(*shape, seed=seed, peak=0.5)
+noise = partial(signals.noise, peak=0.5)
 
 
 def rng(seed=0):

@@ -6,11 +6,11 @@ would wait for its thread.
 
 import os
 import re
+from functools import partial
 
 import numpy as np
 import pytest
 import signals
-import soundfile
 
 from tonezoo.recipes.data import stems
 from tonezoo.recipes.data.stems import (
@@ -28,17 +28,15 @@ SOURCES = ("drums", "bass", "vocals")
 RATE_HZ = 8000
 
 
-def noise(*shape, seed=0):
-    return signals.noise(*shape, seed=seed, peak=0.5)
+noise = partial(signals.noise, peak=0.5)
 
 
 def write_track(folder, tracks, rate_hz=RATE_HZ, suffix=".wav", subtype="FLOAT"):
     """Writes the sources of a track, (source, time, channels)."""
-    folder.mkdir(parents=True, exist_ok=True)
-    paths = [folder / f"{source}{suffix}" for source in SOURCES[: len(tracks)]]
-    for path, samples in zip(paths, tracks, strict=True):
-        soundfile.write(path, samples, rate_hz, subtype=subtype)
-    return paths
+    return [
+        signals.write_audio(folder / f"{source}{suffix}", samples, rate_hz, subtype=subtype)
+        for source, samples in zip(SOURCES, tracks, strict=False)
+    ]
 
 
 @pytest.mark.parametrize(("suffix", "subtype"), [(".wav", "FLOAT"), (".flac", "PCM_24")])

@@ -12,7 +12,7 @@ import threading
 import numpy as np
 import pytest
 import soundfile
-from signals import noise
+from signals import audio_bytes, noise
 
 from tonezoo.audio.reader import AudioReader
 
@@ -116,12 +116,6 @@ def test_unfilled_sizes_beyond_4_gib(tmp_path, head):
         np.testing.assert_array_equal(next(audio.blocks(999)) * 32768, STEREO)
 
 
-def encoded(format, subtype, samples, rate_hz, **options):
-    file = io.BytesIO()
-    soundfile.write(file, samples, rate_hz, format=format, subtype=subtype, **options)
-    return file.getvalue()
-
-
 TAGGED = {
     "plain": (b"", b""),
     "ID3v1": (b"", ID3V1),
@@ -139,7 +133,7 @@ JUNK_BEFORE = {"zeros": bytes(9000), "text": b"hello " * 1000}
 @pytest.mark.parametrize("name", [*TAGGED, *JUNK_BEHIND])
 @pytest.mark.parametrize("states_length", [True, False])
 def test_flac_between_tags_and_junk(tmp_path, name, states_length):
-    content = encoded("FLAC", "PCM_16", noise(30_000, 2), 16_000)
+    content = audio_bytes(noise(30_000, 2), 16_000, format="FLAC")
     expected = soundfile.read(io.BytesIO(content), dtype="float32")[0]
     if not states_length:
         # The number of samples takes the last 36 bits of bytes 18 to 25.
@@ -160,7 +154,9 @@ def mp3(rate_hz, channels=2, seconds=2, mode="VARIABLE"):
     """Returns an MP3 file whose second half is quieter, split into its frames."""
     samples = noise(rate_hz * seconds, channels)
     samples[rate_hz * seconds // 2 :] *= 1e-3
-    content = encoded("MP3", "MPEG_LAYER_III", samples, rate_hz, bitrate_mode=mode)
+    content = audio_bytes(
+        samples, rate_hz, format="MP3", subtype="MPEG_LAYER_III", bitrate_mode=mode
+    )
     # The first two bytes of all frames are the same, and in noise no others are.
     starts = [found.start() for found in re.finditer(re.escape(content[:2]), content)]
     starts = [at for at in starts if content[at + 2] & 0x0C == content[2] & 0x0C]

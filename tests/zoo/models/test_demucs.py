@@ -1,10 +1,12 @@
 """Demucs: sizes, lengths, initial weights, reach and refusals."""
 
 import math
+from functools import partial
 
 import keras
 import numpy as np
 import pytest
+import signals
 
 import tonezoo
 from tonezoo.layers import UPSAMPLER_KINDS
@@ -13,8 +15,7 @@ from tonezoo.models.demucs import PADDINGS, PRESETS, Demucs
 TABLE1_PRESETS = [preset for preset in PRESETS if preset.startswith("table1")]
 
 
-def noise(*shape):
-    return np.random.default_rng(0).standard_normal(shape).astype("float32")
+noise = partial(signals.noise, std=1.0)
 
 
 def built(**options):

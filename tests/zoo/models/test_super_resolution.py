@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import signals
 from scipy.interpolate import CubicSpline
 from stubs import super_resolver
 
@@ -22,7 +23,7 @@ def tiny(name, ratio, **options):
 
 
 def noise(time, batch=1, seed=0):
-    return np.random.default_rng(seed).standard_normal((batch, time, 1)).astype("float32")
+    return signals.noise(batch, time, 1, seed=seed, std=1.0)
 
 
 @pytest.mark.parametrize(("name", "ratio"), MODELS)
@@ -36,14 +37,14 @@ def test_output_has_ratio_times_the_samples_of_any_length(name, ratio):
 def test_padded_batch_gives_what_each_signal_gives_alone(name, ratio):
     model = tiny(name, ratio)
     lengths = [1, 5, 37, 90]
-    signals = [noise(length, seed=length) for length in lengths]
+    waveforms = [noise(length, seed=length) for length in lengths]
     # What lies in the padding must not matter, hence 3, not 0.
     padded = [
         np.pad(signal, ((0, 0), (0, max(lengths) - signal.shape[1]), (0, 0)), constant_values=3)
-        for signal in signals
+        for signal in waveforms
     ]
     together = np.asarray(model(np.concatenate(padded), lengths=np.array(lengths)))
-    for row, signal in enumerate(signals):
+    for row, signal in enumerate(waveforms):
         alone = np.asarray(model(signal))
         end = alone.shape[1]
         np.testing.assert_allclose(together[row : row + 1, :end], alone, rtol=0, atol=1e-5)

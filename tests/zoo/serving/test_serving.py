@@ -6,6 +6,7 @@ import shutil
 
 import numpy as np
 import pytest
+import signals
 import tensorflow as tf
 from untrained_export import MODELS, change_golden, sign, state
 
@@ -31,8 +32,7 @@ def copy(exported, tmp_path):
 
 
 def noise(model, time, batch=1):
-    shape = (batch, time, model.channels)
-    return np.random.default_rng(time).uniform(-0.5, 0.5, shape).astype("float32")
+    return signals.noise(batch, time, model.channels, seed=time, peak=0.5)
 
 
 def test_every_task_is_tested():

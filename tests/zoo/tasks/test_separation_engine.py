@@ -1,9 +1,11 @@
 """Separation of signals: segments, joins, shifts, rates and channels, on models that are known."""
 
 import itertools
+from functools import partial
 
 import numpy as np
 import pytest
+import signals
 from stubs import separator, shares
 
 from tonezoo.models.demucs import Demucs
@@ -14,8 +16,7 @@ split = shares(0.25, 0.75)
 SPLIT = separator(split)
 
 
-def noise(*shape):
-    return np.random.default_rng(0).standard_normal(shape).astype("float32")
+noise = partial(signals.noise, std=1.0)
 
 
 @pytest.mark.parametrize("samples", [1, 10, 399, 400, 401, 700, 1003])

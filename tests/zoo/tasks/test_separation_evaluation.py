@@ -6,6 +6,7 @@ import sys
 
 import numpy as np
 import pytest
+import signals
 import soundfile
 from stubs import separator, shares
 
@@ -36,12 +37,10 @@ def unequal(sources=("drums", "bass"), channels=2):
 def write_tracks(root, *names, seconds=2.0, rate_hz=RATE_HZ, sources=("drums", "bass")):
     """Writes noise of several levels, whose mean is 0."""
     for number, name in enumerate(names):
-        rng = np.random.default_rng(number)
-        for level, source in enumerate(sources, 1):
+        stems = signals.noise(len(sources), round(seconds * rate_hz), 2, seed=number, std=0.03)
+        for level, (source, stem) in enumerate(zip(sources, stems, strict=True), 1):
             path = root / name / f"{source}.wav"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            samples = 0.03 * level * rng.standard_normal((round(seconds * rate_hz), 2))
-            soundfile.write(path, samples - samples.mean(), rate_hz, subtype="FLOAT")
+            signals.write_audio(path, level * (stem - stem.mean()), rate_hz, subtype="FLOAT")
     return root
 
 

@@ -4,6 +4,7 @@ import io
 
 import numpy as np
 import pytest
+import signals
 import soundfile
 from rich.console import Console
 from stubs import separator, shares
@@ -29,14 +30,12 @@ SPLIT = stub(split, context_samples=8)
 
 
 def write(path, samples, rate_hz=8000, subtype="FLOAT"):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    soundfile.write(path, samples, rate_hz, subtype=subtype)
-    return path
+    return signals.write_audio(path, samples, rate_hz, subtype=subtype)
 
 
 def noise(*shape, peak=0.4):
-    x = np.random.default_rng(0).uniform(-1, 1, shape).astype("float32")
-    return peak * (x - x.mean())
+    x = signals.noise(*shape, peak=peak)
+    return x - x.mean()
 
 
 def read(path):

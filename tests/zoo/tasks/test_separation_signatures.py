@@ -7,6 +7,7 @@ import shutil
 import keras
 import numpy as np
 import pytest
+import signals
 import soundfile
 import tensorflow as tf
 from untrained_export import export_untrained, sign
@@ -33,8 +34,7 @@ def version(exported):
 
 
 def noise(time, batch=1, channels=2):
-    random = np.random.default_rng(time)
-    return random.uniform(-0.5, 0.5, (batch, time, channels)).astype("float32")
+    return signals.noise(batch, time, channels, seed=time, peak=0.5)
 
 
 def expected_sources(model, waveform):
@@ -92,18 +92,12 @@ def test_an_input_of_no_samples_is_refused(loaded, version):
         call(np.zeros((1, 0, 2), "float32"))
 
 
-def wav(samples, rate_hz=RATE_HZ):
-    file = io.BytesIO()
-    soundfile.write(file, samples, rate_hz, format="WAV", subtype="PCM_16")
-    return file.getvalue()
-
-
 def test_wav_signature_takes_mono_and_stereo_and_gives_one_file_per_source(loaded, keras_model):
-    signals = [noise(200)[0], noise(333, channels=1)[0]]
-    contents = tf.constant([wav(signal) for signal in signals])
+    waveforms = [noise(200)[0], noise(333, channels=1)[0]]
+    contents = tf.constant([signals.audio_bytes(signal, RATE_HZ) for signal in waveforms])
     outputs = loaded.signatures["wav_bytes"](audio_bytes=contents)
     assert set(outputs) == set(SOURCES)
-    for index, signal in enumerate(signals):
+    for index, signal in enumerate(waveforms):
         rounded = (np.round(signal * 32768) / 32768).astype("float32")
         stereo = np.repeat(rounded, 2 // signal.shape[1], axis=1)
         expected = expected_sources(keras_model, stereo[None])
@@ -125,7 +119,7 @@ def test_wav_signature_takes_mono_and_stereo_and_gives_one_file_per_source(loade
     ],
 )
 def test_wav_signature_refuses_another_rate_or_more_channels(loaded, rate_hz, channels, message):
-    content = wav(noise(50, channels=channels)[0], rate_hz)
+    content = signals.audio_bytes(noise(50, channels=channels)[0], rate_hz)
     with pytest.raises(tf.errors.InvalidArgumentError, match=message):
         loaded.signatures["wav_bytes"](audio_bytes=tf.constant([content]))
 

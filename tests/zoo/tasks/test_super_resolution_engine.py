@@ -6,9 +6,11 @@ a quarter of the rate, and come back, so that a wrong grid or too little context
 
 import math
 import warnings
+from functools import partial
 
 import numpy as np
 import pytest
+import signals
 from stubs import super_resolver
 
 FILTERS = np.random.default_rng(0).standard_normal((3, 3, 4, 4)) / 2
@@ -40,8 +42,7 @@ def toy_resolver(ratio=2, **overrides):
     return super_resolver(toy(ratio), ratio, **options | overrides)
 
 
-def noise(*shape):
-    return np.random.default_rng(1).standard_normal(shape).astype("float32")
+noise = partial(signals.noise, std=1.0)
 
 
 def cut(samples, *sizes):

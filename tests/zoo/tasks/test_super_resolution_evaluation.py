@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import soundfile
+from signals import noise, write_audio
 from stubs import REPEAT, super_resolver
 
 import tonezoo
@@ -31,9 +32,7 @@ def data_of(name, train, test=(), hold_out=()):
 def write_clips(folder: Path, *names):
     """Writes a second of noise to each file."""
     for seed, name in enumerate(names):
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        soundfile.write(path, 0.1 * np.random.default_rng(seed).standard_normal(16_000), 16_000)
+        write_audio(folder / name, noise(16_000, seed=seed), 16_000)
 
 
 @pytest.fixture(autouse=True)
@@ -203,15 +202,14 @@ def test_the_benchmark_tells_the_low_passes_apart(source_tree):
     spec = importlib.util.spec_from_file_location("low_passes", path)
     low_passes = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(low_passes)
-    noise = 0.1 * np.random.default_rng(0).standard_normal(16_000)
-    found = dict(low_passes.rows(REPEAT, {"noise": noise}))
+    found = dict(low_passes.rows(REPEAT, {"noise": noise(16_000)}))
     assert tuple(found) == LOW_PASSES
     splines = [dict(zip(low_passes.COLUMNS, found[name], strict=True)) for name in LOW_PASSES]
     assert len({row["snr_db"] for row in splines}) == len(LOW_PASSES)
 
 
 def test_a_loaded_model_brings_its_own_ratio_rate_and_name():
-    evaluation = evaluate_loaded(REPEAT, {"noise": np.random.default_rng(0).normal(size=8000)})
+    evaluation = evaluate_loaded(REPEAT, {"noise": noise(8000, std=1.0)})
     assert evaluation.model_name == "repeat"
     facts = {"ratio": 4, "sample_rate_hz": 16_000, "low_pass": "chebyshev", "strength_db": 0}
     assert evaluation.facts == facts | {"low_rate_hz": 4000, "seed": 0}

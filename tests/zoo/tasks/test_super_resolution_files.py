@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import soundfile
 from rich.console import Console
+from signals import noise, write_audio
 from stubs import super_resolver
 
 from tonezoo.audio.jobs import FileResult, summarize
@@ -31,14 +32,8 @@ def resolver(gain=1.0, call=None, **options):
     return super_resolver(call or repeat, grid_samples=8, context_samples=5, **options)
 
 
-def noise(*shape):
-    return 0.1 * np.random.default_rng(0).standard_normal(shape).astype("float32")
-
-
 def write(path, samples, rate_hz=LOW_HZ, **options):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    soundfile.write(path, samples, rate_hz, **options)
-    return path
+    return write_audio(path, samples, rate_hz, **options)
 
 
 def summary(results):

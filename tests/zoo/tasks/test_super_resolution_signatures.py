@@ -5,6 +5,7 @@ import shutil
 
 import numpy as np
 import pytest
+import signals
 import soundfile
 import tensorflow as tf
 from untrained_export import sign
@@ -20,8 +21,7 @@ def task():
 
 
 def noise(time, batch=1):
-    random = np.random.default_rng(time)
-    return random.uniform(-0.5, 0.5, (batch, time, 1)).astype("float32")
+    return signals.noise(batch, time, 1, seed=time, peak=0.5)
 
 
 def test_lengths_signature_gives_what_each_signal_gives_alone(loaded, keras_model):
@@ -53,17 +53,11 @@ def test_a_length_of_nothing_gives_silence(loaded):
     assert not np.any(output["waveform"])
 
 
-def wav(samples, rate_hz, subtype="PCM_16"):
-    file = io.BytesIO()
-    soundfile.write(file, samples, rate_hz, format="WAV", subtype=subtype)
-    return file.getvalue()
-
-
 def test_wav_signature_decodes_upsamples_and_encodes(loaded, keras_model):
-    signals = [noise(64, batch=2)[:, :, 0].T, noise(33)[0]]
-    contents = tf.constant([wav(signal, 4000) for signal in signals])
+    waveforms = [noise(64, batch=2)[:, :, 0].T, noise(33)[0]]
+    contents = tf.constant([signals.audio_bytes(signal, 4000) for signal in waveforms])
     outputs = loaded.signatures["wav_bytes"](audio_bytes=contents)["audio_bytes"].numpy()
-    for signal, output in zip(signals, outputs, strict=True):
+    for signal, output in zip(waveforms, outputs, strict=True):
         samples, rate_hz = soundfile.read(io.BytesIO(output), always_2d=True, dtype="float32")
         rounded = np.round(signal * 32768) / 32768
         expected = np.asarray(keras_model(rounded.T[:, :, None].astype("float32")))[:, :, 0].T
@@ -81,13 +75,13 @@ def with_list_chunk(content, size):
 
 @pytest.mark.parametrize("subtype", ["PCM_24", "FLOAT"])
 def test_wav_signature_takes_16_bits_alone_as_the_docs_say(loaded, subtype):
-    content = wav(noise(64)[0], 4000, subtype)
+    content = signals.audio_bytes(noise(64)[0], 4000, subtype=subtype)
     with pytest.raises(tf.errors.InvalidArgumentError):
         loaded.signatures["wav_bytes"](audio_bytes=tf.constant([content]))
 
 
 def test_wav_signature_takes_chunks_of_even_size_alone_as_the_docs_say(loaded):
-    content = wav(noise(64)[0], 4000)
+    content = signals.audio_bytes(noise(64)[0], 4000)
     even, odd = (with_list_chunk(content, size) for size in (10, 11))
     loaded.signatures["wav_bytes"](audio_bytes=tf.constant([even]))
     with pytest.raises(tf.errors.InvalidArgumentError):
@@ -95,8 +89,9 @@ def test_wav_signature_takes_chunks_of_even_size_alone_as_the_docs_say(loaded):
 
 
 def test_wav_signature_refuses_another_rate(loaded):
+    content = signals.audio_bytes(noise(50)[0], 8000)
     with pytest.raises(tf.errors.InvalidArgumentError, match="takes WAV files at 4000 Hz"):
-        loaded.signatures["wav_bytes"](audio_bytes=tf.constant([wav(noise(50)[0], 8000)]))
+        loaded.signatures["wav_bytes"](audio_bytes=tf.constant([content]))
 
 
 @pytest.mark.parametrize("data", [..., {}, {"name": "x", "hold_out": [], "train": "a.wav"}])

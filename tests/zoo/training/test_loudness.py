@@ -1,18 +1,19 @@
 import numpy as np
 import pytest
 import scipy.signal
+import signals
 
 from tonezoo.training.loudness import critical_bands, loudness_disturbance
 
 RATE_HZ = 16_000
 
 
-def noise(seed=0, level=0.05, samples=8192):
-    return level * np.random.default_rng(seed).standard_normal((1, samples, 1)).astype("float32")
+def noise(seed=0, samples=8192):
+    return signals.noise(1, samples, 1, seed=seed, std=0.05)
 
 
 def tone(frequency_hz, level):
-    wave = level * np.sqrt(2) * np.sin(2 * np.pi * frequency_hz / RATE_HZ * np.arange(8192))
+    wave = signals.sine(frequency_hz, 8192, RATE_HZ, level=level * np.sqrt(2))
     return wave.reshape(1, -1, 1).astype("float32")
 
 
