@@ -106,13 +106,13 @@ def replace_parts(folder: Path, new: Path, aside: Path) -> None:
 
 def train_and_describe(work: Path, shipped, clip, minutes: float, settings) -> str:
     """Takes the tiny model from training to export in a folder; returns the page."""
+    from tonezoo.pretrained import load
     from tonezoo.recipes.demo.page import Training, page
-    from tonezoo.tasks.super_resolution.evaluation import evaluate_model
     from tonezoo.recipes.runner import TrainingRequest, train
     from tonezoo.recipes.runs import RunFolder
     from tonezoo.serving.export import export
-    from tonezoo.pretrained import load
     from tonezoo.serving.verify import verify
+    from tonezoo.tasks.super_resolution.evaluation import evaluate_model
 
     run, exported = work / RUN, work / EXPORTED
     with step(f"Training {RECIPE} for {minutes:g} min on the procedural corpus"):

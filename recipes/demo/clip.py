@@ -93,8 +93,8 @@ def clip_of_recording(recording: Recording, model) -> Clip:
         model: a `tonezoo.tasks.super_resolution.engine.SuperResolver`.
     """
     from tonezoo.audio.resampling import resample
-    from tonezoo.tasks.super_resolution.engine import RATE_TOLERANCE_HZ
     from tonezoo.recipes.data.decoding import high_and_low
+    from tonezoo.tasks.super_resolution.engine import RATE_TOLERANCE_HZ
 
     rate_hz = recording.sample_rate_hz
     if rate_hz <= model.low_rate_hz + RATE_TOLERANCE_HZ:

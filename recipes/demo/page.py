@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tonezoo.analysis.super_resolution_evaluation import SuperResolutionScores
 from tonezoo.analysis.metrics import METRICS, Metric
+from tonezoo.analysis.super_resolution_evaluation import SuperResolutionScores
 from tonezoo.recipes.demo.clip import Clip, kilohertz
 from tonezoo.recipes.demo.pictures import colour_scale_svg, loss_curves_svg, spectrogram_svg
 from tonezoo.recipes.demo.template import CURVES, PAGE, PANEL, TABLE

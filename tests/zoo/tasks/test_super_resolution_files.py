@@ -214,8 +214,8 @@ def test_what_is_refused_before_any_work(tmp_path):
         ({"out_dir": Path("/proc/none")}, "Cannot write to the folder /proc/none"),
         ({"paths": []}, "no files"),
         ({"segment_s": 0}, "segment is 0 s"),
-        ({"segment_s": 1e-9}, "chunk is 1e-09 s. Give 0.01 s or more"),
-        ({"segment_s": float("nan")}, "chunk is nan s"),
+        ({"segment_s": 1e-9}, "segment is 1e-09 s. Give 0.01 s or more"),
+        ({"segment_s": float("nan")}, "segment is nan s"),
         ({"format": "mp3"}, "'mp3'.*Accepted: wav float"),
         ({"format": "flac", "bit_depth": "float"}, "Accepted: wav float"),
     ]:
