@@ -3,6 +3,7 @@
 CONTRIBUTING.md says how tasks, models and recipes are added: this is it, from training to serving.
 """
 
+import contextlib
 import sys
 from pathlib import Path
 
@@ -16,6 +17,8 @@ import tonezoo.models
 import tonezoo.recipes
 import tonezoo.tasks
 from tonezoo import pretrained
+from tonezoo.recipes import runner
+from tonezoo.recipes.devices import Devices
 
 TOY = Path(__file__).with_name("toy")
 
@@ -26,6 +29,8 @@ def toy(monkeypatch):
     for package in (tonezoo.models, tonezoo.tasks, tonezoo.recipes):
         folder = TOY / package.__name__.rpartition(".")[2]
         monkeypatch.setattr(package, "__path__", [*package.__path__, str(folder)])
+    # A process has one distribution strategy, which other tests have made.
+    monkeypatch.setattr(runner, "all_devices", lambda: Devices(1, contextlib.nullcontext))
     # The command line takes its verbs from the tasks when it is imported.
     monkeypatch.delitem(sys.modules, "tonezoo.cli", raising=False)
     registered = dict(keras.saving.get_custom_objects())
