@@ -1,5 +1,6 @@
 """The folder of a run: whose commit it states, and finished runs that are resumed."""
 
+import contextlib
 import dataclasses
 import shutil
 import subprocess
@@ -10,6 +11,7 @@ from tiny_run import SEPARATION_SETTINGS
 
 import tonezoo
 from tonezoo.recipes import runner
+from tonezoo.recipes.devices import Devices
 from tonezoo.recipes.runs import RunFolder, current_commit
 
 
@@ -52,7 +54,7 @@ def test_resuming_a_finished_run_says_so_and_changes_nothing(
     run = shutil.copytree(tiny_separation_run, tmp_path / "run")
     for name in ("evaluation.json", "evaluation.md", "evaluation_soxr.json"):
         (run / name).write_text("scores")
-    monkeypatch.setattr(runner, "all_devices", runner.tf.distribute.get_strategy)
+    monkeypatch.setattr(runner, "all_devices", lambda: Devices(1, contextlib.nullcontext))
     cfg, before, lines = RunFolder(run).configuration(), content(run), []
     request = runner.TrainingRequest(
         recipe="demucs_tiny", run=run, resume=True, settings=SEPARATION_SETTINGS
