@@ -66,14 +66,14 @@ def test_regularizers_act_on_weights_and_output(make):
         activity_regularizer=keras.regularizers.L1(0.125),
         bias_initializer="ones",
     )
-    y = layer(SIGNAL)
+    # Of one example: Keras divides what regularizes an output by the batch from 3.14 on.
+    y = layer(SIGNAL[:1])
     kernels = [w for w in layer.weights if w.name == "kernel"]
     biases = [w for w in layer.weights if w.name == "bias"]
     expected = (
         0.5 * sum(float(ops.sum(w**2)) for w in kernels)
         + 0.25 * sum(int(np.prod(w.shape)) for w in biases)
-        # Keras divides what regularizes an output by the batch.
-        + 0.125 * float(ops.sum(ops.abs(y))) / len(SIGNAL)
+        + 0.125 * float(ops.sum(ops.abs(y)))
     )
     assert float(sum(layer.losses)) == pytest.approx(expected, rel=1e-5)
 

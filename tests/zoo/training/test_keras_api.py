@@ -33,12 +33,12 @@ def test_fit_takes_strings_and_validates_as_evaluate_does(trainer_and_data):
     assert {"loss", "mae", "mse"} <= set(figures)
     assert not [name for name in figures if "gradient" in name]
     for name, value in figures.items():
-        assert history[f"val_{name}"][-1] == pytest.approx(value, rel=1e-5)
+        assert float(history[f"val_{name}"][-1]) == pytest.approx(float(value), rel=1e-5)
     error = np.asarray(trainer(x[:6])) - y[:6]
     assert figures["mae"] == pytest.approx(np.abs(error).mean(), rel=1e-5)
     assert figures["mse"] == pytest.approx((error**2).mean(), rel=1e-5)
     expected = "mse" if isinstance(trainer, GanTrainer) else "mae"
-    assert figures["loss"] == pytest.approx(figures[expected], rel=1e-5)
+    assert float(figures["loss"]) == pytest.approx(float(figures[expected]), rel=1e-5)
 
 
 def test_part_of_the_data_can_be_kept_for_validation(trainer_and_data):
@@ -105,7 +105,7 @@ def test_the_discriminator_is_judged_as_it_is_used():
     estimate = trainer.generator(low, training=False)
     logits = [trainer.discriminator(x, training=False) for x in (high, estimate)]
     expected = float(losses.discriminator_cross_entropy(*logits))
-    assert figures["discriminator_loss"] == pytest.approx(expected, rel=1e-4)
+    assert float(figures["discriminator_loss"]) == pytest.approx(float(expected), rel=1e-4)
     for old, new in zip(before, trainer.discriminator.variables, strict=True):
         np.testing.assert_array_equal(old, new)
 
@@ -122,7 +122,9 @@ def test_regularizers_of_both_networks_count():
         penalties[name] = 0.5 * float((np.asarray(kernel) ** 2).sum())
     trainer.compile(keras.optimizers.SGD(0.0), run_eagerly=True)
     figures = trainer.evaluate(low, high, verbose=0, return_dict=True)
-    assert figures["loss"] - plain["loss"] == pytest.approx(penalties["generator"], rel=1e-3)
+    assert float(figures["loss"] - plain["loss"]) == pytest.approx(
+        float(penalties["generator"]), rel=1e-3
+    )
 
 
 @pytest.mark.parametrize("scaled", ["LossScaleOptimizer", "loss_scale_factor"])
