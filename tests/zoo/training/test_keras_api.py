@@ -35,8 +35,8 @@ def test_fit_takes_strings_and_validates_as_evaluate_does(trainer_and_data):
     for name, value in figures.items():
         assert float(history[f"val_{name}"][-1]) == pytest.approx(float(value), rel=1e-5)
     error = np.asarray(trainer(x[:6])) - y[:6]
-    assert figures["mae"] == pytest.approx(np.abs(error).mean(), rel=1e-5)
-    assert figures["mse"] == pytest.approx((error**2).mean(), rel=1e-5)
+    assert float(figures["mae"]) == pytest.approx(np.abs(error).mean(), rel=1e-5)
+    assert float(figures["mse"]) == pytest.approx((error**2).mean(), rel=1e-5)
     expected = "mse" if isinstance(trainer, GanTrainer) else "mae"
     assert float(figures["loss"]) == pytest.approx(float(figures[expected]), rel=1e-5)
 
