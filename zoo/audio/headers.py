@@ -11,7 +11,6 @@ from tonezoo.audio.mpeg import LARGEST_FRAME_BYTES, MpegAudio, find_frames
 from tonezoo.audio.view import FileView
 
 _WAV_MAGICS = (b"RIFF", b"RIFX", b"RF64", b"BW64")
-_W64_GUID = b"riff\x2e\x91\xcf\x11\xa5\xd6\x28\xdb\x04\xc1\x00\x00"
 _MAGICS = (*_WAV_MAGICS, b"OggS", b"fLaC", b"FORM", b"riff")
 _MPEG_SUFFIXES = (".mp3", ".mp2", ".mpga")
 _LARGEST_OGG_PAGE = 27 + 255 + 255 * 255

@@ -17,7 +17,6 @@ from tonezoo.files import atomic_path
 from tonezoo.serving.manifest import versions, write_manifest
 from tonezoo.serving.verify import GOLDEN_NAME, verify
 from tonezoo.tasks import Facts, find_task
-from tonezoo.variables import named_variables
 
 
 def export(
@@ -154,6 +153,7 @@ def write_saved_model(model, folder: Path) -> None:
     import tensorflow as tf
 
     from tonezoo.serving.operations import check_operations
+    from tonezoo.variables import named_variables
 
     module = tf.Module()
     # A Keras variable is not tracked by TensorFlow, the variable inside it is.
