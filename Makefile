@@ -30,7 +30,7 @@ lint: $(STAMP)
 	rm -rf $(TYPED)
 	mkdir -p $(TYPED)
 	ln -s $(CURDIR)/zoo/* $(CURDIR)/layers $(CURDIR)/recipes $(CURDIR)/analysis $(TYPED)
-	$(BIN)/mypy $(TYPED)
+	$(BIN)/mypy $(TYPED) benchmarks
 
 clean:
 	rm -rf $(VENV) build dist demo *.egg-info

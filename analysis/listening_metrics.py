@@ -7,11 +7,13 @@ do; the packages come with the extra `eval`.
 import functools
 import warnings
 from collections.abc import Callable, Iterator
+from types import ModuleType
 
 import numpy as np
 
 from tonezoo.analysis.metrics import check_signals
 from tonezoo.audio.resampling import resample
+from tonezoo.extras import import_extra
 
 RATE_HZ = 16_000
 # The reference code of PESQ overruns its table of 50 utterances and crashes; in 20 s there cannot
@@ -136,30 +138,14 @@ def estoi(reference: np.ndarray, estimate: np.ndarray, sample_rate_hz: float) ->
         np.random.set_state(state)
 
 
-def import_pesq():
-    """Returns the module pesq.
-
-    Raises:
-        ImportError: it is missing, with the extra to install.
-    """
-    try:
-        import pesq
-    except ImportError as error:
-        raise ImportError('PESQ needs the package pesq: pip install "tonezoo[eval]".') from error
-    return pesq
+def import_pesq() -> ModuleType:
+    """Returns the module pesq, or raises ImportError with the extra to install."""
+    return import_extra("pesq", "eval", "PESQ needs")
 
 
-def import_pystoi():
-    """Returns the module pystoi.
-
-    Raises:
-        ImportError: it is missing, with the extra to install.
-    """
-    try:
-        import pystoi
-    except ImportError as error:
-        raise ImportError('ESTOI needs the package pystoi: pip install "tonezoo[eval]".') from error
-    return pystoi
+def import_pystoi() -> ModuleType:
+    """Returns the module pystoi, or raises ImportError with the extra to install."""
+    return import_extra("pystoi", "eval", "ESTOI needs")
 
 
 def visqol_measure() -> Callable:

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from tonezoo.analysis.metrics import Metric
+from tonezoo.extras import import_extra
 
 WINDOW_S = 1
 # Keys of `bss_eval_frames`, in the order in which museval returns them.
@@ -52,15 +53,12 @@ def import_museval():
             requirements look for when they are imported.
     """
     try:
-        import museval
-    except ImportError as error:
-        raise ImportError('SDR needs the package museval: pip install "tonezoo[eval]".') from error
+        return import_extra("museval", "eval", "SDR needs")
     except RuntimeError as error:
         raise ImportError(
             "SDR needs the package museval, which does not load without ffmpeg and ffprobe: "
             f"`apt install ffmpeg` or `brew install ffmpeg`. It says: {error}"
         ) from error
-    return museval
 
 
 def bss_eval_frames(

@@ -1,6 +1,11 @@
 """Short-time power spectra on NumPy arrays."""
 
+import importlib
+from types import ModuleType
+
 import numpy as np
+
+from tonezoo.extras import import_extra
 
 FLOOR_DB = -100.0
 
@@ -69,17 +74,14 @@ def spectrogram_db(samples: np.ndarray, *, n_fft: int = 1024, hop: int = 256) ->
     return (10 * np.log10(np.maximum(power, 10 ** (FLOOR_DB / 10)))).T.astype("float32")
 
 
-def import_matplotlib():
+def import_matplotlib() -> ModuleType:
     """Returns the module matplotlib, with matplotlib.figure.
 
     Raises:
         ImportError: it is missing, with the extra to install.
     """
-    try:
-        import matplotlib.figure
-    except ImportError as error:
-        raise ImportError('Pictures need matplotlib: pip install "tonezoo[eval]".') from error
-    return matplotlib
+    import_extra("matplotlib.figure", "eval", "Pictures need")
+    return importlib.import_module("matplotlib")
 
 
 def _hann(length: int) -> np.ndarray:

@@ -28,6 +28,7 @@ from tonezoo.audio.reader import read_audio
 from tonezoo.pretrained import load
 from tonezoo.serving.manifest import read_manifest, resolve_version
 from tonezoo.tasks.super_resolution import TASK
+from tonezoo.tasks.super_resolution.engine import SuperResolver
 from tonezoo.tasks.super_resolution.files import enhance_files
 
 CHUNK_S = 10.0  # what `tonezoo enhance` does by default
@@ -100,6 +101,7 @@ def measure_files(model: Path, manifest: dict, folder: Path, rounds: int) -> Non
         f"start, peak memory {command.peak_mb:.0f} MB.\n{lines[-1]}\n"
     )
     resolver = load(model)
+    assert isinstance(resolver, SuperResolver)
     signals = [read_audio(path)[0] for path in good]
     alone = f"the model alone on {len(good)} signals"
     steps = {

@@ -108,6 +108,7 @@ def consume(seconds: float) -> None:
     for block in model.stream(lambda: (second for _ in range(round(seconds))), RATE_HZ):
         first = block[: len(second)] if first is None else first
         samples += len(block)
+    assert first is not None
     if samples != round(seconds) * RATE_HZ or np.abs(first.sum(axis=1) - second).max() > 1e-3:
         raise SystemExit("The stream came out otherwise than it went in.")
 
@@ -136,6 +137,7 @@ def measure_joins(options) -> None:
     print_row("model", "source", "at the segment rate [dB]", "in one call [dB]")
     print_row(*4 * ["---"])
     for name, model in models.items():
+        assert isinstance(model, Separator)
         hop = model.segment_and_hop(
             SeparationOptions(segment_s=JOIN_SEGMENT_S, overlap=JOIN_OVERLAP)
         )[1]

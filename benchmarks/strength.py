@@ -20,7 +20,7 @@ from tonezoo.analysis.metrics import METRICS
 from tonezoo.analysis.score_tables import markdown_row
 from tonezoo.analysis.super_resolution_evaluation import measure
 from tonezoo.audio.resampling import decimate, upsample_spline
-from tonezoo.serving.export import load
+from tonezoo.pretrained import load
 from tonezoo.tasks.evaluation_data import training_data
 from tonezoo.tasks.super_resolution.evaluation import evaluation_clips
 

@@ -1,8 +1,8 @@
 """Made-up songs as notes: what drums, bass, chords and a singer play, in seconds.
 
 A song has a tempo, a key and a chord progression that all four parts follow, so that stems overlap
-in time and in pitch as those of real music do. `stem_corpus` plays the notes with synthesizers of
-its own, `stem_rendering` with a soundfont.
+in time and in pitch as those of real music do. `songs` plays the notes with synthesizers of its
+own, `rendering` with a soundfont.
 """
 
 from collections.abc import Iterator

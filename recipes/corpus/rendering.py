@@ -11,9 +11,11 @@ import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 
+from tonezoo.extras import import_extra
 from tonezoo.recipes.corpus.notes import Note, check_corpus, random_stream, song_notes
 from tonezoo.recipes.corpus.songs import balanced_stems, write_tracks
 
@@ -90,7 +92,7 @@ def render_stems(
     program = shutil.which("fluidsynth")
     if program is None:
         raise ValueError(f"The program fluidsynth is not on the PATH. {INSTALL}")
-    _mido()
+    import_mido()
     command = [program, "-ni", "-q", "-g", "0.4", "-O", "float", "-r", str(sample_rate_hz)]
     # Only the samples that a part plays are loaded: soundfonts hold hundreds of megabytes.
     command += ["-o", "synth.dynamic-sample-loading=1"]
@@ -161,19 +163,14 @@ def _soundfont(path: str | os.PathLike | None) -> Path:
     raise ValueError(f"No soundfont in {', '.join(SOUNDFONT_FOLDERS)}. {INSTALL}")
 
 
-def _mido():
-    try:
-        import mido
-    except ImportError as error:
-        raise ImportError(
-            'MIDI files need the package mido: pip install "tonezoo[fluidsynth]".'
-        ) from error
-    return mido
+def import_mido() -> ModuleType:
+    """Returns the module mido, or raises ImportError with the extra to install."""
+    return import_extra("mido", "fluidsynth", "MIDI files need")
 
 
 def _write_midi(path: Path, source: str, notes: Sequence[Note], rng: np.random.Generator) -> None:
     """Writes a standard MIDI file of one part, with its program, its place and its room."""
-    mido = _mido()
+    mido = import_mido()
     channel = DRUM_CHANNEL if source == "drums" else 0
     program = int(rng.choice(PROGRAMS[source]))
     spread, room = {"drums": (8, 50), "bass": (6, 15), "other": (40, 80), "vocals": (8, 90)}[source]

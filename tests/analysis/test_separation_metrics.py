@@ -1,4 +1,3 @@
-import builtins
 import sys
 
 import numpy as np
@@ -188,14 +187,9 @@ def test_a_missing_museval_is_told_with_the_extra(monkeypatch):
         import_museval()
 
 
-def test_a_missing_ffmpeg_is_told_with_its_packages(monkeypatch):
-    real = builtins.__import__
-
-    def without_ffmpeg(name, *args, **kwargs):
-        if name == "museval":
-            raise RuntimeError("ffmpeg or ffprobe could not be found!")
-        return real(name, *args, **kwargs)
-
-    monkeypatch.setattr(builtins, "__import__", without_ffmpeg)
+def test_a_missing_ffmpeg_is_told_with_its_packages(monkeypatch, tmp_path):
+    (tmp_path / "museval.py").write_text("raise RuntimeError('ffmpeg or ffprobe not be found!')")
+    monkeypatch.delitem(sys.modules, "museval", raising=False)
+    monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(ImportError, match=r"apt install ffmpeg.*brew install ffmpeg.*not be found"):
         import_museval()

@@ -58,8 +58,8 @@ class Case:
         random = self._random()
         for variable in layer.weights:
             noise = random.normal(0, 0.05, variable.shape)
-            # Moving variances have to stay positive.
-            variable.assign_add(noise if variable.trainable else abs(noise))
+            # Moving variances have to stay positive, and biases keep few ReLUs from all being dead.
+            variable.assign_add(abs(noise) if noise.ndim == 1 else noise)
         return layer
 
     def _random(self) -> np.random.Generator:
