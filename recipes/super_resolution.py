@@ -38,11 +38,12 @@ class Config(BaseConfig):
             halve, again and again; None for a constant one.
         ema_momentum: momentum of the moving average of the generator's weights, which evaluation,
             previews and export then use; 0 for the weights themselves.
-        gain_db, max_speedup, equaliser_db, random_low_pass_share: see
+        gain_db, max_speedup, equaliser_db, random_low_pass_share, telephone_share: see
             `tonezoo.recipes.data.augmentation.Augmentation`.
         dropout: dropout rate of all networks; None for the presets' own.
         l2_weight, patch_rms_weight, feature_weight, classifier_weight, adversarial_weight,
-            spectral_weight, loudness_weight, tonal_weight: of the loss terms.
+            spectral_weight, short_spectral_weight, band_level_weight, loudness_weight,
+            tonal_weight: of the loss terms.
         start_from: run, exported model or name of a shipped one whose generator's weights training
             starts from; None for random ones.
         classifier_checkpoint: path of the authors' TF1 checkpoint, for the classifier term.
@@ -78,6 +79,7 @@ class Config(BaseConfig):
     max_speedup: float = 0.0
     equaliser_db: float = 0.0
     random_low_pass_share: float = 0.0
+    telephone_share: float = 0.0
     dropout: float | None = None
     l2_weight: float = 1.0
     patch_rms_weight: float = 0.0
@@ -85,6 +87,8 @@ class Config(BaseConfig):
     classifier_weight: float = 0.0
     adversarial_weight: float = 1e-3
     spectral_weight: float = 0.0
+    short_spectral_weight: float = 0.0
+    band_level_weight: float = 0.0
     loudness_weight: float = 0.0
     tonal_weight: float = 0.0
     start_from: str | None = None
@@ -114,6 +118,7 @@ class Config(BaseConfig):
             max_speedup=self.max_speedup,
             equaliser_db=self.equaliser_db,
             random_low_pass_share=self.random_low_pass_share,
+            telephone_share=self.telephone_share,
         )
 
     @property

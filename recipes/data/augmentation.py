@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tonezoo.recipes.data.telephone import telephone
+
 # A patch is cut out of this much more on each side, in which the filters' borders stay.
 MARGIN_SAMPLES = 1024
 EQUALISER_KNOTS = 7
@@ -23,6 +25,8 @@ class Augmentation:
         random_low_pass_share: share of the patches whose low-pass is a random one (Butterworth,
             Chebyshev, windowed sinc, brick wall) in place of that of
             `tonezoo.audio.resampling.decimate`.
+        telephone_share: share of the patches whose low rate comes out of a telephone, see
+            `tonezoo.recipes.data.telephone`. Their high rate stays as it is.
 
     Raises:
         ValueError: a negative number, or a share above 1.
@@ -41,16 +45,14 @@ class Augmentation:
     max_speedup: float = 0.0
     equaliser_db: float = 0.0
     random_low_pass_share: float = 0.0
+    telephone_share: float = 0.0
 
     def __post_init__(self):
         for name, value in vars(self).items():
             if not value >= 0:
                 raise ValueError(f"augmentation: {name} must be at least 0, but is {value}.")
-        if self.random_low_pass_share > 1:
-            raise ValueError(
-                "augmentation: random_low_pass_share is a share, at most 1, but is "
-                f"{self.random_low_pass_share}."
-            )
+            if name.endswith("_share") and value > 1:
+                raise ValueError(f"augmentation: {name} is a share, at most 1, but is {value}.")
 
     def __bool__(self) -> bool:
         """False if nothing is changed."""
@@ -79,10 +81,14 @@ class Augmentation:
         frequencies = np.linspace(0, 1, len(spectrum))  # 1 is the high rate's Nyquist frequency
         spectrum *= 10 ** (self._gain_db(frequencies, rng) / 20)
         low_pass = random_low_pass if rng.random() < self.random_low_pass_share else usual_low_pass
-        inside = slice(MARGIN_SAMPLES, -MARGIN_SAMPLES)
-        high = np.fft.irfft(spectrum, length)[inside]
-        low = np.fft.irfft(spectrum * low_pass(frequencies, ratio, rng), length)[inside]
-        return low[::ratio].astype("float32"), high.astype("float32")
+        high = np.fft.irfft(spectrum, length)[MARGIN_SAMPLES:-MARGIN_SAMPLES]
+        low = np.fft.irfft(spectrum * low_pass(frequencies, ratio, rng), length)
+        margin, first = divmod(MARGIN_SAMPLES, ratio)
+        low = low[first::ratio]
+        if rng.random() < self.telephone_share:
+            low = telephone(low, rng)
+        low = low[margin : margin + segment_samples // ratio]
+        return low.astype("float32"), high.astype("float32")
 
     def _gain_db(self, frequencies, rng):
         knots = rng.normal(0, self.equaliser_db, EQUALISER_KNOTS)

@@ -1,12 +1,13 @@
 """Training of a generator by any of the paper's losses, with the discriminator beside it."""
 
+import functools
 from collections.abc import Mapping
 from typing import Any
 
 import keras
 from keras import ops
 
-from tonezoo.training import drivers, losses
+from tonezoo.training import drivers, loss_terms, losses
 from tonezoo.training.base import Trainer, check_backend
 from tonezoo.training.callbacks import classifier_name
 from tonezoo.training.drivers import GRADIENT_NORM
@@ -18,6 +19,9 @@ SIGNAL_TERMS = {
     "l2": losses.mean_square,
     "patch_rms": losses.patch_rms_error,
     "spectral": losses.log_spectral,
+    "short_spectral": functools.partial(
+        losses.log_spectral, windows=loss_terms.SHORT_SPECTRAL_WINDOWS
+    ),
     "tonal": losses.tonal,
 }
 
@@ -37,7 +41,9 @@ class GanTrainer(Trainer):
     | feature | mean square of phi(target) - phi(estimate), phi the frozen autoencoder's code |
     | classifier | `ClassifierFeatureLoss` in place of the feature loss |
     | adversarial | -log D(estimate); D learns beside the generator |
-    | spectral | `losses.log_spectral`, ours |
+    | spectral | `losses.log_spectral`, windows of 512, 1024 and 2048 samples, ours |
+    | short_spectral | `losses.log_spectral`, windows of 128 and 256 samples, ours |
+    | band_level | `losses.band_level`, ours |
     | loudness | `loudness.loudness_disturbance`, ours |
     | tonal | `losses.tonal`, ours |
 
@@ -102,11 +108,12 @@ class GanTrainer(Trainer):
         ):
             if term in self.active_weights and network is None:
                 raise ValueError(f"The {term} loss needs its network, but none was given.")
-        if "loudness" in self.active_weights and not hasattr(generator, "sample_rate_hz"):
-            raise ValueError(
-                "The loudness loss needs the rate of the output: give the generator an attribute "
-                "sample_rate_hz, or leave loudness out."
-            )
+        for term, attribute in (("loudness", "sample_rate_hz"), ("band_level", "ratio")):
+            if term in self.active_weights and not hasattr(generator, attribute):
+                raise ValueError(
+                    f"The {term} loss needs to know the {attribute} of the generator: give it an "
+                    f"attribute {attribute}, or leave {term} out."
+                )
         for network in (generator, discriminator, autoencoder, average):
             if network is not None and not network.built:
                 network.build((None, None, 1))
@@ -248,6 +255,8 @@ class GanTrainer(Trainer):
         if "loudness" in self.active_weights:
             rate_hz = self.generator.sample_rate_hz
             terms["loudness"] = loudness_disturbance(high, estimate, rate_hz)
+        if "band_level" in self.active_weights:
+            terms["band_level"] = losses.band_level(high, estimate, self.generator.ratio)
         if "feature" in self.active_weights:
             # Out of reduced precision, in which a mean over so many would be lost.
             phi, estimated = (

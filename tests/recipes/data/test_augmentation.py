@@ -111,5 +111,19 @@ def test_batches_depend_on_seed_and_step_alone_and_do_not_read_the_neighbour():
 def test_numbers_out_of_range_are_refused():
     with pytest.raises(ValueError, match=r"max_speedup must be at least 0, but is -0\.1"):
         Augmentation(max_speedup=-0.1)
-    with pytest.raises(ValueError, match=r"share, at most 1, but is 1\.5"):
-        Augmentation(random_low_pass_share=1.5)
+    for name in ("random_low_pass_share", "telephone_share"):
+        with pytest.raises(ValueError, match=rf"{name} is a share, at most 1, but is 1\.5"):
+            Augmentation(**{name: 1.5})
+
+
+def test_a_telephone_changes_the_low_rate_alone_and_leaves_it_in_its_place():
+    samples = noise(Augmentation())
+    for ratio in (2, 3):
+        plain_low, plain_high = pair(Augmentation(), samples[: SEGMENT + 2 * MARGIN_SAMPLES], ratio)
+        for seed in range(10):
+            low, high = pair(Augmentation(telephone_share=1.0), samples, ratio, seed)
+            np.testing.assert_array_equal(high, plain_high)
+            assert low.shape == plain_low.shape
+            aligned = np.correlate(low, plain_low, "full").argmax() - (len(low) - 1)
+            assert aligned == 0
+            assert np.corrcoef(low, plain_low)[0, 1] < 0.99

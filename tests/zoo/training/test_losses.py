@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from tonezoo.training import losses
+from tonezoo.training.loss_terms import SHORT_SPECTRAL_WINDOWS, SPECTRAL_WINDOWS
 
 
 def signals():
@@ -11,26 +12,55 @@ def signals():
     return random.standard_normal((2, 2, 4096, 1)).astype("float32")
 
 
-def test_log_spectral_equals_numpy():
-    target, estimate = signals()
+def power_spectrum(signal, size, hop):
+    window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(size) / size)
+    padded = np.pad(signal[:, :, 0], ((0, 0), (size // 2, size // 2)), mode="reflect")
+    frames = np.lib.stride_tricks.sliding_window_view(padded, size, axis=1)
+    return np.abs(np.fft.rfft(frames[:, ::hop] * window)) ** 2
+
+
+@pytest.mark.parametrize("windows", [SPECTRAL_WINDOWS, SHORT_SPECTRAL_WINDOWS])
+def test_log_spectral_equals_numpy(windows):
+    both = signals()
     expected = []
-    for size in losses.SPECTRAL_RESOLUTIONS:
-        window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(size) / size)
-        logs = []
-        for signal in (target, estimate):
-            padded = np.pad(signal[:, :, 0], ((0, 0), (size // 2, size // 2)), mode="reflect")
-            frames = np.lib.stride_tricks.sliding_window_view(padded, size, axis=1)
-            power = np.abs(np.fft.rfft(frames[:, :: size // 4] * window)) ** 2
-            logs.append(np.log10(power + losses.SPECTRAL_FLOOR))
-        expected.append(np.abs(logs[0] - logs[1]).mean())
-    assert float(losses.log_spectral(target, estimate)) == pytest.approx(
-        np.mean(expected), rel=1e-4
-    )
+    for size in windows:
+        target, estimate = (np.log10(power_spectrum(x, size, size // 4) + 1e-7) for x in both)
+        expected.append(np.abs(target - estimate).mean())
+    found = float(losses.log_spectral(*both, windows))
+    assert found == pytest.approx(np.mean(expected), rel=1e-4)
 
 
-def test_log_spectral_explains_short_patches():
-    with pytest.raises(ValueError, match="at least 1025 samples, but got 1024"):
-        losses.log_spectral(np.zeros((1, 1024, 1)), np.zeros((1, 1024, 1)))
+@pytest.mark.parametrize(
+    ("windows", "shortest"), [(SPECTRAL_WINDOWS, 1025), (SHORT_SPECTRAL_WINDOWS, 129)]
+)
+def test_log_spectral_explains_short_patches(windows, shortest):
+    short = np.zeros((1, shortest - 1, 1))
+    with pytest.raises(ValueError, match=f"at least {shortest} samples, but got {shortest - 1}"):
+        losses.log_spectral(short, short, windows)
+
+
+@pytest.mark.parametrize("ratio", [2, 3, 4])
+def test_band_level_equals_numpy(ratio):
+    both = signals()
+    both[1] *= np.linspace(0.5, 2, 4096, dtype="float32")[:, None]
+    # Every bin from the old Nyquist frequency to the new one in one of 12 bands of equal ratio.
+    band = np.floor(12 * np.log(np.arange(1, 129) * ratio / 128) / np.log(ratio) + 1e-9)
+    band[-1] = 11
+    levels = []
+    for signal in both:
+        power = power_spectrum(signal, 256, 128)[:, :, 1:]
+        energies = [power[:, :, band == k].sum(axis=2) for k in range(12)]
+        levels.append(np.log10(np.array(energies) + 1e-6))
+    excess = levels[1] - levels[0]
+    expected = np.where(excess > 0, 0.7 * excess, -0.3 * excess).mean()
+    assert float(losses.band_level(*both, ratio)) == pytest.approx(expected, rel=1e-4)
+
+
+def test_band_level_hears_nothing_of_the_band_that_is_given():
+    tone = np.sin(2 * np.pi / 32 * np.arange(4096)).reshape(1, 4096, 1)  # half the low Nyquist
+    white = 0.1 * signals()[0][:1]
+    assert float(losses.band_level(white + tone, white - tone, 4)) < 0.02
+    assert float(losses.band_level(white, np.zeros_like(white), 4)) > 1
 
 
 def test_tonal_explains_patches_of_no_whole_periods():
