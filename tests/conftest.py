@@ -14,7 +14,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import keras
 import pytest
 import tensorflow as tf
-from tiny_run import train_tiny
+import tiny_run as tiny
 
 # Logical devices have to be split before TensorFlow touches them, hence here and for every test.
 tf.config.set_logical_device_configuration(
@@ -38,6 +38,13 @@ def reproducible():
 def two_replicas() -> tf.distribute.MirroredStrategy:
     """The process's only distribution strategy: two replicas, each on a logical CPU."""
     return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+
+
+@pytest.fixture
+def one_device():
+    """Lets `tonezoo train` run in this process, whose only strategy is `two_replicas`."""
+    with tiny.one_device():
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -64,7 +71,7 @@ def tiny_runs(tmp_path_factory) -> Callable[[str], Path]:
     @cache
     def run(task):
         folder = tmp_path_factory.mktemp("runs") / NAMES[task]
-        train_tiny(task, folder)
+        tiny.train_tiny(task, folder)
         return folder
 
     return run

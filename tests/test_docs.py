@@ -41,7 +41,7 @@ def page_cases() -> list:
 
 
 @pytest.fixture
-def scratch(tmp_path, monkeypatch, cli, request) -> Scratch:
+def scratch(tmp_path, monkeypatch, cli, one_device, request) -> Scratch:
     monkeypatch.chdir(tmp_path)
     return Scratch(tmp_path, cli, lambda: request.getfixturevalue("tiny_run"))
 

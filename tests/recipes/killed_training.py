@@ -22,6 +22,8 @@ COMMON = (
     "checkpoint_steps=3",
     "epochs=2",
 )
+# On JAX compiling is most of the time: the autoencoder's phase is left to TensorFlow.
+BACKEND_SETTINGS = {"tensorflow": (), "jax": ("feature_weight=0",)}
 SETTINGS = {
     "mu_gan_tiny": (
         "segment_samples=1152",
@@ -73,7 +75,8 @@ def main(recipe, run, point):
         kill_in_write(int(number))
     elif kind != "none":
         kill_after_step(kind, int(number))
-    settings = (*COMMON, *SETTINGS[recipe])
+    backend = os.environ["KERAS_BACKEND"]
+    settings = (*COMMON, *SETTINGS[recipe], *BACKEND_SETTINGS[backend])
     print(train(TrainingRequest(recipe=recipe, run=Path(run), settings=settings, resume=True)))
 
 

@@ -2,11 +2,10 @@
 
 import json
 import shutil
-import subprocess
-import sys
 
 import numpy as np
 import pytest
+from tiny_run import SETTINGS
 
 import tonezoo
 from tonezoo.recipes.runs import RunFolder
@@ -108,20 +107,16 @@ def test_weights_are_found_by_name_not_by_place(tiny_run, tiny_model, tmp_path):
             np.testing.assert_array_equal(saved[f"generator/{name}"], right[name])
 
 
-def test_a_run_that_starts_from_a_model_learns_from_there_and_says_so(tiny_model, tmp_path):
+def test_a_run_that_starts_from_a_model_learns_from_there_and_says_so(
+    tiny_model, tmp_path, cli, one_device
+):
     shutil.copytree(tiny_model, tmp_path / "model")
-    options = [
-        "feature_weight=0",
-        "adversarial_weight=0",
-        "learning_rate=1e-9",
-        "segment_samples=1152",
-    ]
-    options += ["steps_per_epoch=1", "epochs=1", f"start_from={tmp_path / 'model'}"]
+    options = [*SETTINGS, "learning_rate=1e-9", f"start_from={tmp_path / 'model'}"]
     words = [word for option in options for word in ("--set", option)]
-    # In a process of its own: it makes a distribution strategy.
-    command = [sys.executable, "-m", "tonezoo", "train", "mu_gan_tiny", "--run", tmp_path / "run"]
-    done = subprocess.run([*command, *words], check=True, capture_output=True, text=True)
-    assert "Starting from weights that mu_gan_tiny trained for 1 steps." in done.stdout
+    command = ["train", "mu_gan_tiny", "--run", tmp_path / "run"]
+    code, out, err = cli(*command, *words)
+    assert code == 0, err
+    assert "Starting from weights that mu_gan_tiny trained for 1 steps." in out
     old = trained_model(tiny_model)
     new = RunFolder(tmp_path / "run").model()
     for a, b in zip(weights(old), weights(new), strict=True):
@@ -131,8 +126,9 @@ def test_a_run_that_starts_from_a_model_learns_from_there_and_says_so(tiny_model
     # It goes on from its own checkpoint, wherever the model is now.
     shutil.rmtree(tmp_path / "model")
     words += ["--resume", "--set", "epochs=2"]
-    done = subprocess.run([*command, *words], check=True, capture_output=True, text=True)
-    assert "Starting from" not in done.stdout
+    code, out, err = cli(*command, *words)
+    assert code == 0, err
+    assert "Starting from" not in out
     assert RunFolder(tmp_path / "run").trained_steps() == 2
     again = json.loads((tmp_path / "run" / "config.json").read_text())
     assert again["started_from"] == config["started_from"]

@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+from tiny_run import SETTINGS
 
 pytestmark = pytest.mark.slow
 
@@ -31,7 +32,7 @@ def test_export_on_a_full_disk(tiny_run, tmp_path):
 def test_training_on_a_full_disk_keeps_the_checkpoint_it_has(tiny_run, tmp_path):
     copy = shutil.copytree(tiny_run, tmp_path / "run")
     before = (copy / "checkpoint.npz").read_bytes()
-    settings = ("steps_per_epoch=1", "epochs=2", "autoencoder_epochs=1", "segment_samples=1152")
+    settings = (*SETTINGS, "epochs=2")
     words = [word for setting in settings for word in ("--set", setting)]
     failed = run(100_000, "train", "mu_gan_tiny", "--run", copy, "--resume", *words)
     assert failed.returncode == 1

@@ -62,6 +62,7 @@ def test_the_spline_that_everything_is_compared_with_is_float32(keras_home):
     assert dtype == "float32" and float(error) < 1e-6
 
 
+@pytest.mark.slow
 def test_without_tensorflow_layers_and_models_train_on_jax(keras_home):
     pytest.importorskip("jax")
     code = (
