@@ -1,7 +1,7 @@
 """Training of a generator by any of the paper's losses, with the discriminator beside it."""
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
@@ -15,7 +15,7 @@ from tonezoo.training.loss_terms import LOSS_TERMS
 from tonezoo.training.loudness import loudness_disturbance
 
 # Terms that compare target and estimate by themselves, without a network.
-SIGNAL_TERMS = {
+SIGNAL_TERMS: dict[str, Callable] = {
     "l2": losses.mean_square,
     "patch_rms": losses.patch_rms_error,
     "spectral": losses.log_spectral,
