@@ -5,9 +5,14 @@ STAMP := $(VENV)/.installed
 # The folders laid out as the package that they install as, for the type checker.
 TYPED := build/types/tonezoo
 # One process per core; the tests of a file stay in one, which trains their models once.
-WORKERS := --numprocesses auto --dist loadfile
+WORKERS := --numprocesses auto --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo test test-fast lint clean
+# What a machine with a GPU and JAX, but without a network, lacks to train; its Python.
+GPU_PACKAGES := keras optree namex soundfile cffi pycparser soxr
+GPU_PYTHON ?= 3.12
+GPU_PLATFORMS := $(foreach v,2_28 2_27 2_17 2014 2010 1,--platform manylinux$(if $(filter 2_%,$(v)),_)$(v)_x86_64)
+
+.PHONY: demo test test-fast lint gpu-files clean
 
 $(STAMP): setup.cfg pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -31,6 +36,12 @@ lint: $(STAMP)
 	mkdir -p $(TYPED)
 	ln -s $(CURDIR)/zoo/* $(CURDIR)/layers $(CURDIR)/recipes $(CURDIR)/analysis $(TYPED)
 	$(BIN)/mypy $(TYPED) benchmarks
+
+gpu-files: $(STAMP)
+	rm -rf .gpu
+	$(BIN)/python -m pip download --quiet --dest .gpu/wheels --no-deps --only-binary=:all: \
+		--python-version $(GPU_PYTHON) $(GPU_PLATFORMS) $(GPU_PACKAGES)
+	$(if $(DATA),$(BIN)/python benchmarks/gpu/pack_audio.py "$(DATA)" .gpu/audio)
 
 clean:
 	rm -rf $(VENV) build dist demo *.egg-info

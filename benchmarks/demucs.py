@@ -19,6 +19,7 @@ import os
 import statistics
 import subprocess
 import sys
+import time
 from importlib.metadata import version
 from pathlib import Path
 
@@ -231,7 +232,8 @@ def measure_jax(options) -> None:
     times = in_turn(steps, options.rounds)
     reference = next(iter(times))
     print_header(
-        *("model", "parameters", "step [ms]", f"of {reference}", "memory [GB]"),
+        *("model", "parameters", "compile [s]", "step [ms]", f"of {reference}", "the paper"),
+        "memory [GB]",
         *("XLA's plan [GB]", "TFLOP", "TFLOP/s", "of the matrix rate"),
     )
     for name, seconds in times.items():
@@ -240,7 +242,9 @@ def measure_jax(options) -> None:
         print_row(
             name,
             f"{fact['parameters']:,}",
+            f"{fact['compile_s']:.0f}",
             *timing_cells(seconds, times[reference]),
+            paper_ratio(name, reference),
             "" if fact["peak_bytes"] is None else f"{fact['peak_bytes'] / 1e9:.2f}",
             f"{fact['planned_bytes'] / 1e9:.2f}",
             f"{fact['flops'] / 1e12:.3g}",
@@ -248,10 +252,18 @@ def measure_jax(options) -> None:
             f"{rate / matrix_rate:.0%}",
         )
     print(
-        "\nMemory: the device's peak without what was there before, weights, gradients and Adam "
-        "included.\nTFLOP: 2 per multiply-add, of which the backward pass takes twice the forward "
-        "one's.\n"
+        "\nThe paper: its epochs, on 4 GPUs. Memory: the device's peak without what was there "
+        "before,\nweights, gradients and Adam included. TFLOP: 2 per multiply-add, of which the "
+        "backward pass\ntakes twice the forward one's.\n"
     )
+
+
+def paper_ratio(preset: str, reference: str) -> str:
+    """Returns the ratio of two presets' epochs in the paper, empty where it has none."""
+    kinds = [name.removeprefix("table1_") for name in (preset, reference)]
+    if not {*kinds} <= {*PAPER_EPOCH_S}:
+        return ""
+    return f"{PAPER_EPOCH_S[kinds[0]] / PAPER_EPOCH_S[kinds[1]]:.2f}"
 
 
 def jax_step(choice: dict, options, device):
@@ -283,9 +295,10 @@ def jax_step(choice: dict, options, device):
         for variables in (model.trainable_variables, optimizer.variables)
     ]
     # The state's buffers are given away and come back filled anew: it is held once.
+    started = time.perf_counter()
     compiled = jax.jit(step, donate_argnums=(0, 1)).lower(*state, *batch).compile()
-
     facts = {
+        "compile_s": time.perf_counter() - started,
         "parameters": model.count_params(),
         "flops": 3 * 2 * options.batch * multiply_adds(model, batch[0].shape[1]),
     }

@@ -15,7 +15,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import keras
 import numpy as np
-from timing import in_turn, median_ratio
+from timing import device_name, in_turn, median_ratio
 
 import tonezoo
 from tonezoo.layers import FoldedConv1D
@@ -32,8 +32,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7)
     options = parser.parse_args()
     print(
-        f"{keras.backend.backend()}, {device()}, {os.cpu_count()} cores; {options.width} width, "
-        f"batch {options.batch}, {options.rounds} rounds\n"
+        f"{keras.backend.backend()}, {device_name()}, {os.cpu_count()} cores; {options.width} "
+        f"width, batch {options.batch}, {options.rounds} rounds\n"
     )
     print("| depth | patch | variant | ms a step (median) | against superpixel, folded |")
     print("|---|---|---|---|---|")
@@ -128,16 +128,6 @@ def jax_step(model, low, high):
     gradients = jax.jit(jax.grad(loss))
     low, high = jax.numpy.asarray(low), jax.numpy.asarray(high)
     return lambda: jax.block_until_ready(gradients(trainable, low, high))
-
-
-def device() -> str:
-    if keras.backend.backend() == "jax":
-        import jax
-
-        return jax.devices()[0].device_kind
-    import tensorflow as tf
-
-    return "GPU" if tf.config.list_physical_devices("GPU") else "CPU"
 
 
 if __name__ == "__main__":

@@ -5,6 +5,19 @@ import time
 from collections.abc import Callable
 
 
+def device_name() -> str:
+    """Returns what the backend of Keras computes on."""
+    import keras
+
+    if keras.backend.backend() == "jax":
+        import jax
+
+        return jax.devices()[0].device_kind
+    import tensorflow as tf
+
+    return "GPU" if tf.config.list_physical_devices("GPU") else "CPU"
+
+
 def in_turn(steps: dict[str, Callable], rounds: int) -> dict[str, list[float]]:
     """Returns name -> seconds of each round; every round runs each step once, in turn.
 

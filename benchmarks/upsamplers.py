@@ -1,25 +1,28 @@
 """Times every upsampling layer beside Keras's own at equal factor and filters; prints one table.
 
     python benchmarks/upsamplers.py [--rounds 30] [--sizes small,medium,large]
+    KERAS_BACKEND=jax python benchmarks/upsamplers.py --batch 64        JAX, on a GPU
 
 All layers of a size live in one process and are timed in turn, round after round in a new order,
-forward and forward + backward (gradients of weights and input), as tf.functions without XLA. A
-time is the median over the rounds; a ratio is the median of the ratios within each round, so that
-a machine that slows down for a while slows both sides.
+forward and forward + backward (gradients of weights and input), as tf.functions without XLA, or
+jitted by JAX. A time is the median over the rounds; a ratio is the median of the ratios within each
+round, so that a machine that slows down for a while slows both sides.
 """
 
 import argparse
+import dataclasses
 import os
 import time
 from dataclasses import dataclass
+from importlib.metadata import version
 
-os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+if os.environ.setdefault("KERAS_BACKEND", "tensorflow") == "tensorflow":
+    os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-os.environ["KERAS_BACKEND"] = "tensorflow"
 
 import keras
 import numpy as np
-import tensorflow as tf
+from timing import device_name
 
 from tonezoo.layers import InterpolatedConv1D, SubpixelConv1D, TransposedConv1D
 
@@ -96,8 +99,38 @@ def layers_and_references(size):
 def compiled(layer, size):
     """Returns two functions without arguments: forward, and forward + backward."""
     random = np.random.default_rng(0)
-    x = tf.constant(random.standard_normal((size.batch, size.time, size.channels)), tf.float32)
-    upstream = tf.constant(random.standard_normal(layer(x).shape), tf.float32)
+    x = random.standard_normal((size.batch, size.time, size.channels)).astype("float32")
+    layer.build(x.shape)
+    upstream = random.standard_normal(layer.compute_output_shape(x.shape)).astype("float32")
+    functions = {"jax": jax_functions, "tensorflow": tensorflow_functions}
+    return functions[keras.backend.backend()](layer, x, upstream)
+
+
+def jax_functions(layer, x, upstream):
+    import jax
+
+    weights = [variable.value for variable in layer.trainable_variables]
+
+    @jax.jit
+    def forward(weights, x):
+        return layer.stateless_call(weights, [], x)[0]
+
+    @jax.jit
+    def forward_backward(weights, x, upstream):
+        y, backward = jax.vjp(forward, weights, x)
+        return y, backward(upstream)
+
+    x, upstream = jax.numpy.asarray(x), jax.numpy.asarray(upstream)
+    return (
+        lambda: jax.block_until_ready(forward(weights, x)),
+        lambda: jax.block_until_ready(forward_backward(weights, x, upstream)),
+    )
+
+
+def tensorflow_functions(layer, x, upstream):
+    import tensorflow as tf
+
+    x, upstream = tf.constant(x), tf.constant(upstream)
 
     @tf.function
     def forward(x):
@@ -150,10 +183,13 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=30, help="timings of every function")
     parser.add_argument("--sizes", default=",".join(SIZES), help="some of: %(default)s")
+    parser.add_argument("--batch", type=int, help="in place of the sizes' own")
     arguments = parser.parse_args()
+    backend = keras.backend.backend()
     print(
-        f"{os.cpu_count()} CPU cores, load {os.getloadavg()[0]:.1f} at the start; TensorFlow "
-        f"{tf.__version__}, Keras {keras.__version__}; medians of {arguments.rounds} rounds.\n"
+        f"{device_name()}, {os.cpu_count()} CPU cores, load {os.getloadavg()[0]:.1f} at the start; "
+        f"{backend} {version(backend)}, Keras {keras.__version__}; medians of {arguments.rounds} "
+        "rounds.\n"
         "Ratios are forward / forward + backward: below 1 is faster than what is named.\n"
     )
     header = [
@@ -168,7 +204,10 @@ def main():
     print("| " + " | ".join(header) + " |")
     print("|" + " --- |" * len(header))
     for name in arguments.sizes.split(","):
-        for cells in table_rows(SIZES[name], arguments.rounds):
+        size = SIZES[name]
+        if arguments.batch:
+            size = dataclasses.replace(size, batch=arguments.batch)
+        for cells in table_rows(size, arguments.rounds):
             print("| " + " | ".join(cells) + " |", flush=True)
     print(f"\nLoad {os.getloadavg()[0]:.1f} at the end.")
 

@@ -26,6 +26,12 @@ ROOT = Path(__file__).parents[1]
 NAMES = {"super_resolution": "tiny", "separation": "tiny_separation"}
 
 
+def pytest_collection_modifyitems(items):
+    """Puts files with slow tests first, so that all processes are busy to the end."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
+
+
 @pytest.fixture(autouse=True)
 def reproducible():
     """Seeds Python, NumPy and the backend, and undoes a precision policy that a test has set."""

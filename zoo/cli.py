@@ -300,7 +300,7 @@ def add_verb(task: Task) -> None:
         results = task.process_files(
             files,
             out,
-            task.check(load(model)),
+            None if model is None else task.check(load(model)),
             options,
             format=format,
             bit_depth=bit_depth,
@@ -311,18 +311,22 @@ def add_verb(task: Task) -> None:
     command.__doc__ = task.help
     files = typer.Argument(metavar="FILES...", help="Audio files or folders of them.")
     out = typer.Option(help="Folder for the outputs; those of the same names are replaced.")
-    model = typer.Option(help="Folder of an exported model or a run, or a shipped model's name.")
+    model = typer.Option(
+        help="Folder of an exported model or a run, or a shipped model's name.",
+        show_default=" or ".join(task.default_models),
+    )
     format = typer.Option(help="wav, flac or ogg.")
     bit_depth = typer.Option(
         help="wav: float, 24 or 16; flac: 24 or 16.", show_default="the format's best"
     )
-    default = task.default_model and Path(task.default_model)
     set_parameters(
         command,
         [
             parameter("files", list[Path], files),
             parameter("out", Path, out),
-            parameter("model", Path, model, *([] if default is None else [default])),
+            parameter("model", Path | None, model, None)
+            if task.default_models
+            else parameter("model", Path, model),
             *option_parameters(task.file_options),
             parameter("format", str, format, "wav"),
             parameter("bit_depth", str | None, bit_depth, None),

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from tonezoo.tasks import Engine
 
 KERAS_SUFFIX = ".keras"
-# Models kept by `engine_for`: one of each task that the package has a function for.
-KEPT_ENGINES = 2
+# Models kept by `engine_for`: as many as are taken where none is named.
+KEPT_ENGINES = 3
 
 
 def shipped_models() -> dict[str, Path]:
@@ -125,7 +125,11 @@ def compiled_call(model) -> Callable[[np.ndarray], np.ndarray]:
 _engines: dict[tuple, "Engine"] = {}
 
 
-def engine_for(task: str, model: "str | os.PathLike | Engine | None" = None) -> Any:
+def engine_for(
+    task: str,
+    model: "str | os.PathLike | Engine | None" = None,
+    sample_rate_hz: float | None = None,
+) -> Any:
     """Returns the engine of a task for a model, which is loaded once.
 
     A model that was exported anew or trained further since is loaded again.
@@ -133,6 +137,7 @@ def engine_for(task: str, model: "str | os.PathLike | Engine | None" = None) -> 
     Args:
         task: name of the task.
         model: an engine, or what `load` takes; None for the task's default.
+        sample_rate_hz: of the signal that it is for; a task may have a default for each rate.
 
     Raises:
         ValueError: an unusable model, or one of another task.
@@ -140,7 +145,8 @@ def engine_for(task: str, model: "str | os.PathLike | Engine | None" = None) -> 
     from tonezoo.tasks import find_task
 
     wanted = find_task(task)
-    model = wanted.default_model if model is None else model
+    if model is None and wanted.default_models:
+        model = wanted.default_model(sample_rate_hz)
     if not isinstance(model, str | os.PathLike):
         if model is None or not hasattr(model, "task"):
             raise ValueError(

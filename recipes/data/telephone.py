@@ -26,7 +26,7 @@ def telephone(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     Example:
 
     >>> rng = np.random.default_rng(0)
-    >>> tone = 0.5 * np.sin(2 * np.pi * 100 / 8000 * np.arange(8000))
+    >>> tone = 0.5 * np.sin(2 * np.pi * 50 / 8000 * np.arange(8000))
     >>> bool(np.abs(telephone(tone, rng)).max() < 0.05)  # below the band
     True
     """

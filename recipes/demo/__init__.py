@@ -69,7 +69,7 @@ def make_demo(
         from tonezoo.serving.manifest import read_manifest, resolve_version
         from tonezoo.tasks.super_resolution import TASK
 
-        path = resolve_version(shipped_models()[TASK.default_model])
+        path = resolve_version(shipped_models()[TASK.default_model()])
         manifest, model = read_manifest(path), load(path)
         procedural = procedural_clip(model)
         clip = procedural if recording is None else clip_of_recording(recording, model)

@@ -2,10 +2,12 @@
 
 Arguments: recipe; run folder; point: "none", the name of a phase and a number as "generator:N"
 (after step N of that phase) or "write:N" (in the middle of the N-th checkpoint that this process
-writes).
+writes). With a further folder the run is not killed after step N but copied there, and goes on: the
+copy is what a kill would have left.
 """
 
 import os
+import shutil
 import signal
 import sys
 from pathlib import Path
@@ -43,13 +45,13 @@ def die():
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def kill_after_step(phase_name, last_step):
+def after_step(phase_name, last_step, action):
     original = callbacks.StopOnNonFinite.on_train_batch_end
 
     def counted(self, batch, logs=None):
         original(self, batch, logs)
         if self.phase_name == phase_name and self.step == last_step:
-            die()
+            action()
 
     callbacks.StopOnNonFinite.on_train_batch_end = counted
 
@@ -69,12 +71,13 @@ def kill_in_write(number):
     experiment.np.savez = half
 
 
-def main(recipe, run, point):
+def main(recipe, run, point, copy=None):
     kind, _, number = point.partition(":")
     if kind == "write":
         kill_in_write(int(number))
     elif kind != "none":
-        kill_after_step(kind, int(number))
+        action = die if copy is None else lambda: shutil.copytree(run, copy)
+        after_step(kind, int(number), action)
     backend = os.environ["KERAS_BACKEND"]
     settings = (*COMMON, *SETTINGS[recipe], *BACKEND_SETTINGS[backend])
     print(train(TrainingRequest(recipe=recipe, run=Path(run), settings=settings, resume=True)))

@@ -385,7 +385,7 @@ def test_a_failure_while_training_leaves_the_earlier_demo(earlier, tiny_model, m
         request.run.mkdir(parents=True)
         raise ValueError("loss became NaN")
 
-    shipped = {TASK.default_model: tiny_model}
+    shipped = {TASK.default_model(): tiny_model}
     monkeypatch.setattr(pretrained, "shipped_models", lambda: shipped)
     monkeypatch.setattr(runner, "train", fail)
     before = contents(earlier)
@@ -401,7 +401,7 @@ def test_the_whole_demo_replaces_an_earlier_one(earlier, recorded):
     code = """
 import sys
 from tonezoo.recipes.demo import make_demo
-settings = ("steps_per_epoch=1", "epochs=2", "autoencoder_epochs=1", "segment_samples=1152")
+settings = ("steps_per_epoch=1", "epochs=2", "feature_weight=0", "segment_samples=1152")
 make_demo(sys.argv[1], recording_path=sys.argv[2], settings=settings)
 """
     command = [sys.executable, "-c", code, earlier, recorded(22_050, duration_s=1.0)]

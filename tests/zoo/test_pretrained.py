@@ -22,9 +22,11 @@ COLUMNS = (*("snr_db", "lsd", "mos_lqo_nb", "mos_lqo_wb", "visqol", "estoi", "lo
 
 
 def test_the_default_model_is_shipped_and_a_folder_wins_over_its_name(tmp_path, monkeypatch):
-    defaults = {name: find_task(name).default_model for name in list_tasks()}
-    assert {task: TASKS[model] for task, model in defaults.items()} == {t: t for t in defaults}
-    model = defaults["separation"]
+    for task in list_tasks():
+        defaults = find_task(task).default_models
+        assert {TASKS[model] for model in defaults} == {task}
+        assert find_task(task).default_model() == defaults[0]
+    model = find_task("separation").default_model(44_100)
     assert model_folder(model) == shipped_models()[model]
     monkeypatch.chdir(tmp_path)
     (tmp_path / model).mkdir()

@@ -133,7 +133,8 @@ class Task(abc.ABC):
         verb: its command, which runs models on files.
         doing, done: the verb's other forms, "enhancing" and "enhanced".
         help: one sentence on the command, for `--help`.
-        default_model: name of the shipped model that the command takes; None for none.
+        default_models: names of the shipped models that the command takes where none is named, the
+            first where nothing tells which; empty for none.
         facts: its class of facts.
         file_options, evaluation_options, export_options: dataclasses of what the command, `tonezoo
             evaluate` and `tonezoo export` take beside what all tasks have; their fields are made by
@@ -147,7 +148,7 @@ class Task(abc.ABC):
     doing: ClassVar[str]
     done: ClassVar[str]
     help: ClassVar[str]
-    default_model: ClassVar[str | None] = None
+    default_models: ClassVar[tuple[str, ...]] = ()
     facts: ClassVar[type[Facts]] = Facts
     file_options: ClassVar[type] = NoOptions
     evaluation_options: ClassVar[type] = NoOptions
@@ -185,7 +186,7 @@ class Task(abc.ABC):
         self,
         paths: Sequence[Path],
         out_dir: Path,
-        engine: Engine,
+        engine: Engine | None,
         options: Any,
         *,
         format: str,
@@ -195,6 +196,7 @@ class Task(abc.ABC):
         """Runs an engine on files and folders of them; see `tonezoo.audio.jobs`.
 
         Args:
+            engine: None, where the task has default models, for the one that suits each file.
             options: an instance of `file_options`.
         """
 
@@ -223,6 +225,10 @@ class Task(abc.ABC):
         Returns:
             Something with `print()`.
         """
+
+    def default_model(self, sample_rate_hz: float | None = None) -> str:
+        """Returns which of `default_models` suits a signal of this rate, the first by default."""
+        return self.default_models[0]
 
     def model_facts(self, model: "AudioModel", options: Any = None) -> Facts:
         """Returns all facts of a Keras model, with the export options that are set."""

@@ -131,10 +131,11 @@ def bands(ratio: int) -> np.ndarray:
     Example:
 
     >>> bands(4).sum(axis=0).astype(int).tolist()
-    [4, 5, 5, 5, 6, 8, 8, 9, 10, 11, 13, 13]
+    [4, 5, 5, 5, 7, 6, 8, 9, 10, 11, 13, 14]
     """
     top = BAND_WINDOW // 2
-    edges = top / ratio * ratio ** (np.arange(BANDS + 1) / BANDS)
+    # Rounded, lest a bin on an edge fall on either side of it.
+    edges = np.round(top / ratio * ratio ** (np.arange(BANDS + 1) / BANDS), 6)
     edges[-1] += 1
     bins = np.arange(top + 1)[:, None]
     return ((bins >= edges[:-1]) & (bins < edges[1:])).astype("float32")

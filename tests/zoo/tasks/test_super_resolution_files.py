@@ -1,6 +1,7 @@
 """Files in, files out: one bad file among good ones, names that collide, folders, disks."""
 
 import io
+import shutil
 import subprocess
 import sys
 import time
@@ -12,9 +13,14 @@ import soundfile
 from rich.console import Console
 from signals import noise, write_audio
 from stubs import super_resolver
+from untrained_export import state
 
+import tonezoo
+from tonezoo import pretrained
 from tonezoo.audio.jobs import FileResult, summarize
 from tonezoo.audio.reader import read_audio
+from tonezoo.serving.manifest import MANIFEST_NAME, resolve_version
+from tonezoo.tasks.super_resolution import TASK
 from tonezoo.tasks.super_resolution.files import enhance_files
 
 LOW_HZ = 4000
@@ -279,3 +285,48 @@ def test_full_disk_fails_that_file_and_leaves_nothing(tmp_path):
         "None",
     ]
     assert [path.name for path in out.iterdir()] == ["short.wav"]
+
+
+@pytest.fixture
+def shipped_for_two_rates(tmp_path, monkeypatch):
+    """Models "low" and "high", from 4 and from 8 to 16 kHz, in place of the shipped ones."""
+    ratios = {"low": 4, "high": 2}
+    folders = {name: tmp_path / "shipped" / name for name in ratios}
+    shipped = resolve_version(TASK.default_models[0]) / MANIFEST_NAME
+    for name, folder in folders.items():
+        (folder / "1").mkdir(parents=True)
+        shutil.copy(shipped, folder / "1")
+        state(folder / "1", low_rate_hz=16_000 / ratios[name])
+
+    def load(name):
+        return super_resolver(ratio=ratios[name], name=name)
+
+    monkeypatch.setattr(type(TASK), "default_models", tuple(ratios))
+    monkeypatch.setattr(pretrained, "shipped_models", lambda: folders)
+    monkeypatch.setattr(pretrained, "load", load)
+
+
+def test_without_a_model_each_file_gets_the_one_for_its_rate(shipped_for_two_rates, tmp_path):
+    used = {3_000: "low", 4_000: "low", 4_001: "low", 6_000: "high", 8_000: "high"}
+    paths = [write(tmp_path / f"{rate_hz}.wav", noise(100), rate_hz) for rate_hz in used]
+    paths.append(write(tmp_path / "44100.wav", noise(100), 44_100))
+    *results, too_high = enhance_files(paths, tmp_path / "out")
+    for result, (rate_hz, name) in zip(results, used.items(), strict=True):
+        assert result.error is None
+        if rate_hz in (3_000, 6_000):
+            assert f"that {name} takes" in result.notice
+        else:
+            assert result.notice is None
+            ratio = {"low": 4, "high": 2}[name]
+            assert soundfile.info(result.output).frames == 100 * ratio
+    assert "high turns 8000 Hz into 16000 Hz" in str(too_high.error)
+    (result,) = enhance_files(paths[-1:], tmp_path / "out", downsample=True)
+    assert "8000 Hz that high takes" in result.notice
+
+
+def test_without_a_model_an_array_gets_the_one_for_its_rate(shipped_for_two_rates):
+    assert [len(tonezoo.enhance(noise(100), rate)) for rate in (4000, 8000)] == [400, 200]
+    with pytest.raises(ValueError, match="high turns 8000 Hz"):
+        tonezoo.enhance(noise(100), 16_000)
+    with pytest.raises(ValueError, match="rate"):
+        tonezoo.enhance(noise(100), float("nan"))

@@ -105,7 +105,7 @@ class Separation(Task):
     title = "separation"
     verb, doing, done = "separate", "separating", "separated"
     help = "Separate audio files into their sources, each at its own rate, channels and length."
-    default_model = "demucs_procedural"
+    default_models = ("demucs_procedural",)
     facts = SeparationFacts
     file_options = SeparateOptions
     evaluation_options = SeparationOptions
@@ -144,12 +144,13 @@ class Separation(Task):
         )
 
     def process_files(self, paths, out_dir, engine, options, **settings):
+        from tonezoo.pretrained import engine_for
         from tonezoo.tasks.separation.files import separate_files
 
         return separate_files(
             paths,
             out_dir,
-            engine,
+            engine_for(self.name, engine),
             sources=[name.strip() for names in options.sources or () for name in names.split(",")],
             two_stems=options.two_stems,
             residual=options.residual,

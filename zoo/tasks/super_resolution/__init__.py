@@ -7,6 +7,8 @@ import numbers
 from tonezoo.tasks.base import Facts, Task, fact, option
 
 LARGEST_STRENGTH_DB = 20.0
+# A sample rate in a file header is a whole number, 16000 / 6 is not.
+RATE_TOLERANCE_HZ = 1.0
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -115,11 +117,31 @@ class SuperResolution(Task):
     title = "super-resolution"
     verb, doing, done = "enhance", "enhancing", "enhanced"
     help = "Upsample audio files with a model; the shipped one takes speech from 4 to 16 kHz."
-    default_model = "mu_gan_speech_x4"
+    default_models = ("mu_gan_speech_x4",)
     facts = SuperResolutionFacts
     file_options = EnhanceOptions
     evaluation_options = SuperResolutionEvaluationOptions
     export_options = SuperResolutionExportOptions
+
+    def default_model(self, sample_rate_hz=None):
+        """Returns the one for the lowest rate that holds the signal, else for the highest rate."""
+        from tonezoo.audio.checks import check_rate_hz
+        from tonezoo.serving.manifest import read_facts, resolve_version
+
+        if sample_rate_hz is None:
+            return self.default_models[0]
+        check_rate_hz(sample_rate_hz)
+        rates_hz = {
+            name: read_facts(resolve_version(name))["low_rate_hz"] for name in self.default_models
+        }
+        enough = [
+            name
+            for name, rate_hz in rates_hz.items()
+            if rate_hz >= sample_rate_hz - RATE_TOLERANCE_HZ
+        ]
+        if enough:
+            return min(enough, key=rates_hz.__getitem__)
+        return max(rates_hz, key=rates_hz.__getitem__)
 
     def describe(self, model):
         return {

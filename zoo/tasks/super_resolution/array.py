@@ -25,8 +25,8 @@ def enhance(
         samples: floating-point signal, full scale 1, (time,) or (time, channels).
         sample_rate_hz: its rate; below the model's input rate it is resampled up to it.
         model: folder of an exported model, one of its versions, a training run, the name of a model
-            that comes with tonezoo, or what `tonezoo.load` returned; None for the shipped model
-            that takes 4 kHz speech to 16 kHz.
+            that comes with tonezoo, or what `tonezoo.load` returned; None for the shipped speech
+            model whose input rate is `sample_rate_hz` or the next above.
         downsample: True to accept a higher rate and discard what the model's input cannot hold.
         strength_db: of what the model makes up above the band of its input: 0 as trained, below
             that less of it, at most 20; None for the model's own default.
@@ -45,5 +45,5 @@ def enhance(
     >>> enhance(low, 4000).shape
     (16000,)
     """
-    resolver = engine_for("super_resolution", model)
+    resolver = engine_for("super_resolution", model, sample_rate_hz)
     return resolver.enhance(samples, sample_rate_hz, downsample=downsample, strength_db=strength_db)

@@ -9,10 +9,7 @@ import numpy as np
 
 from tonezoo.audio.checks import check_rate_hz, check_signal
 from tonezoo.audio.streaming import check_finite, resampled_blocks, windows
-from tonezoo.tasks.super_resolution import check_strength
-
-# A sample rate in a file header is a whole number, 16000 / 6 is not.
-RATE_TOLERANCE_HZ = 1.0
+from tonezoo.tasks.super_resolution import RATE_TOLERANCE_HZ, check_strength
 
 
 class SuperResolver:

@@ -10,6 +10,7 @@ from tonezoo.audio.jobs import FileResult, plan_outputs, process_files
 from tonezoo.audio.reader import AudioReader
 from tonezoo.audio.writer import AudioWriter, output_subtype
 from tonezoo.files import check_writable
+from tonezoo.pretrained import engine_for
 from tonezoo.tasks.super_resolution import check_strength
 from tonezoo.tasks.super_resolution.engine import SuperResolver
 
@@ -23,7 +24,7 @@ MIN_SEGMENT_S = 0.01
 def enhance_files(
     paths: Iterable[str | os.PathLike],
     out_dir: str | os.PathLike,
-    resolver: SuperResolver,
+    resolver: SuperResolver | None = None,
     *,
     segment_s: float | None = 10.0,
     downsample: bool = False,
@@ -41,7 +42,7 @@ def enhance_files(
     Args:
         paths: audio files, WAV, FLAC, OGG or MP3, or folders of them.
         out_dir: folder, created if need be. Outputs of the same names are replaced.
-        resolver: the model.
+        resolver: the model; None for the shipped one that suits the rate of each file.
         segment_s: seconds computed by one call of the model, at most; None for whole files, which
             gives the same samples and takes memory in proportion to the file.
         downsample: accept files above the model's input rate and discard what it cannot hold.
@@ -67,20 +68,19 @@ def enhance_files(
     output_subtype(format, bit_depth)
     plan = plan_outputs(inputs, out_dir, lambda stem: f"{stem}.{format}")
     check_writable(out_dir)
-    chunk_samples = None if segment_s is None else round(segment_s * resolver.sample_rate_hz)
 
     def work(result, advance):
-        _enhance(
-            result, resolver, chunk_samples, downsample, strength_db, format, bit_depth, advance
-        )
+        _enhance(result, resolver, segment_s, downsample, strength_db, format, bit_depth, advance)
 
     return process_files(plan, work, console=console, doing="enhancing")
 
 
-def _enhance(result, resolver, chunk_samples, downsample, strength_db, format, bit_depth, advance):
+def _enhance(result, resolver, segment_s, downsample, strength_db, format, bit_depth, advance):
     """Writes one file and keeps `result` up to date."""
     with AudioReader(result.path) as audio:
         rate_hz = audio.sample_rate_hz
+        resolver = engine_for("super_resolution", resolver, rate_hz)
+        chunk_samples = None if segment_s is None else round(segment_s * resolver.sample_rate_hz)
         result.add_notice(audio.notice)
         result.add_notice(resolver.input_notice(rate_hz, downsample=downsample))
         low = resolver.low_rate_blocks(audio.blocks(), rate_hz, downsample=downsample)

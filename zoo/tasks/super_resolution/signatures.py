@@ -1,7 +1,7 @@
 """The signatures that exported super-resolution models serve."""
 
 from tonezoo.serving.operations import not_empty
-from tonezoo.tasks.super_resolution.engine import RATE_TOLERANCE_HZ
+from tonezoo.tasks.super_resolution import RATE_TOLERANCE_HZ
 
 
 def signatures(model) -> dict:
