@@ -31,13 +31,23 @@ def modules() -> list[str]:
     return names
 
 
+# Tracing a training step takes seconds.
+TRAINING = ("tonezoo.training.gan", "tonezoo.training.supervised")
+
+
 def test_the_modules_of_all_packages_are_found():
     found = set(modules())
     assert found > {"tonezoo", "tonezoo.layers", "tonezoo.recipes", "tonezoo.analysis"}
     assert found > {"tonezoo.files", "tonezoo.layers.subpixel", "tonezoo.analysis.metrics"}
 
 
-@pytest.mark.parametrize("name", modules())
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.slow) if name in TRAINING else name
+        for name in modules()
+    ],
+)
 def test_examples_print_what_they_say(name):
     module = importlib.import_module(name)
     assert module.__doc__, "the module does not say what it is for"

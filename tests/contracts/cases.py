@@ -191,6 +191,7 @@ MODELS = [
             ),
             channels=1,
             output_length=times(3),
+            slow=downsampling == "strided",
         )
         for downsampling in mu_gan.DOWNSAMPLING
     ),
@@ -234,7 +235,7 @@ MODELS = [
             channels=2,
             time=40,
             output_length=times(1),
-            slow=kind not in ("transposed", "linear", "subpixel"),
+            slow=kind not in ("transposed", "subpixel"),
         )
         for kind in layers.UPSAMPLER_KINDS
     ),
@@ -247,6 +248,7 @@ MODELS = [
             channels=1,
             time=40,
             output_length=times(1),
+            slow=glu_padding == "valid",
         )
         for glu_padding in demucs.PADDINGS
     ),
@@ -256,6 +258,7 @@ MODELS = [
         channels=2,
         time=40,
         output_length=times(1),
+        slow=True,
     ),
 ]
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from contracts import portable
-from contracts.cases import CASES, OTHERS
+from contracts.cases import CASES, MODELS, OTHERS
 from contracts.gradients import gradients
 from contracts.portable import as_model, built, with_weights_of
 from test_docstrings import modules
@@ -21,13 +21,21 @@ from tonezoo.training.base import Trainer
 # One of the cases has gaps on purpose, another a partial overlap.
 pytestmark = pytest.mark.filterwarnings("ignore:TransposedConv1D")
 
-each_case = pytest.mark.parametrize(
-    "case",
-    [
-        pytest.param(case, id=case.name, marks=[pytest.mark.slow] if case.slow else [])
-        for case in CASES
-    ],
-)
+
+def each(is_slow):
+    """Runs a test on every case, those marked slow for which `is_slow` is true."""
+    return pytest.mark.parametrize(
+        "case",
+        [
+            pytest.param(case, id=case.name, marks=[pytest.mark.slow] if is_slow(case) else [])
+            for case in CASES
+        ],
+    )
+
+
+each_case = each(lambda case: case.slow)
+# For what takes seconds of a whole model.
+each_case_models_slowly = each(lambda case: case in MODELS)
 
 
 def assert_close(actual, expected, relative: float):
@@ -95,7 +103,7 @@ def test_a_known_length_stays_known_in_a_graph(case):
 
 
 @pytest.mark.filterwarnings("ignore:Layer .* does not have a `quantize` method")
-@each_case
+@each_case_models_slowly
 def test_quantization_takes_what_keras_can_quantize_and_leaves_the_rest(case):
     model = as_model(case, case.built())
     x = case.sample()
@@ -128,7 +136,7 @@ def test_mixed_precision_is_close_to_float32(case, policy, relative):
     assert_close(tf.cast(y, "float32"), reference(x), relative)
 
 
-@each_case
+@each_case_models_slowly
 def test_one_trace_serves_any_batch_and_length(case):
     layer = built(case)
     time = None if case.accepted else case.time
@@ -153,7 +161,7 @@ def test_saved_model_round_trip_gives_the_same_output(case, tmp_path):
         assert_close(loaded.serve(x), model(x), 1e-6)
 
 
-@each_case
+@each_case_models_slowly
 def test_two_replicas_equal_one_device(case, two_replicas):
     with two_replicas.scope():
         layer = case.built()

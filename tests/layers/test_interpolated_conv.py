@@ -49,7 +49,7 @@ def test_the_forms_agree_on_a_cover_of_factors_and_lengths(method, grid):
 @pytest.mark.slow
 @pytest.mark.parametrize("method, grid", METHOD_GRIDS)
 def test_the_forms_agree_for_all_factors(method, grid):
-    for factor, kernel_size in itertools.product(range(2, 9), (1, 2, 3, 5, 8, 13, 16, 21, 26, 31)):
+    for factor, kernel_size in itertools.product(range(2, 9), (1, 2, 5, 13, 21, 31)):
         assert_forms_agree(method, grid, factor, kernel_size)
 
 

@@ -376,6 +376,7 @@ def test_an_error_while_replacing_leaves_the_earlier_demo(earlier, tmp_path, mon
     assert contents(earlier) == before
 
 
+@pytest.mark.slow
 def test_a_failure_while_training_leaves_the_earlier_demo(earlier, tiny_model, monkeypatch):
     from tonezoo import pretrained
     from tonezoo.recipes import runner

@@ -38,6 +38,7 @@ def test_a_rate_at_which_no_audio_can_be_is_refused_at_once(models, task, rate_h
         VERBS[task](np.zeros(100), rate_hz, model=models[task])
 
 
+@pytest.mark.slow
 @both
 def test_an_engine_is_a_model_too(models, task):
     engine = tonezoo.load(models[task])
@@ -72,6 +73,7 @@ def test_what_resampling_leaves_nothing_of_cannot_be_enhanced(models):
         )
 
 
+@pytest.mark.slow
 @both
 def test_a_model_that_is_exported_anew_is_loaded_anew(models, task, tmp_path):
     folder = shutil.copytree(models[task], tmp_path / "model")
@@ -88,6 +90,7 @@ def test_a_model_that_is_exported_anew_is_loaded_anew(models, task, tmp_path):
     assert any(np.abs(a - b).max() > 0 for a, b in zip(outputs(first), outputs(again), strict=True))
 
 
+@pytest.mark.slow
 @both
 def test_a_new_version_of_a_model_is_taken(models, task, tmp_path):
     folder = shutil.copytree(models[task], tmp_path / "model")

@@ -49,6 +49,7 @@ def test_the_command_line_fixes_backend_precision_and_data_format(
     np.testing.assert_allclose(output, expected, rtol=0, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_the_spline_that_everything_is_compared_with_is_float32(keras_home):
     code = (
         "import numpy as np; from tonezoo.audio.resampling import upsample_spline; "

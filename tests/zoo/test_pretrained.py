@@ -47,6 +47,7 @@ def test_a_shipped_model_is_intact_and_names_its_data(name):
     assert size < LARGEST_BYTES[TASKS[name]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ENHANCERS)
 def test_a_shipped_model_adds_nothing_to_silence_and_no_lines_to_noise(name):
     from tonezoo.analysis.probes import probe
@@ -61,6 +62,7 @@ def test_a_shipped_model_adds_nothing_to_silence_and_no_lines_to_noise(name):
     assert max(probes.lines_db.values()) < 6, probes.lines_db
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ENHANCERS)
 def test_a_shipped_model_has_a_strength_of_its_own(name):
     manifest, model = read_manifest(resolve_version(name)), tonezoo.load(name)

@@ -18,8 +18,10 @@ def keras_file(tmp_path_factory):
     return path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
-    "imports", ["import tonezoo, keras", "import keras, tonezoo", "import tonezoo.layers, keras"]
+    "imports",
+    ["import tonezoo, keras", "import keras, tonezoo", "import tonezoo.layers, keras"],
 )
 def test_a_new_process_loads_a_saved_model(keras_file, imports):
     code = f"{imports}; print(keras.saving.load_model({str(keras_file)!r}).count_params())"

@@ -64,8 +64,8 @@ def test_options_that_a_class_inherits_are_accepted():
 
 
 def test_strided_variant_has_twice_the_filters_in_its_down_blocks():
-    superpixel = tonezoo.create_model("mu_gan", preset="l4")
-    strided = tonezoo.create_model("mu_gan", preset="l4_strided")
+    superpixel = tonezoo.create_model("mu_gan", preset="l4_quarter")
+    strided = tonezoo.create_model("mu_gan", preset="l4_quarter", downsampling="strided")
     for plain, doubled in zip(superpixel.down_blocks, strided.down_blocks, strict=True):
         assert doubled.conv.filters == 2 * plain.conv.filters
 

@@ -385,6 +385,7 @@ def decoded_by_ffmpeg(path, stream):
     return np.frombuffer(raw, "float32").reshape(-1, 2)
 
 
+@pytest.mark.slow
 def test_a_real_stem_file_is_read_stream_by_stream(stem_file):
     """MUSDB18's streams are the mixture, then drums, bass, other, vocals."""
     stems = read_track(stem_file, **FOUR)

@@ -17,6 +17,7 @@ from tonezoo.serving.operations import ALLOWED_OPERATIONS, check_operations, use
 from tonezoo.serving.verify import read_exported, serving_function
 from tonezoo.tasks import find_task, list_tasks
 
+pytestmark = pytest.mark.slow
 TASKS = sorted(MODELS)
 LISTED = ["saved_model.pb", "golden.npz", "variables/variables.index", "manifest.json"]
 
@@ -262,7 +263,6 @@ def model(task, tiny_models):
     return tiny_models(task.name)
 
 
-@pytest.mark.slow
 def test_the_manifest_tells_where_the_model_comes_from(run, model, task):
     manifest = json.loads((model / "1" / "manifest.json").read_text())
     config = RunFolder(run).config
@@ -275,7 +275,6 @@ def test_the_manifest_tells_where_the_model_comes_from(run, model, task):
     assert {"saved_model.pb", "golden.npz", "log.jsonl"} <= set(manifest["files"])
 
 
-@pytest.mark.slow
 def test_the_run_and_the_export_are_one_model(run, model):
     of_run, exported = tonezoo.load(run), tonezoo.load(model)
     assert (of_run.name, exported.name) == (run.name, f"{model.name} 1")
@@ -287,7 +286,6 @@ def test_the_run_and_the_export_are_one_model(run, model):
             np.testing.assert_allclose(output, golden["output"], rtol=0, atol=1e-6)
 
 
-@pytest.mark.slow
 def test_versions_count_up_and_the_newest_is_loaded(run, model, tmp_path):
     copy = shutil.copytree(model, tmp_path / "model")
     second = tonezoo.export(run, copy, report=lambda line: None)
@@ -297,7 +295,6 @@ def test_versions_count_up_and_the_newest_is_loaded(run, model, tmp_path):
     assert tonezoo.load(copy / "1").name.endswith("1")
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("strength_db", "kept"), [(None, True), (-6.0, False)])
 def test_an_evaluation_goes_along_if_it_is_of_the_model_as_exported(
     run, task, tmp_path, strength_db, kept
@@ -322,7 +319,6 @@ def test_an_evaluation_goes_along_if_it_is_of_the_model_as_exported(
     assert tonezoo.load(folder).strength_db == (strength_db or 0)
 
 
-@pytest.mark.slow
 def test_a_failed_export_leaves_nothing(run, tmp_path, monkeypatch):
     def refuse(folder, remedy):
         raise ValueError("no")

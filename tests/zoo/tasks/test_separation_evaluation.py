@@ -92,6 +92,7 @@ def test_a_warning_tells_of_tracks_that_were_trained_on(tmp_path):
     assert "trained on 1 of these 2 " in warning and "songs/a" in warning
 
 
+@pytest.mark.slow
 def test_every_track_is_read_once_and_those_that_cannot_be_are_skipped(
     tmp_path, museval, monkeypatch
 ):

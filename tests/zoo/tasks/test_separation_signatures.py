@@ -20,6 +20,9 @@ from tonezoo.serving.operations import used_operations
 from tonezoo.tasks import find_task
 from tonezoo.tasks.separation import SeparationOptions
 
+pytestmark = pytest.mark.slow
+
+
 RATE_HZ = 44_100
 
 
@@ -170,7 +173,6 @@ def test_a_signed_manifest_without_usable_facts_is_refused(exported, tmp_path, f
         tonezoo.load(copy)
 
 
-@pytest.mark.slow
 def test_run_and_export_separate_alike(tiny_separation_run, tiny_separation_model):
     of_run, exported = (tonezoo.load(p) for p in (tiny_separation_run, tiny_separation_model))
     assert (of_run.name, exported.name) == ("tiny_separation", "tiny_separation 1")

@@ -14,6 +14,8 @@ import tonezoo
 from tonezoo.tasks import find_task
 from tonezoo.tasks.super_resolution.evaluation import training_data
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def task():
@@ -102,7 +104,6 @@ def test_evaluation_has_to_know_what_was_trained_on(exported, tmp_path, data):
         training_data(copy)
 
 
-@pytest.mark.slow
 def test_enhance_takes_an_array_and_the_run_gives_the_same(tiny_model, tiny_run):
     low = noise(500)[0, :, 0]
     output = tonezoo.enhance(low, 4000, model=tiny_model)

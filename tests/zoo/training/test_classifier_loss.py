@@ -145,6 +145,7 @@ def test_unusable_checkpoints_are_explained_and_load_nothing(tmp_path):
         np.testing.assert_array_equal(now, then)
 
 
+@pytest.mark.slow
 def test_two_replicas_give_the_loss_and_gradient_of_one_device(two_replicas, waveforms):
     arrays = random_arrays()
     reference, estimate = waveforms

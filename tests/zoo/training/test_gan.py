@@ -109,6 +109,7 @@ def test_loss_is_the_weighted_sum_and_only_the_generator_and_discriminator_learn
         assert np.mean(moved) > 0.9
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("network", ["generator", "discriminator"])
 def test_each_network_follows_its_own_loss(network):
     """The step against plain gradient descent on the loss of one network alone."""
@@ -133,6 +134,7 @@ def test_each_network_follows_its_own_loss(network):
         np.testing.assert_allclose(got, wanted, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_averaged_weights_are_the_moving_average_and_answer_outside_training():
     model = trainer({"l2": 1.0}, sgd)
     model.average = MuGanGenerator.from_config(model.generator.get_config())

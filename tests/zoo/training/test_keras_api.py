@@ -95,6 +95,7 @@ def test_discriminator_gets_an_optimizer_of_the_generators_kind():
     assert isinstance(trainer.discriminator_optimizer, keras.optimizers.SGD)
 
 
+@pytest.mark.slow
 def test_the_discriminator_is_judged_as_it_is_used():
     trainer = small.gan(small.PAPER)
     trainer.compile("adam", run_eagerly=True)
@@ -127,6 +128,7 @@ def test_regularizers_of_both_networks_count():
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scaled", ["LossScaleOptimizer", "loss_scale_factor"])
 def test_gradients_of_a_scaled_loss_are_taken_out_of_their_scale(scaled):
     def make():
@@ -149,6 +151,7 @@ def test_gradients_of_a_scaled_loss_are_taken_out_of_their_scale(scaled):
             np.testing.assert_allclose(np.asarray(a), np.asarray(b), rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "saved_by"), [("gan", "callback"), ("supervised", "save")])
 def test_saved_and_loaded_it_goes_on_as_if_nothing_had_happened(tmp_path, kind, saved_by):
     path = tmp_path / "trainer.keras"
@@ -173,6 +176,7 @@ def test_saved_and_loaded_it_goes_on_as_if_nothing_had_happened(tmp_path, kind, 
         np.testing.assert_allclose(np.asarray(a), np.asarray(b), rtol=1e-5, atol=1e-7)
 
 
+@pytest.mark.slow
 def test_the_average_and_the_classifier_are_saved_too(tmp_path):
     from tonezoo.training import ClassifierFeatureLoss
 

@@ -31,6 +31,7 @@ def trainer(optimizer, dtype="float32", seed=0, **options):
     return result
 
 
+@pytest.mark.slow
 def test_the_loss_is_the_mean_absolute_error_without_padding():
     mixture, targets = problem()
     model = trainer(keras.optimizers.SGD(0.0))
