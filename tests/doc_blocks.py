@@ -270,6 +270,13 @@ def check_python(words: list[str]) -> None:
         assert f'"{option}"' in text, f"{source.name} has no {option}"
 
 
+def check_gpu_run(words: list[str]) -> None:
+    """Tables, or what `tonezoo train` takes; tests/test_benchmark_gpu.py trains."""
+    if words != ["tables"]:
+        assert words[0] == "train"
+        check_tonezoo(words)
+
+
 def check_tensorboard(words: list[str]) -> None:
     assert words[0] == "--logdir" and len(words) == 2
     scripts = importlib.metadata.distribution("tensorboard").entry_points
@@ -334,6 +341,7 @@ COMMANDS = {
     "make": Command(check_make),
     "python": Command(check_python),
     "tensorboard": Command(check_tensorboard, run_tensorboard),
+    "benchmarks/gpu/run.sh": Command(check_gpu_run),
     "docker": Command(check_docker, run_docker),
     "curl": Command(check_curl, run_curl),
 }

@@ -30,7 +30,7 @@ def test_short_campaign_finds_nothing(fixtures):
     seed = fuzz.seed_of_the_day()
     # Shown by pytest if the test fails.
     print(f"To repeat a case: python tests/fuzz.py --only KIND:NUMBER --seed {seed}")
-    names = fuzz.case_names(files=14, command_lines=10, models=6)
+    names = fuzz.case_names(files=24, command_lines=10, models=6)
     assert {name.split(":")[0] for name in names} == set(KINDS)
     results = list(fuzz.run_cases(names, seed=seed, fixtures=fixtures, limit_s=120))
     failed = {case.name: verdict for case, verdict in results if verdict.outcome == "failed"}

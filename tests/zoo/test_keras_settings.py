@@ -63,27 +63,6 @@ def test_the_spline_that_everything_is_compared_with_is_float32(keras_home):
     assert dtype == "float32" and float(error) < 1e-6
 
 
-@pytest.mark.slow
-def test_without_tensorflow_layers_train_and_models_run_on_jax(keras_home):
-    pytest.importorskip("jax")
-    code = (
-        "import sys; sys.modules['tensorflow'] = None\n"
-        "import keras, numpy as np, tonezoo\n"
-        "model = tonezoo.create_model('mu_gan', preset='tiny', ratio=2)\n"
-        "assert model.predict(np.zeros((2, 64, 1), 'float32'), verbose=0).shape == (2, 128, 1)\n"
-        "layer = tonezoo.layers.upsampler('linear', 2, 9, 4)\n"
-        "layers = keras.Sequential([layer])\n"
-        "layers.compile('adam', 'mse')\n"
-        "x, y = np.zeros((1, 8, 3), 'float32'), np.zeros((1, 32, 2), 'float32')\n"
-        "layers.fit(x, y, verbose=0)\n"
-        "shape = layers(x).shape\n"
-        "print(keras.backend.backend(), model.variable_dtype, shape)\n"
-    )
-    done = run(("-c", code), keras_home, KERAS_BACKEND="jax", JAX_PLATFORMS="cpu")
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.split("\n")[-2] == "jax float32 (1, 32, 2)"
-
-
 def test_a_command_that_needs_tensorflow_says_so_in_one_line(tmp_path, keras_home):
     (tmp_path / "tensorflow.py").write_text("raise ModuleNotFoundError(name='tensorflow')")
     words = ("-m", "tonezoo", "verify", "mu_gan_speech_x4")

@@ -17,7 +17,6 @@ from tonezoo.serving.operations import ALLOWED_OPERATIONS, check_operations, use
 from tonezoo.serving.verify import read_exported, serving_function
 from tonezoo.tasks import find_task, list_tasks
 
-pytestmark = pytest.mark.slow
 TASKS = sorted(MODELS)
 LISTED = ["saved_model.pb", "golden.npz", "variables/variables.index", "manifest.json"]
 
@@ -40,7 +39,11 @@ def test_every_task_is_tested():
     assert list_tasks() == TASKS
 
 
-@pytest.mark.parametrize("time", [1, 50, 333])
+# One export of each task among the fast tests, which also run at the oldest versions.
+@pytest.mark.parametrize(
+    "time",
+    [50, pytest.param(1, marks=pytest.mark.slow), pytest.param(333, marks=pytest.mark.slow)],
+)
 def test_the_inference_signature_is_the_keras_model(exported, task, keras_model, time):
     _, _, facts = read_exported(exported / "1")
     waveform = noise(keras_model, time, batch=2)
@@ -49,6 +52,7 @@ def test_the_inference_signature_is_the_keras_model(exported, task, keras_model,
     np.testing.assert_allclose(output, keras_model(waveform), rtol=0, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_session_on_tensor_names_gives_the_eager_output(exported, task, keras_model):
     """TF Serving runs a signature's tensors in a TF1 session."""
     waveform = noise(keras_model, 77)
@@ -65,11 +69,13 @@ def test_a_session_on_tensor_names_gives_the_eager_output(exported, task, keras_
             np.testing.assert_allclose(output, eager[key], rtol=0, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_the_graph_uses_stock_operations_alone(exported):
     operations = used_operations(exported / "1")
     assert {"Conv2D", "DecodeWav", "EncodeWav"} <= operations <= ALLOWED_OPERATIONS
 
 
+@pytest.mark.slow
 def test_operations_inside_functions_are_found(tmp_path):
     class Foreign(tf.Module):
         @tf.function(input_signature=[tf.TensorSpec((None,))])
@@ -81,6 +87,7 @@ def test_operations_inside_functions_are_found(tmp_path):
         check_operations(tmp_path / "foreign", "Help.")
 
 
+@pytest.mark.slow
 def test_a_graph_that_writes_files_is_not_run_whatever_its_manifest_says(copy, task, tmp_path):
     victim = tmp_path / "victim"
     version = copy / "1"
@@ -104,6 +111,7 @@ def test_a_graph_that_writes_files_is_not_run_whatever_its_manifest_says(copy, t
 
 
 @pytest.mark.parametrize("name", LISTED)
+@pytest.mark.slow
 def test_a_changed_byte_is_refused_by_file_name(copy, name):
     path = copy / "1" / name
     content = bytearray(path.read_bytes())
@@ -115,6 +123,7 @@ def test_a_changed_byte_is_refused_by_file_name(copy, name):
 
 
 @pytest.mark.parametrize("name", ["saved_model.pb", "variables/variables.index"])
+@pytest.mark.slow
 def test_a_missing_file_is_refused_by_file_name(copy, name):
     (copy / "1" / name).unlink()
     with pytest.raises(ValueError, match=rf"{name} is missing"):
@@ -122,6 +131,7 @@ def test_a_missing_file_is_refused_by_file_name(copy, name):
 
 
 @pytest.mark.parametrize("name", ["assets.extra/tf_serving_warmup_requests", "variables/x", "x"])
+@pytest.mark.slow
 def test_a_file_that_the_manifest_does_not_list_is_refused_by_name(copy, name):
     path = copy / "1" / name
     path.parent.mkdir(exist_ok=True)
@@ -132,6 +142,7 @@ def test_a_file_that_the_manifest_does_not_list_is_refused_by_name(copy, name):
 
 
 @pytest.mark.parametrize("name", ["../../x", "/etc/hostname", "a/../../x", "..", "C:x", r"..\x"])
+@pytest.mark.slow
 def test_names_of_files_stay_in_the_folder(copy, name):
     version = copy / "1"
     (copy.parent / "x").write_bytes(b"x")
@@ -143,6 +154,7 @@ def test_names_of_files_stay_in_the_folder(copy, name):
 
 
 @pytest.mark.parametrize("files", [{}, ["saved_model.pb"], None, {"saved_model.pb": "0" * 64}])
+@pytest.mark.slow
 def test_a_manifest_lists_what_every_model_has(copy, files):
     state(copy / "1", files=files)
     for check in (tonezoo.verify, tonezoo.load):
@@ -150,6 +162,7 @@ def test_a_manifest_lists_what_every_model_has(copy, files):
             check(copy)
 
 
+@pytest.mark.slow
 def test_the_golden_output_is_that_of_the_keras_model_and_is_compared(copy, keras_model):
     assert tonezoo.verify(copy)["version"] == 1
     with np.load(copy / "1" / "golden.npz") as golden:
@@ -176,6 +189,7 @@ def test_the_golden_output_is_that_of_the_keras_model_and_is_compared(copy, kera
         (np.array("text"), r"golden.npz holds <U4 of the shape \(\) instead of float32"),
     ],
 )
+@pytest.mark.slow
 def test_a_golden_file_of_something_else(copy, waveform, message):
     change_golden(copy / "1", input=waveform)
     with pytest.raises(ValueError, match=message):
@@ -183,6 +197,7 @@ def test_a_golden_file_of_something_else(copy, waveform, message):
 
 
 @pytest.mark.parametrize("name", ["saved_model.pb", "variables/variables.data-00000-of-00001"])
+@pytest.mark.slow
 def test_files_that_tensorflow_cannot_load_although_they_are_signed(copy, name):
     path = copy / "1" / name
     path.write_bytes(path.read_bytes()[:1000])
@@ -192,6 +207,7 @@ def test_files_that_tensorflow_cannot_load_although_they_are_signed(copy, name):
             check(copy)
 
 
+@pytest.mark.slow
 def test_errors_of_operations_name_the_model(exported, task, keras_model):
     _, _, facts = read_exported(exported / "1")
     call = serving_function(exported / "1", task, facts)
@@ -214,18 +230,21 @@ def test_errors_of_operations_name_the_model(exported, task, keras_model):
         ({"task": ...}, "states no task"),
     ],
 )
+@pytest.mark.slow
 def test_a_signed_manifest_without_usable_facts_is_refused(copy, facts, message):
     sign(copy / "1", **facts)
     with pytest.raises(ValueError, match=message):
         tonezoo.load(copy)
 
 
+@pytest.mark.slow
 def test_another_format_is_refused(copy):
     state(copy / "1", format="tonezoo SavedModel 0")
     with pytest.raises(ValueError, match="this tonezoo reads 'tonezoo SavedModel 1'"):
         tonezoo.load(copy)
 
 
+@pytest.mark.slow
 def test_what_is_no_manifest_and_no_version(copy):
     (copy / "007").mkdir()
     (copy / "2").write_text("a file")
@@ -241,6 +260,7 @@ def test_what_is_no_manifest_and_no_version(copy):
         tonezoo.load(copy)
 
 
+@pytest.mark.slow
 def test_a_foreign_saved_model_and_a_missing_folder_are_explained(tmp_path):
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "saved_model.pb").touch()
@@ -263,6 +283,7 @@ def model(task, tiny_models):
     return tiny_models(task.name)
 
 
+@pytest.mark.slow
 def test_the_manifest_tells_where_the_model_comes_from(run, model, task):
     manifest = json.loads((model / "1" / "manifest.json").read_text())
     config = RunFolder(run).config
@@ -275,6 +296,7 @@ def test_the_manifest_tells_where_the_model_comes_from(run, model, task):
     assert {"saved_model.pb", "golden.npz", "log.jsonl"} <= set(manifest["files"])
 
 
+@pytest.mark.slow
 def test_the_run_and_the_export_are_one_model(run, model):
     of_run, exported = tonezoo.load(run), tonezoo.load(model)
     assert (of_run.name, exported.name) == (run.name, f"{model.name} 1")
@@ -286,6 +308,7 @@ def test_the_run_and_the_export_are_one_model(run, model):
             np.testing.assert_allclose(output, golden["output"], rtol=0, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_versions_count_up_and_the_newest_is_loaded(run, model, tmp_path):
     copy = shutil.copytree(model, tmp_path / "model")
     second = tonezoo.export(run, copy, report=lambda line: None)
@@ -296,6 +319,7 @@ def test_versions_count_up_and_the_newest_is_loaded(run, model, tmp_path):
 
 
 @pytest.mark.parametrize(("strength_db", "kept"), [(None, True), (-6.0, False)])
+@pytest.mark.slow
 def test_an_evaluation_goes_along_if_it_is_of_the_model_as_exported(
     run, task, tmp_path, strength_db, kept
 ):
@@ -319,6 +343,7 @@ def test_an_evaluation_goes_along_if_it_is_of_the_model_as_exported(
     assert tonezoo.load(folder).strength_db == (strength_db or 0)
 
 
+@pytest.mark.slow
 def test_a_failed_export_leaves_nothing(run, tmp_path, monkeypatch):
     def refuse(folder, remedy):
         raise ValueError("no")
