@@ -196,6 +196,7 @@ def test_low_rank_adaptation_starts_as_the_layer_itself(kind):
     assert float(ops.max(ops.abs(layer(SIGNAL) - expected))) > 0.01
 
 
+@pytest.mark.slow
 def test_a_folded_convolution_trains_where_keras_own_does():
     model = keras.Sequential(
         [

@@ -403,6 +403,7 @@ def test_a_real_stem_file_is_read_stream_by_stream(stem_file):
     assert np.corrcoef(mixture.ravel(), stems.sum(axis=0).ravel())[0, 1] > 0.97
 
 
+@pytest.mark.slow
 def test_a_real_stem_file_is_resampled_and_mixed_to_mono(stem_file):
     stems = read_track(stem_file, **FOUR)
     low = read_track(stem_file, **FOUR | {"sample_rate_hz": 11_025, "channels": 1})

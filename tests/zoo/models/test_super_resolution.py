@@ -27,6 +27,7 @@ def noise(time, batch=1, seed=0):
     return signals.noise(batch, time, 1, seed=seed, std=1.0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "ratio"), MODELS)
 def test_output_has_ratio_times_the_samples_of_any_length(name, ratio):
     model = tiny(name, ratio)

@@ -64,12 +64,13 @@ def test_two_replicas_take_the_steps_of_one_device(two_replicas):
             {"l2": 1.0, "loudness": 1e-4, "tonal": 1e-2},
             {"l2", "loudness", "tonal"},
         ),
-        (
+        pytest.param(
             PAPER,
             {
                 *("l2", "feature", "phi_variance", "adversarial", "discriminator_loss"),
                 *("discriminator_accuracy", "discriminator_gradient_norm"),
             },
+            marks=pytest.mark.slow,
         ),
     ],
     ids=["l2", "l2+feature", "ours", "all"],

@@ -24,6 +24,7 @@ def trainer_and_data(request):
     return make(), data()
 
 
+@pytest.mark.slow
 def test_fit_takes_strings_and_validates_as_evaluate_does(trainer_and_data):
     trainer, (x, y) = trainer_and_data
     trainer.compile("adam", metrics=["mae", keras.metrics.MeanSquaredError(name="mse")])
@@ -111,6 +112,7 @@ def test_the_discriminator_is_judged_as_it_is_used():
         np.testing.assert_array_equal(old, new)
 
 
+@pytest.mark.slow
 def test_regularizers_of_both_networks_count():
     trainer = small.gan(small.PAPER)
     trainer.compile(keras.optimizers.SGD(0.0), run_eagerly=True)
