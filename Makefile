@@ -10,7 +10,7 @@ WORKERS := --numprocesses auto --dist loadfile --no-loadscope-reorder
 # What a machine with a GPU and JAX, but without a network, lacks to train; its Python.
 GPU_PACKAGES := keras optree namex soundfile cffi pycparser soxr
 GPU_PYTHON ?= 3.12
-GPU_PLATFORMS := $(foreach v,2_28 2_27 2_17 2014 2010 1,--platform manylinux$(if $(filter 2_%,$(v)),_)$(v)_x86_64)
+GPU_PLATFORMS := $(patsubst %,--platform manylinux%_x86_64,_2_28 _2_27 _2_17 2014 2010 1)
 
 .PHONY: demo test test-fast lint gpu-files clean
 

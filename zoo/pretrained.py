@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from tonezoo.tasks import Engine
 
 KERAS_SUFFIX = ".keras"
-# Models kept by `engine_for`: as many as are taken where none is named.
+# Models kept by `engine_for`: at least as many as are taken where none is named.
 KEPT_ENGINES = 3
 
 

@@ -1,6 +1,6 @@
 """Packs recordings into few megabytes of FLAC, so that every speaker is among them.
 
-    python benchmarks/gpu/pack_audio.py speech .gpu/audio [--megabytes 45] [--sample-rate-hz 16000]
+    python benchmarks/gpu/pack_audio.py speech .gpu/audio [--megabytes 28] [--sample-rate-hz 16000]
 
 Copies folders of recordings, mono and at the rate that is trained at, round after round one file of
 each folder, until the size is reached. What is held out of training is copied as well, so that a
@@ -46,12 +46,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("source", type=Path, help="folder of audio")
     parser.add_argument("target", type=Path, help="folder to be made")
-    parser.add_argument("--megabytes", type=float, default=45.0)
+    parser.add_argument("--megabytes", type=float, default=28.0)
     parser.add_argument("--sample-rate-hz", type=int, default=16_000)
     options = parser.parse_args()
     if options.target.exists():
         raise SystemExit(f"{options.target} exists. Remove it, or name another folder.")
-    split = find_clips(options.source, layout="folder")
+    try:
+        split = find_clips(options.source, layout="folder")
+    except ValueError as error:
+        raise SystemExit(str(error)) from error
     clips = in_rounds(list(split.train))
     left = options.megabytes * 1e6
     packed = set()

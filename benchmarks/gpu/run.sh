@@ -10,6 +10,13 @@
 # exports and resumes. Tables and training take at most 9 minutes each. QUICK=1 makes tiny tables.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+case ${1:-}:${2:-} in
+tables: | train:?*) ;;
+*)
+    echo "usage: benchmarks/gpu/run.sh tables | train RECIPE [words of tonezoo train]" >&2
+    exit 2
+    ;;
+esac
 out=${OUT:-gpu-results}
 python=${PYTHON:-python3}
 site=$(mktemp -d)
@@ -47,15 +54,10 @@ tables() {
     done
 }
 
-case ${1:-} in
-tables) tables | tee "$out/tables.md" ;;
-train)
-    recipe=${2:?name a recipe}
+if [ "$1" = tables ]; then
+    tables | tee "$out/tables.md"
+else
+    recipe=$2
     shift 2
     "$python" -m tonezoo train "$recipe" --run "$out/$recipe" "$@"
-    ;;
-*)
-    echo "usage: benchmarks/gpu/run.sh tables | train RECIPE [words of tonezoo train]" >&2
-    exit 2
-    ;;
-esac
+fi

@@ -131,17 +131,11 @@ class SuperResolution(Task):
         if sample_rate_hz is None:
             return self.default_models[0]
         check_rate_hz(sample_rate_hz)
-        rates_hz = {
-            name: read_facts(resolve_version(name))["low_rate_hz"] for name in self.default_models
+        names = {
+            read_facts(resolve_version(name))["low_rate_hz"]: name for name in self.default_models
         }
-        enough = [
-            name
-            for name, rate_hz in rates_hz.items()
-            if rate_hz >= sample_rate_hz - RATE_TOLERANCE_HZ
-        ]
-        if enough:
-            return min(enough, key=rates_hz.__getitem__)
-        return max(rates_hz, key=rates_hz.__getitem__)
+        enough = [rate_hz for rate_hz in names if rate_hz >= sample_rate_hz - RATE_TOLERANCE_HZ]
+        return names[min(enough) if enough else max(names)]
 
     def describe(self, model):
         return {
