@@ -10,20 +10,24 @@ os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
 os.environ["KERAS_BACKEND"] = "tensorflow"
 os.environ["MPLBACKEND"] = "Agg"
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+# Most of what JAX does in a test is compiling: for a few steps, optimized code is not worth it.
+os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
 
-import keras
 import pytest
-import tensorflow as tf
-import tiny_run as tiny
-
-# Logical devices have to be split before TensorFlow touches them, hence here and for every test.
-tf.config.set_logical_device_configuration(
-    tf.config.list_physical_devices("CPU")[0], 2 * [tf.config.LogicalDeviceConfiguration()]
-)
 
 ROOT = Path(__file__).parents[1]
 # Of the tiny runs and of their exports, task by task.
 NAMES = {"super_resolution": "tiny", "separation": "tiny_separation"}
+
+
+def pytest_configure(config):
+    """Splits the CPU before TensorFlow touches it, in each process that runs tests."""
+    if not hasattr(config, "workerinput") and config.getoption("numprocesses", None):
+        return  # The process that starts the others: they need not wait until it has TensorFlow.
+    import tensorflow as tf
+
+    (cpu,) = tf.config.list_physical_devices("CPU")
+    tf.config.set_logical_device_configuration(cpu, 2 * [tf.config.LogicalDeviceConfiguration()])
 
 
 def pytest_collection_modifyitems(items):
@@ -35,21 +39,27 @@ def pytest_collection_modifyitems(items):
 @pytest.fixture(autouse=True)
 def reproducible():
     """Seeds Python, NumPy and the backend, and undoes a precision policy that a test has set."""
+    import keras
+
     keras.utils.set_random_seed(0)
     yield
     keras.config.set_dtype_policy("float32")
 
 
 @pytest.fixture(scope="session")
-def two_replicas() -> tf.distribute.MirroredStrategy:
+def two_replicas():
     """The process's only distribution strategy: two replicas, each on a logical CPU."""
+    import tensorflow as tf
+
     return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
 
 
 @pytest.fixture
 def one_device():
     """Lets `tonezoo train` run in this process, whose only strategy is `two_replicas`."""
-    with tiny.one_device():
+    import tiny_run
+
+    with tiny_run.one_device():
         yield
 
 
@@ -74,10 +84,12 @@ def source_tree() -> Path:
 def tiny_runs(tmp_path_factory) -> Callable[[str], Path]:
     """tiny_runs(task): the finished run of a task, trained once; copy it before changing it."""
 
+    import tiny_run
+
     @cache
     def run(task):
         folder = tmp_path_factory.mktemp("runs") / NAMES[task]
-        tiny.train_tiny(task, folder)
+        tiny_run.train_tiny(task, folder)
         return folder
 
     return run

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import soundfile
 from stubs import REPEAT
+from tiny_run import SETTINGS
 
 from tonezoo.analysis.metrics import METRICS
 from tonezoo.analysis.super_resolution_evaluation import evaluate
@@ -402,10 +403,10 @@ def test_the_whole_demo_replaces_an_earlier_one(earlier, recorded):
     code = """
 import sys
 from tonezoo.recipes.demo import make_demo
-settings = ("steps_per_epoch=1", "epochs=2", "feature_weight=0", "segment_samples=1152")
-make_demo(sys.argv[1], recording_path=sys.argv[2], settings=settings)
+make_demo(sys.argv[1], recording_path=sys.argv[2], settings=sys.argv[3:])
 """
-    command = [sys.executable, "-c", code, earlier, recorded(22_050, duration_s=1.0)]
+    recording = recorded(22_050, duration_s=1.0)
+    command = [sys.executable, "-c", code, earlier, recording, *SETTINGS, "epochs=2"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
     assert {path.name for path in earlier.iterdir()} == {
