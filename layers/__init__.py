@@ -7,6 +7,7 @@ from tonezoo.layers.interpolated_conv import InterpolatedConv1D
 from tonezoo.layers.multiscale_conv import MultiscaleConv1D
 from tonezoo.layers.phase_shuffle import PhaseShuffle1D
 from tonezoo.layers.recurrent import BidirectionalLSTM
+from tonezoo.layers.short_time import STFT1D, InverseSTFT1D
 from tonezoo.layers.subpixel import Subpixel1D
 from tonezoo.layers.subpixel_conv import SubpixelConv1D
 from tonezoo.layers.superpixel import Superpixel1D
@@ -19,9 +20,11 @@ __all__ = [
     "ICNR",
     "Interpolate1D",
     "InterpolatedConv1D",
+    "InverseSTFT1D",
     "MultiscaleConv1D",
     "PhaseShuffle1D",
     "Rescaled",
+    "STFT1D",
     "Subpixel1D",
     "SubpixelConv1D",
     "Superpixel1D",

@@ -27,6 +27,8 @@ class BaseConfig:
         epochs: passes over as many examples as tile the data.
         steps_per_epoch: steps of an epoch in place of those; None for these.
         learning_rate, beta_1, beta_2: of Adam.
+        clip_norm: longer gradients, of all variables together, are scaled to this norm; None for
+            none.
         dtype: Keras dtype policy of the networks in training, one of DTYPES: "mixed_bfloat16" is a
             third faster or more on processors and GPUs that have it, the gradients of
             "mixed_float16" are scaled. Evaluation and export use float32.
@@ -55,6 +57,7 @@ class BaseConfig:
     learning_rate: float = 1e-3
     beta_1: float = 0.9
     beta_2: float = 0.999
+    clip_norm: float | None = None
     dtype: str = "float32"
     seed: int = 0
     deterministic: bool = False
@@ -66,7 +69,7 @@ class BaseConfig:
         check_at_least(self, 1, *counts)
         check_at_least(self, 0, "seed")
         check_finite(self)
-        check_above(self, 0, "learning_rate")
+        check_above(self, 0, "learning_rate", "clip_norm")
         check_fractions(self, "beta_1", "beta_2")
         if self.dtype not in self.DTYPES:
             raise ValueError(f"dtype must be one of {self.DTYPES}, but is {self.dtype!r}.")
@@ -127,7 +130,9 @@ class BaseConfig:
         rate = self.learning_rate
         if halving_steps is not None:
             rate = keras.optimizers.schedules.ExponentialDecay(rate, halving_steps, 0.5)
-        return keras.optimizers.Adam(rate, beta_1=self.beta_1, beta_2=self.beta_2)
+        return keras.optimizers.Adam(
+            rate, beta_1=self.beta_1, beta_2=self.beta_2, global_clipnorm=self.clip_norm
+        )
 
     def epoch_steps(self, examples: int, global_batch: int) -> int:
         """Returns the steps of an epoch of so many examples."""

@@ -23,7 +23,7 @@ def modules_with(package: str, name: str) -> Iterator[str]:
     Example:
 
     >>> list(modules_with("tonezoo.models", "ENTRY"))[:2]
-    ['audio_unet', 'demucs']
+    ['audio_unet', 'band_extender']
     """
     importlib.invalidate_caches()  # of files that came after the folder was first looked at
     prefix = f"{package}."

@@ -10,6 +10,7 @@ import numpy as np
 from tonezoo import layers
 from tonezoo.models import (
     audio_unet,
+    band_extender,
     demucs,
     demucs_blocks,
     mu_gan,
@@ -141,6 +142,18 @@ LAYERS = [
         for per in ("batch", "example", "channel")
     ),
     Case(
+        name="STFT1D",
+        make=lambda: layers.STFT1D(12, 4),
+        channels=1,
+        output_length=divided_by(4),
+    ),
+    Case(
+        name="InverseSTFT1D",
+        make=lambda: layers.InverseSTFT1D(12, 4),
+        channels=14,
+        output_length=times(4),
+    ),
+    Case(
         name="BidirectionalLSTM",
         make=lambda: layers.BidirectionalLSTM(4),
         output_length=times(1),
@@ -155,6 +168,12 @@ BLOCKS = [
             output_length=divided_by(2),
         )
         for downsampling in mu_gan.DOWNSAMPLING
+    ),
+    Case(
+        name="ConvNextBlock",
+        make=lambda: band_extender.ConvNextBlock(),
+        output_length=times(1),
+        refused=(),
     ),
     Case(name="UpBlock", make=lambda: mu_gan.UpBlock(8), output_length=times(2)),
     *(
@@ -223,6 +242,12 @@ MODELS = [
     Case(
         name="AudioUnet",
         make=lambda: audio_unet.AudioUnet(filters=(4, 8), kernel_sizes=(9, 5), ratio=3),
+        channels=1,
+        output_length=times(3),
+    ),
+    Case(
+        name="BandExtender",
+        make=lambda: band_extender.BandExtender(width=4, blocks=1, window_samples=16, ratio=3),
         channels=1,
         output_length=times(3),
     ),

@@ -25,6 +25,7 @@ HERE = Path(__file__).parent
 # As small as each kind can be; an odd length, where the model takes one.
 MODELS = {
     "audio_unet": ({"filters": (2, 4), "kernel_sizes": (9, 5)}, (2, 33, 1)),
+    "band_extender": ({"width": 4, "blocks": 1, "window_samples": 16}, (2, 33, 1)),
     "demucs": ({"width": 2, "depth": 2, "upsampler": "nearest"}, (2, 37, 2)),
     "mu_gan": ({"down_filters": (8, 8), "up_filters": (16, 8)}, (2, 33, 1)),
     "mu_gan_autoencoder": ({"down_filters": (8, 8), "up_filters": (16, 8)}, (2, 33, 1)),

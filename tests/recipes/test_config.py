@@ -3,6 +3,8 @@
 import dataclasses
 import json
 
+import keras
+import numpy as np
 import pytest
 
 from tonezoo.recipes.config import from_options, override
@@ -39,11 +41,26 @@ def test_values_take_the_type_of_their_field():
         ("dropout=1.5", r"dropout must be at least 0 and below 1, but is 1\.5"),
         ("beta_1=2", "beta_1 must be at least 0 and below 1"),
         ("learning_rate=0", "learning_rate must be above 0"),
+        ("clip_norm=0", "clip_norm must be above 0"),
     ],
 )
 def test_wrong_settings_are_explained(setting, message):
     with pytest.raises(ValueError, match=message):
         override(Config(), [setting])
+
+
+def test_gradients_of_all_variables_together_are_cut_to_the_norm():
+    steps = [([30.0, 0.0], [0.0, 40.0]), ([0.1, 0.2], [0.3, 0.4])]  # of lengths 50 and 0.55
+    cut = [([3.0, 0.0], [0.0, 4.0]), steps[1]]
+    moved = []
+    for clip_norm, gradients in ((5.0, steps), (None, cut), (None, steps)):
+        variables = [keras.Variable([1.0, 1.0]) for _ in range(2)]
+        optimizer = Config(clip_norm=clip_norm, learning_rate=0.1).adam()
+        for step in gradients:
+            optimizer.apply([keras.ops.convert_to_tensor(part) for part in step], variables)
+        moved.append(np.concatenate([np.asarray(variable) for variable in variables]))
+    np.testing.assert_allclose(moved[0], moved[1], rtol=1e-6)
+    assert np.abs(moved[0] - moved[2]).max() > 0.002
 
 
 def test_options_come_back_from_json():

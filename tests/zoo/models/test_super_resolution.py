@@ -11,15 +11,20 @@ from tonezoo.models.base import high_pass_taps
 from tonezoo.models.mu_gan import BAND_KEPT
 from tonezoo.registry import model_entry
 
-MODELS = [("mu_gan", 2), ("mu_gan", 4), ("mu_gan", 6), ("audio_unet", 4), ("audio_unet", 6)]
+MODELS = [
+    *(("mu_gan", 2), ("mu_gan", 4), ("mu_gan", 6)),
+    *(("audio_unet", 4), ("audio_unet", 6)),
+    *(("band_extender", 2), ("band_extender", 6)),
+]
 
 
 def tiny(name, ratio, **options):
-    """A tiny model whose last layer is moved off its start near zero."""
+    """A tiny model whose last layers are moved off their start near zero."""
     model = tonezoo.create_model(name, preset="tiny", ratio=ratio, **options)
-    model.build((None, None, 1))
     random = np.random.default_rng(1)
-    model.final_conv.kernel.assign(random.normal(0, 0.1, model.final_conv.kernel.shape))
+    is_extender = name == "band_extender"
+    for layer in (model.magnitudes, model.gains) if is_extender else (model.final_conv,):
+        layer.kernel.assign(random.normal(0, 0.1, layer.kernel.shape))
     return model
 
 
@@ -55,7 +60,7 @@ def test_padded_batch_gives_what_each_signal_gives_alone(name, ratio):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("name", "ratio"), [("mu_gan", 4), ("mu_gan", 6), ("audio_unet", 4)])
+@pytest.mark.parametrize(("name", "ratio"), MODELS[1:])
 @pytest.mark.parametrize("chunk_samples", [1, 1000, 2500])
 def test_chunks_join_to_the_whole(name, ratio, chunk_samples):
     model = tiny(name, ratio)
@@ -100,7 +105,7 @@ def test_theoretical_receptive_field(preset, field):
     assert entry.model(**entry.presets[preset]).receptive_field_samples == field
 
 
-@pytest.mark.parametrize("name", ["mu_gan", "audio_unet"])
+@pytest.mark.parametrize("name", ["mu_gan", "audio_unet", "band_extender"])
 def test_one_sample_reaches_no_further_than_the_context(name):
     """What one low-rate sample changes lies within the theoretical field."""
     model = tiny(name, 2)
