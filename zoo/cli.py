@@ -272,6 +272,9 @@ def export(
     data_licence: Annotated[
         str, typer.Option(help="Licence and attribution of the training data.")
     ] = "not stated",
+    half: Annotated[
+        bool, typer.Option("--half", help="Store the variables as float16, in half the space.")
+    ] = False,
     **given: Any,
 ) -> None:
     """Export the model of a run as a SavedModel for TensorFlow Serving."""
@@ -282,7 +285,14 @@ def export(
     task = find_task(RunFolder(run).task)
     check_foreign(task, task.export_options, given)
     import_keras()
-    export_run(run, to, data_licence=data_licence, options=options[task.name], report=say)
+    export_run(
+        run,
+        to,
+        data_licence=data_licence,
+        half=half,
+        options=options[task.name],
+        report=say,
+    )
 
 
 def add_verb(task: Task) -> None:

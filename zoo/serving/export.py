@@ -18,12 +18,16 @@ from tonezoo.serving.manifest import versions, write_manifest
 from tonezoo.serving.verify import GOLDEN_NAME, verify
 from tonezoo.tasks import Facts, find_task
 
+# By how much of its maximum the golden output may change where variables are stored as float16.
+HALF_TOLERANCE = 1e-3
+
 
 def export(
     run: str | os.PathLike,
     to: str | os.PathLike,
     *,
     data_licence: str = "not stated",
+    half: bool = False,
     options: Any = None,
     report: Callable[[str], None] = print,
 ) -> Path:
@@ -38,6 +42,8 @@ def export(
         run: folder of a training run.
         to: folder of the exported model, whose versions lie in it.
         data_licence: licence and attribution of the training data, for the manifest.
+        half: True to store the variables as float16, in half the space; they are computed with in
+            float32.
         options: an instance of the task's `export_options`; None for their defaults.
         report: receives a one-line message.
 
@@ -45,14 +51,16 @@ def export(
         The folder of the new version.
 
     Raises:
-        ValueError: not a run, no checkpoint in it yet, `to` cannot be written, or Keras does not
-            run on TensorFlow.
+        ValueError: not a run, no checkpoint in it yet, `to` cannot be written, Keras does not run
+            on TensorFlow, or float16 changes the golden output by more than a thousandth.
     """
     from tonezoo.recipes.runs import RunFolder
 
     check_backend()
     folder = RunFolder(run)
     model = folder.model()
+    if half:
+        round_to_half(model)
     task = find_task(model.task)
     to = Path(to)
     version = max(versions(to), default=0) + 1
@@ -61,12 +69,13 @@ def export(
     description = {
         **describe_model(model, facts),
         **describe_run(folder, evaluation),
+        "variable_dtype": "float16" if half else "float32",
         "data_licence": data_licence,
         "name": to.resolve().name,
         "version": version,
     }
     with atomic_path(to / str(version), folder=True) as temporary:
-        write_saved_model(model, temporary)
+        write_saved_model(model, temporary, half=half)
         write_golden(temporary, model)
         write_records(temporary, folder, with_evaluation=evaluation is not None)
         write_manifest(temporary, description)
@@ -148,17 +157,46 @@ def evaluation_of(folder, facts: dict) -> dict | None:
     return evaluation if same else None
 
 
-def write_saved_model(model, folder: Path) -> None:
-    """Writes the SavedModel with the signatures of its task into a folder."""
+def round_to_half(model) -> None:
+    """Rounds a model's variables to float16, in float32.
+
+    Raises:
+        ValueError: the golden output changes by more than `HALF_TOLERANCE` of its maximum.
+    """
+    waveform = golden_input(model)
+    exact = np.asarray(model(waveform, training=False))
+    model.set_weights([weights.astype("float16") for weights in model.get_weights()])
+    difference = np.abs(np.asarray(model(waveform, training=False)) - exact).max()
+    allowed = HALF_TOLERANCE * np.abs(exact).max()
+    if not difference <= allowed:
+        raise ValueError(
+            f"Variables in float16 change the output by {difference:.3g} (allowed: {allowed:.3g}). "
+            "Export the model without half (--half)."
+        )
+
+
+def write_saved_model(model, folder: Path, half: bool = False) -> None:
+    """Writes the SavedModel with the signatures of its task into a folder.
+
+    Args:
+        half: True to store variables as float16.
+    """
     import tensorflow as tf
 
     from tonezoo.serving.operations import check_operations
     from tonezoo.variables import named_variables
 
     module = tf.Module()
-    # A Keras variable is not tracked by TensorFlow, the variable inside it is.
-    module.model_variables = [variable.value for variable in named_variables(model).values()]
     signatures = find_task(model.task).signatures(model)
+    variables = list(named_variables(model).values())
+    # A Keras variable is not tracked by TensorFlow, the variable inside it is.
+    module.model_variables = [variable.value for variable in variables]
+    if half:
+        module.model_variables = [tf.Variable(tf.cast(v, "float16")) for v in variables]
+        pairs = list(zip(variables, module.model_variables, strict=True))
+        signatures = {
+            name: with_stored_variables(function, pairs) for name, function in signatures.items()
+        }
     for name, function in signatures.items():
         setattr(module, name, function)
     try:
@@ -166,6 +204,25 @@ def write_saved_model(model, folder: Path) -> None:
     except tf.errors.OpError as error:
         raise ValueError(f"Cannot write the SavedModel: {error.message}") from error
     check_operations(folder, "Build the model from keras.ops and Keras layers only.")
+
+
+def with_stored_variables(function, pairs: list):
+    """Returns a signature in which Keras variables take the values of others, as float32.
+
+    Args:
+        function: a `tf.function` with an input signature.
+        pairs: (Keras variable, TensorFlow variable that it is stored in).
+    """
+    import keras
+    import tensorflow as tf
+
+    @tf.function(input_signature=function.input_signature)
+    def signature(*inputs):
+        values = [(variable, tf.cast(stored, "float32")) for variable, stored in pairs]
+        with keras.StatelessScope(state_mapping=values):
+            return function.python_function(*inputs)
+
+    return signature
 
 
 def write_records(folder: Path, run, *, with_evaluation: bool) -> None:
@@ -187,7 +244,12 @@ def write_records(folder: Path, run, *, with_evaluation: bool) -> None:
 
 def write_golden(folder: Path, model) -> None:
     """Writes a fixed noise input, two signals of odd length, and the Keras model's output."""
-    shape = (2, find_task(model.task).golden_samples(model), model.channels)
-    waveform = np.random.default_rng(0).uniform(-0.5, 0.5, shape).astype("float32")
+    waveform = golden_input(model)
     output = np.asarray(model(waveform, training=False), "float32")
     np.savez(folder / GOLDEN_NAME, input=waveform, output=output)
+
+
+def golden_input(model) -> np.ndarray:
+    """Returns two signals of noise of odd length, (2, time, channels)."""
+    shape = (2, find_task(model.task).golden_samples(model), model.channels)
+    return np.random.default_rng(0).uniform(-0.5, 0.5, shape).astype("float32")

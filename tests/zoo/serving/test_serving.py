@@ -311,11 +311,38 @@ def test_the_run_and_the_export_are_one_model(run, model):
 @pytest.mark.slow
 def test_versions_count_up_and_the_newest_is_loaded(run, model, tmp_path):
     copy = shutil.copytree(model, tmp_path / "model")
-    second = tonezoo.export(run, copy, report=lambda line: None)
+    second = tonezoo.export(run, copy, half=True, report=lambda line: None)
     assert second == copy / "2" and versions(copy) == [1, 2]
     assert resolve_version(copy) == second
     assert tonezoo.load(copy).name.endswith("2")
     assert tonezoo.load(copy / "1").name.endswith("1")
+    check_half(*(copy / version for version in "12"))
+
+
+def check_half(exact, half):
+    """The variables take half the space, are those of the Keras model, and change little."""
+    manifests = [json.loads((folder / "manifest.json").read_text()) for folder in (exact, half)]
+    assert [m["variable_dtype"] for m in manifests] == ["float32", "float16"]
+    sizes = [(f / "variables/variables.data-00000-of-00001").stat().st_size for f in (exact, half)]
+    overhead = sizes[0] - 4 * manifests[0]["parameters"]
+    assert sizes[1] - 2 * manifests[0]["parameters"] < 1.1 * overhead
+    pretrained = [tonezoo.from_pretrained(folder) for folder in (exact, half)]
+    for whole, rounded in zip(*(model.get_weights() for model in pretrained), strict=True):
+        assert rounded.dtype == np.float32
+        np.testing.assert_array_equal(rounded, whole.astype("float16").astype("float32"))
+    with np.load(half / "golden.npz") as golden:
+        exact_output = np.asarray(pretrained[0](golden["input"]))
+        np.testing.assert_allclose(golden["output"], pretrained[1](golden["input"]), atol=1e-6)
+        difference = np.abs(golden["output"] - exact_output).max()
+    assert 0 < difference < 1e-3 * np.abs(exact_output).max()
+
+
+@pytest.mark.slow
+def test_half_is_refused_where_it_changes_the_output(run, tmp_path, monkeypatch):
+    monkeypatch.setattr("tonezoo.serving.export.HALF_TOLERANCE", 1e-9)
+    with pytest.raises(ValueError, match=r"change the output by .* without half \(--half\)"):
+        tonezoo.export(run, tmp_path / "model", half=True)
+    assert not (tmp_path / "model").exists()
 
 
 @pytest.mark.parametrize(("strength_db", "kept"), [(None, True), (-6.0, False)])
