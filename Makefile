@@ -8,7 +8,9 @@ TYPED := build/types/tonezoo
 WORKERS := --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 # What a machine with a GPU and JAX, but without a network, lacks to train; its Python.
-GPU_PACKAGES := keras optree namex soundfile cffi pycparser soxr
+GPU_PACKAGES := keras optree namex absl-py packaging soundfile cffi pycparser soxr typer \
+	rich markdown-it-py mdurl pygments shellingham typing-extensions annotated-doc pydantic \
+	pydantic-core annotated-types typing-inspection
 GPU_PYTHON ?= 3.12
 GPU_PLATFORMS := $(patsubst %,--platform manylinux%_x86_64,_2_28 _2_27 _2_17 2014 2010 1)
 

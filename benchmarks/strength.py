@@ -16,13 +16,13 @@ import numpy as np
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
+from clips import clips_of
+
 from tonezoo.analysis.metrics import METRICS
 from tonezoo.analysis.score_tables import markdown_row
 from tonezoo.analysis.super_resolution_evaluation import measure
 from tonezoo.audio.resampling import decimate, upsample_spline
 from tonezoo.pretrained import load
-from tonezoo.tasks.evaluation_data import training_data
-from tonezoo.tasks.super_resolution.evaluation import evaluation_clips
 
 COLUMNS = ("visqol", "mos_lqo_wb", "estoi", "lsd", "snr_db")
 STRENGTHS_DB = (0.0, -3.0, -6.0, -9.0, -12.0, -15.0)
@@ -50,10 +50,7 @@ def main():
     parser.add_argument("--strengths", type=float, nargs="+", default=STRENGTHS_DB, metavar="DB")
     options = parser.parse_args()
     model = load(options.model)
-    clips = {}
-    for folder in options.data:
-        found = evaluation_clips(folder, training_data(options.model), model, print)
-        clips |= {f"{folder}/{name}": samples for name, samples in found.items()}
+    clips = clips_of(options.data, options.model, model)
     print(f"{model.name}, {len(clips)} clips\n")
     print(markdown_row(["strength (dB)", *(METRICS[key].title for key in COLUMNS)]))
     print(markdown_row(["---"] * (len(COLUMNS) + 1)))

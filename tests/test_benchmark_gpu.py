@@ -18,20 +18,26 @@ def pack(source_tree, *words):
     return subprocess.run(list(map(str, command)), capture_output=True, text=True)
 
 
-def test_every_speaker_is_packed_before_any_has_two_recordings(source_tree, tmp_path):
-    for speaker in ("a", "b", "c"):
-        for number in range(4):
-            samples = noise(24_000, 2, seed=number)
+def test_every_speaker_is_packed_and_has_an_equal_share(source_tree, tmp_path):
+    for speaker, seconds in (("a", (2.0, 2.0, 2.0)), ("b", (6.0,)), ("c", (1.5,))):
+        for number, length_s in enumerate(seconds):
+            samples = noise(int(24_000 * length_s), 2, seed=number)
             write_audio(tmp_path / "all" / speaker / f"{number}.wav", samples, 24_000)
-    done = pack(source_tree, tmp_path / "all", tmp_path / "packed", "--megabytes", "0.12")
+    done = pack(source_tree, tmp_path / "all", tmp_path / "packed", "--megabytes", "0.2")
     assert done.returncode == 0, done.stderr
     assert "0 folders are missing" in done.stdout
-    packed = sorted((tmp_path / "packed").rglob("*.flac"))
-    assert sum(path.stat().st_size for path in packed) <= 120_000
-    speakers = [path.parent.name for path in packed]
-    assert {speakers.count(name) for name in "abc"} <= {1, 2} and len(packed) < 12
-    samples, rate_hz = soundfile.read(packed[0])
-    assert rate_hz == 16_000 and samples.shape == (16_000,)
+    packed = {path.relative_to(tmp_path / "packed"): path for path in tmp_path.rglob("*.flac")}
+    sizes = {speaker: 0 for speaker in "abc"}
+    for name, path in packed.items():
+        sizes[name.parts[0]] += path.stat().st_size
+    # c is smaller than its third, what it leaves is shared by the others.
+    assert sum(sizes.values()) <= 200_000 and sizes["c"] < 50_000
+    assert sizes["a"] > 65_000 and sizes["b"] > 65_000
+    seconds = {name.as_posix(): soundfile.info(path).duration for name, path in packed.items()}
+    assert seconds["a/0.flac"] == 2.0 and seconds["c/0.flac"] == 1.5
+    assert 1.0 <= seconds["a/1.flac"] < 2.0 and 2.5 < seconds["b/0.flac"] < 4.0
+    samples, rate_hz = soundfile.read(packed[next(iter(packed))])
+    assert rate_hz == 16_000 and samples.ndim == 1
     again = pack(source_tree, tmp_path / "all", tmp_path / "packed")
     assert again.returncode == 1 and "packed exists. Remove it" in again.stderr
 

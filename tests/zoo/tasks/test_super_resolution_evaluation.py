@@ -197,15 +197,15 @@ def test_an_unknown_low_pass_is_told_before_the_model_is_loaded(cli, run, speech
         evaluate_model(run, data=speech, low_pass="chebychev")
 
 
-def test_the_benchmark_tells_the_low_passes_apart(source_tree):
-    path = source_tree / "benchmarks" / "low_passes.py"
-    spec = importlib.util.spec_from_file_location("low_passes", path)
-    low_passes = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(low_passes)
-    found = dict(low_passes.rows(REPEAT, {"noise": noise(16_000)}))
-    assert tuple(found) == LOW_PASSES
-    splines = [dict(zip(low_passes.COLUMNS, found[name], strict=True)) for name in LOW_PASSES]
-    assert len({row["snr_db"] for row in splines}) == len(LOW_PASSES)
+@pytest.mark.parametrize(("ratio", "count"), [(4, len(LOW_PASSES) + 2), (2, len(LOW_PASSES) + 7)])
+def test_the_benchmark_tells_the_conditions_apart(source_tree, monkeypatch, ratio, count):
+    monkeypatch.syspath_prepend(source_tree / "benchmarks")
+    conditions = importlib.import_module("conditions")
+    found = dict(conditions.rows(super_resolver(ratio=ratio), {"noise": noise(16_000)}))
+    assert len(found) == count
+    snr = conditions.COLUMNS.index("snr_db")
+    assert len({scores[snr][0] for scores in found.values()}) == count
+    assert found["fft low-pass"][snr][0] > found["clipped at 0.5 of its peak"][snr][0]
 
 
 def test_a_loaded_model_brings_its_own_ratio_rate_and_name():
