@@ -26,7 +26,8 @@ class Config(BaseConfig):
     Those that every run has are described in `BaseConfig`.
 
     Attributes:
-        critic_preset: preset of the discriminator and the autoencoder.
+        critic_preset: preset of the autoencoder and of the discriminator, which is MU-GAN's where
+            the adversarial term is on, `speech_discriminator` where the least_squares term is.
         ratio: upsampling ratio R.
         sample_rate_hz: rate of the target.
         layout: how the data folder is split (see `tonezoo.recipes.data.layouts`).
@@ -42,8 +43,9 @@ class Config(BaseConfig):
             `tonezoo.recipes.data.augmentation.Augmentation`.
         dropout: dropout rate of all networks; None for the presets' own.
         l2_weight, patch_rms_weight, feature_weight, classifier_weight, adversarial_weight,
-            spectral_weight, short_spectral_weight, band_level_weight, loudness_weight,
-            tonal_weight: of the loss terms.
+            least_squares_weight, feature_matching_weight, spectral_weight,
+            short_spectral_weight, band_level_weight, loudness_weight, tonal_weight: of the loss
+            terms.
         start_from: run, exported model or name of a shipped one whose generator's weights training
             starts from; None for random ones.
         classifier_checkpoint: path of the authors' TF1 checkpoint, for the classifier term.
@@ -86,6 +88,8 @@ class Config(BaseConfig):
     feature_weight: float = 1.0
     classifier_weight: float = 0.0
     adversarial_weight: float = 1e-3
+    least_squares_weight: float = 0.0
+    feature_matching_weight: float = 0.0
     spectral_weight: float = 0.0
     short_spectral_weight: float = 0.0
     band_level_weight: float = 0.0
@@ -100,6 +104,16 @@ class Config(BaseConfig):
         check_at_least(self, 1, *counts)
         check_at_least(self, 2, "ratio")
         check_at_least(self, 0, *map(weight_option, LOSS_TERMS))
+        if self.adversarial_weight and self.least_squares_weight:
+            raise ValueError(
+                "The discriminator learns by one term, but adversarial_weight and "
+                "least_squares_weight are both above 0. Set one of them to 0."
+            )
+        if self.feature_matching_weight and not self.least_squares_weight:
+            raise ValueError(
+                "feature_matching_weight needs the discriminator that learns where "
+                "least_squares_weight is above 0, but that is 0."
+            )
         check_fractions(self, "ema_momentum", "dropout")
         if not 0 < self.autoencoder_share < 1:
             raise ValueError(
@@ -308,6 +322,10 @@ def helper_networks(cfg: Config, segment_samples: int) -> dict:
             segment_samples=segment_samples,
             dtype=cfg.dtype,
             **cfg.dropout_option,
+        )
+    if cfg.least_squares_weight:
+        helpers["discriminator"] = create_model(
+            "speech_discriminator", preset=cfg.critic_preset, dtype=cfg.dtype
         )
     if cfg.classifier_weight:
         helpers["classifier"] = load_classifier(cfg)

@@ -16,6 +16,7 @@ from tonezoo.models import (
     mu_gan,
     mu_gan_autoencoder,
     mu_gan_discriminator,
+    speech_discriminator,
 )
 from tonezoo.training import classifier_loss
 
@@ -238,6 +239,15 @@ MODELS = [
         output_length=None,
         accepted=(),
         refused=(0, 1, 15, 32),
+    ),
+    Case(
+        name="SpeechDiscriminator",
+        make=lambda: speech_discriminator.SpeechDiscriminator(
+            **speech_discriminator.PRESETS["tiny"]
+        ),
+        channels=1,
+        time=48,
+        output_length=None,
     ),
     Case(
         name="AudioUnet",

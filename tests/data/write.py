@@ -33,6 +33,7 @@ MODELS = {
         {"segment_samples": 32, "stem_filters": 8, "block_filters": (8, 8), "dense_units": 4},
         (2, 32, 1),
     ),
+    "speech_discriminator": ({"periods": (3,), "windows": (16,)}, (2, 33, 1)),
 }
 
 

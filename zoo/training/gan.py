@@ -25,6 +25,9 @@ SIGNAL_TERMS: dict[str, Callable] = {
     "tonal": losses.tonal,
 }
 
+# Terms that need a discriminator, which learns beside the generator.
+CRITIC_TERMS = ("adversarial", "least_squares", "feature_matching")
+
 
 @keras.saving.register_keras_serializable(package="tonezoo")
 class GanTrainer(Trainer):
@@ -40,7 +43,9 @@ class GanTrainer(Trainer):
     | patch_rms | `losses.patch_rms_error`, the audio U-net's own |
     | feature | mean square of phi(target) - phi(estimate), phi the frozen autoencoder's code |
     | classifier | `ClassifierFeatureLoss` in place of the feature loss |
-    | adversarial | -log D(estimate); D learns beside the generator |
+    | adversarial | -log D(estimate); D learns beside the generator, by cross-entropy |
+    | least_squares | `losses.generator_least_squares`; D learns by least squares |
+    | feature_matching | `losses.feature_matching`, of the layers of a D that has `activations` |
     | spectral | `losses.log_spectral`, windows of 512, 1024 and 2048 samples, ours |
     | short_spectral | `losses.log_spectral`, windows of 128 and 256 samples, ours |
     | band_level | `losses.band_level`, ours |
@@ -55,14 +60,16 @@ class GanTrainer(Trainer):
     Args:
         generator: model from (batch, time, 1) to (batch, ratio * time, 1).
         loss_weights: weight of each term that is on.
-        discriminator: needed by the adversarial term.
+        discriminator: needed by the adversarial term, such as a `MuGanDiscriminator`, or by the
+            least_squares term, such as a `SpeechDiscriminator`.
         autoencoder: needed by the feature term; used as it is, not trained.
         classifier: needed by the classifier term; used as it is, not trained.
         average: network of the generator's kind, which `AverageWeights` fills and calls outside
             training then use; or None.
 
     Raises:
-        ValueError: unknown terms, no term at all, or a term without the network it needs.
+        ValueError: unknown terms, no term at all, a term without the network it needs, or two by
+            which the discriminator would learn.
 
     Source: "Adversarial Audio Super-Resolution with Unsupervised Feature Losses", sections 3 and 4.
 
@@ -102,12 +109,13 @@ class GanTrainer(Trainer):
         self.active_weights = check_weights(loss_weights)
         self.discriminator_optimizer = None
         for term, network in (
-            ("adversarial", discriminator),
+            *((term, discriminator) for term in CRITIC_TERMS),
             ("feature", autoencoder),
             ("classifier", classifier),
         ):
             if term in self.active_weights and network is None:
                 raise ValueError(f"The {term} loss needs its network, but none was given.")
+        check_critic(self.active_weights, discriminator)
         for term, attribute in (("loudness", "sample_rate_hz"), ("band_level", "ratio")):
             if term in self.active_weights and not hasattr(generator, attribute):
                 raise ValueError(
@@ -122,7 +130,7 @@ class GanTrainer(Trainer):
             names.append("phi_variance")
         if "classifier" in self.active_weights:
             names += [classifier_name(layer) for layer in range(classifier.loss_layers)]
-        if "adversarial" in self.active_weights:
+        if self.has_critic:
             names += ["discriminator_loss", "discriminator_accuracy"]
             names.append("discriminator" + GRADIENT_NORM)
         self.trackers = [keras.metrics.Mean(name=name) for name in names]
@@ -135,8 +143,8 @@ class GanTrainer(Trainer):
 
         Args:
             optimizer: of the generator, name or instance.
-            discriminator_optimizer: of the discriminator, where the adversarial term is on; None
-                for one of the generator's kind and settings.
+            discriminator_optimizer: of the discriminator, where a term of it is on; None for one of
+                the generator's kind and settings.
             loss, loss_weights: None; the terms and their weights are given to the trainer.
             **kwargs: of `keras.Model.compile`, such as metrics, which compare the generator's
                 output with the target, jit_compile or run_eagerly.
@@ -156,12 +164,17 @@ class GanTrainer(Trainer):
         # An optimizer built inside the train step breaks under a distribution strategy.
         self.optimizer.build(self.generator.trainable_variables)
         self.discriminator_optimizer = None
-        if "adversarial" in self.active_weights:
+        if self.has_critic:
             if discriminator_optimizer in (None, optimizer):
                 kind = type(self.optimizer)
                 discriminator_optimizer = kind.from_config(self.optimizer.get_config())
             self.discriminator_optimizer = keras.optimizers.get(discriminator_optimizer)
             self.discriminator_optimizer.build(self.discriminator.trainable_variables)
+
+    @property
+    def has_critic(self) -> bool:
+        """Whether a discriminator learns beside the generator."""
+        return any(term in self.active_weights for term in CRITIC_TERMS)
 
     def _check_precision(self) -> None:
         for name in self.networks:
@@ -231,20 +244,41 @@ class GanTrainer(Trainer):
         figures: dict[str, Any] = {}
         terms = self._reconstruction_terms(high, estimate, figures)
         objectives = {}
-        if "adversarial" in self.active_weights:
-            real = self.discriminator(high, training=training)
-            fake = self.discriminator(estimate, training=training)
-            terms["adversarial"] = losses.generator_adversarial(fake)
-            objectives["discriminator"] = losses.discriminator_cross_entropy(real, fake)
-            figures["discriminator_loss"] = objectives["discriminator"]
-            correct = [ops.cast(real > 0, "float32"), ops.cast(fake < 0, "float32")]
-            figures["discriminator_accuracy"] = ops.mean(ops.stack(correct))
+        if self.has_critic:
+            critic_terms, objective, critic_figures = self._critic_terms(high, estimate, training)
+            terms |= critic_terms
+            objectives["discriminator"] = objective
+            figures |= {"discriminator_loss": objective, **critic_figures}
         loss = sum(weight * terms[term] for term, weight in self.active_weights.items())
         objectives["generator"] = loss
         for name in objectives:
             for penalty in getattr(self, name).losses:
                 objectives[name] = objectives[name] + penalty
         return objectives, {**figures, "loss": objectives["generator"], **terms}, estimate
+
+    def _critic_terms(self, high, estimate, training):
+        """Returns the terms that need the discriminator, its own loss, and what else to log."""
+        if "adversarial" in self.active_weights:
+            real = self.discriminator(high, training=training)
+            fake = self.discriminator(estimate, training=training)
+            terms = {"adversarial": losses.generator_adversarial(fake)}
+            objective = losses.discriminator_cross_entropy(real, fake)
+            correct = [ops.cast(real > 0, "float32"), ops.cast(fake < 0, "float32")]
+            return terms, objective, {"discriminator_accuracy": ops.mean(ops.stack(correct))}
+        real, fake = (self.discriminator.activations(x) for x in (high, estimate))
+        terms = {"least_squares": losses.generator_least_squares(fake)}
+        if "feature_matching" in self.active_weights:
+            terms["feature_matching"] = losses.feature_matching(real, fake)
+        shares = [
+            losses.mean_over_stacks(
+                real, lambda logits: ops.mean(ops.cast(logits > 0.5, "float32"))
+            ),
+            losses.mean_over_stacks(
+                fake, lambda logits: ops.mean(ops.cast(logits < 0.5, "float32"))
+            ),
+        ]
+        objective = losses.discriminator_least_squares(real, fake)
+        return terms, objective, {"discriminator_accuracy": sum(shares) / 2}
 
     def _reconstruction_terms(self, high, estimate, figures) -> dict[str, Any]:
         terms = {
@@ -277,6 +311,25 @@ class GanTrainer(Trainer):
             if metric.name in figures:
                 metric.update_state(figures[metric.name], sample_weight=ops.shape(low)[0])
         return self.compute_metrics(low, high, estimate)
+
+
+def check_critic(active_weights: Mapping[str, float], discriminator) -> None:
+    """Raises ValueError unless a discriminator, if any, learns by one term that it can serve."""
+    if "adversarial" in active_weights and "least_squares" in active_weights:
+        raise ValueError(
+            "The discriminator learns by the adversarial or by the least_squares term, but both "
+            "are on. Leave one out."
+        )
+    if "feature_matching" in active_weights and "least_squares" not in active_weights:
+        raise ValueError(
+            "The feature_matching term compares layers of a discriminator that learns by the "
+            "least_squares term. Give that a weight too."
+        )
+    if "least_squares" in active_weights and not hasattr(discriminator, "activations"):
+        raise ValueError(
+            f"The least_squares term needs a discriminator with activations, such as "
+            f"speech_discriminator, but got a {type(discriminator).__name__}."
+        )
 
 
 def check_weights(loss_weights: Mapping[str, float]) -> dict[str, float]:

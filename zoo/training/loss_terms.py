@@ -6,6 +6,8 @@ LOSS_TERMS = (
     "feature",
     "classifier",
     "adversarial",
+    "least_squares",
+    "feature_matching",
     "spectral",
     "short_spectral",
     "band_level",

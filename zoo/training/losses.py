@@ -201,3 +201,68 @@ def discriminator_cross_entropy(real_logits, fake_logits):
     1.3863
     """
     return ops.mean(ops.softplus(-real_logits)) + ops.mean(ops.softplus(fake_logits))
+
+
+def generator_least_squares(fake):
+    """Returns the mean over the discriminator's stacks of the mean of (D(G(x)) - 1)^2.
+
+    Args:
+        fake: what each stack makes of the estimate, see `SpeechDiscriminator.activations`.
+
+    Source: J. Kong et al., "HiFi-GAN" (2020), section 2.4.
+
+    Example:
+
+    >>> import numpy as np
+    >>> float(generator_least_squares([[np.array([0.0, 1.0])], [np.array([1.0])]]))
+    0.25
+    """
+    return mean_over_stacks(fake, lambda logits: ops.mean(ops.square(logits - 1)))
+
+
+def discriminator_least_squares(real, fake):
+    """Returns the mean over stacks of the means of (D(x) - 1)^2 and of D(G(x))^2, added.
+
+    Args:
+        real, fake: what each stack makes of the target and of the estimate.
+
+    Source: J. Kong et al., "HiFi-GAN" (2020), section 2.4.
+
+    Example:
+
+    >>> import numpy as np
+    >>> float(discriminator_least_squares([[np.array([0.0])]], [[np.array([0.5])]]))
+    1.25
+    """
+    return generator_least_squares(real) + mean_over_stacks(
+        fake, lambda logits: ops.mean(ops.square(logits))
+    )
+
+
+def feature_matching(real, fake):
+    """Returns the mean over all layers but the logits of mean |D_i(x) - D_i(G(x))|.
+
+    Args:
+        real, fake: what each stack makes of the target and of the estimate.
+
+    Source: K. Kumar et al., "MelGAN" (2019), section 2.4.
+
+    Example:
+
+    >>> import numpy as np
+    >>> layers = [np.array([0.0, 2.0]), np.array([9.0])]
+    >>> float(feature_matching([layers], [[np.array([1.0, 2.0]), np.array([0.0])]]))
+    0.5
+    """
+    differences = [
+        ops.mean(ops.abs(ops.cast(one, "float32") - ops.cast(other, "float32")))
+        for ones, others in zip(real, fake, strict=True)
+        for one, other in zip(ones[:-1], others[:-1], strict=True)
+    ]
+    return sum(differences) / len(differences)
+
+
+def mean_over_stacks(activations, function):
+    """Returns the mean of a function of each stack's logits, in float32."""
+    values = [function(ops.cast(stack[-1], "float32")) for stack in activations]
+    return sum(values) / len(values)

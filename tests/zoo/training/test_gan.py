@@ -7,6 +7,7 @@ import small_trainers as small
 import tensorflow as tf
 from small_trainers import PAPER, SEGMENT, patches
 
+import tonezoo
 from tonezoo.models.mu_gan import MuGanGenerator
 from tonezoo.training import AverageWeights, GanTrainer, losses
 from tonezoo.training.loss_terms import LOSS_TERMS
@@ -53,6 +54,74 @@ def test_two_replicas_take_the_steps_of_one_device(two_replicas):
     for name in losses:
         np.testing.assert_allclose(together[name], alone[name], rtol=1e-5, atol=1e-5, err_msg=name)
     assert alone["l2"][-1] < alone["l2"][0]
+
+
+def critics_trainer(weights, optimizer=adam, dtype="float32"):
+    """A trainer with a discriminator of periods and spectra."""
+    keras.utils.set_random_seed(3)
+    critic = tonezoo.create_model("speech_discriminator", preset="tiny", dtype=dtype)
+    model = small.upsampling(weights, discriminator=critic)
+    model.compile(optimizer(), optimizer())
+    return model
+
+
+def test_the_terms_of_a_discriminator_with_activations_are_those_written_out():
+    model = critics_trainer({"l2": 1.0, "least_squares": 0.5, "feature_matching": 0.25})
+    low, high = patches()
+    critic = model.discriminator
+    stacks = [critic.activations(x) for x in (high, model.generator(low))]
+    real, fake = ([[np.array(x) for x in stack] for stack in stacks_of] for stacks_of in stacks)
+    expected = {
+        "least_squares": np.mean([np.mean((stack[-1] - 1) ** 2) for stack in fake]),
+        "feature_matching": np.mean(
+            [
+                np.mean(np.abs(one - other))
+                for ones, others in zip(real, fake, strict=True)
+                for one, other in zip(ones[:-1], others[:-1], strict=True)
+            ]
+        ),
+        "discriminator_loss": np.mean(
+            [
+                np.mean((ones[-1] - 1) ** 2) + np.mean(others[-1] ** 2)
+                for ones, others in zip(real, fake, strict=True)
+            ]
+        ),
+        "l2": np.mean((high - np.array(model.generator(low))) ** 2),
+    }
+    expected["loss"] = (
+        expected["l2"] + 0.5 * expected["least_squares"] + 0.25 * expected["feature_matching"]
+    )
+    logged = model.evaluate(low, high, batch_size=8, return_dict=True, verbose=0)
+    assert logged.pop("discriminator_accuracy") == pytest.approx(0.5, abs=0.01)
+    assert logged == pytest.approx(expected, rel=1e-4)
+
+
+@pytest.mark.slow
+def test_a_discriminator_with_activations_learns_to_tell_and_the_generator_to_please_it():
+    weights = {"least_squares": 1.0, "feature_matching": 1.0}
+    model = critics_trainer(weights, lambda: keras.optimizers.Adam(3e-3))
+    history = histories(model, steps=40)
+    assert history["discriminator_loss"][-1] < 0.8 * history["discriminator_loss"][0]
+    assert history["discriminator_accuracy"][-1] > 0.7
+    frozen = model.discriminator.get_weights()
+    model.compile(keras.optimizers.Adam(3e-3), keras.optimizers.Adam(0.0))
+    history = histories(model, steps=40)
+    assert history["loss"][-1] < 0.98 * history["loss"][0]
+    for before, after in zip(frozen, model.discriminator.get_weights(), strict=True):
+        np.testing.assert_array_equal(before, after)
+
+
+@pytest.mark.parametrize(
+    ("weights", "preset", "message"),
+    [
+        ({"adversarial": 1, "least_squares": 1}, "speech_discriminator", "Leave one out"),
+        ({"l2": 1, "feature_matching": 1}, "speech_discriminator", "Give that a weight too"),
+        ({"least_squares": 1}, "mu_gan_discriminator", "but got a MuGanDiscriminator"),
+    ],
+)
+def test_a_discriminator_that_cannot_serve_is_refused(weights, preset, message):
+    with pytest.raises(ValueError, match=message):
+        small.upsampling(weights, discriminator=tonezoo.create_model(preset, preset="tiny"))
 
 
 @pytest.mark.parametrize(
@@ -181,7 +250,8 @@ def test_feature_loss_is_the_mean_square_between_codes_and_zero_between_equals()
 def test_every_term_trains_in_bfloat16():
     ours = {"spectral": 1e-3, "short_spectral": 1e-3, "band_level": 1e-3, "loudness": 1e-4}
     weights = {**PAPER, "patch_rms": 0.1, **ours, "tonal": 1e-2}
-    assert {*weights, "classifier"} == {*LOSS_TERMS}
+    others = {"classifier", "least_squares", "feature_matching"}
+    assert {*weights, *others} == {*LOSS_TERMS}
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:
         reduced = trainer(weights)
@@ -192,6 +262,20 @@ def test_every_term_trains_in_bfloat16():
     assert set(figures) == set(exact)
     for term in weights:
         assert figures[term][0] == pytest.approx(exact[term][0], rel=0.05), term
+
+
+@pytest.mark.slow
+def test_the_terms_of_activations_train_in_bfloat16():
+    weights = {"least_squares": 1.0, "feature_matching": 1.0}
+    exact = histories(critics_trainer(weights), steps=1)
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        reduced = critics_trainer(weights, dtype="mixed_bfloat16")
+    finally:
+        keras.config.set_dtype_policy("float32")
+    assert reduced.discriminator.compute_dtype == "bfloat16"
+    for name, (value,) in histories(reduced, steps=1).items():
+        assert value == pytest.approx(exact[name][0], rel=0.1, abs=0.01), name
 
 
 def test_wrong_terms_are_explained():
