@@ -18,6 +18,8 @@ CONFIG = dataclasses.replace(
     model="band_extender",
     preset="small",
     tonal_weight=0.0,
-    halving_steps=4000,
+    halving_steps=3000,
+    # Where the low-pass falls off the waveform can be restored, and is worth it.
+    l2_weight=2.0,
     clip_norm=0.02,
 )

@@ -23,6 +23,8 @@ MAGNITUDE_FLOOR = 1e-3
 LARGEST_LOG_MAGNITUDE = 4.0
 # Far below the level, so that an untrained model adds little.
 FIRST_LOG_MAGNITUDE = -3.0
+# A steep low-pass leaves a hundredth and less of what lies close to its end.
+GAIN_SCALE = 8.0
 # Bins that reach into the kept band, where the high-pass of the residual has its slope.
 SHARE_OF_KEPT_BAND = 0.9
 
@@ -129,7 +131,7 @@ class BandExtender(SuperResolutionModel):
         width: int = 192,
         blocks: int = 8,
         expansion: int = 3,
-        window_samples: int = 256,
+        window_samples: int = 512,
         ratio: int = 4,
         dropout: float = 0.0,
         sample_rate_hz: int = 16_000,
@@ -215,7 +217,7 @@ class BandExtender(SuperResolutionModel):
         y = self.last_norm(y)
         magnitude = level * ops.exp(ops.minimum(self.magnitudes(y), LARGEST_LOG_MAGNITUDE))
         phase = self.phases(y)
-        gain = self.gains(y)
+        gain = GAIN_SCALE * self.gains(y)
         meeting = gain.shape[-1] // 2
         given = [part[:, :, self.first_made_up :] for part in (real, imaginary)]
         restored = (
@@ -256,7 +258,7 @@ ENTRY = ModelEntry(
     name="band_extender",
     model=BandExtender,
     presets=PRESETS,
-    parameters={"small": 1_975_722, "tiny": 3_322},
+    parameters={"small": 2_148_750, "tiny": 3_322},
     sample_rate_hz=16_000,
     ratios=(2, 4, 6),
     source="ours, after Vocos and AP-BWE",

@@ -73,7 +73,7 @@ def written_out(model, low):
     first = int(0.9 * 0.8 * window / 2 / model.ratio)
     size = level * np.exp(np.minimum(dense(y, model.magnitudes), 4))
     phase = dense(y, model.phases)
-    gains = np.split(dense(y, model.gains), 2, axis=1)
+    gains = np.split(8 * dense(y, model.gains), 2, axis=1)
     made_up = np.zeros_like(spectrum)
     made_up[:, first:] = size * np.exp(1j * phase)
     made_up[:, first:low_bins] += (gains[0] + 1j * gains[1]) * given[:, first:]
