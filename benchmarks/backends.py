@@ -21,7 +21,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 from tonezoo.analysis.score_tables import markdown_row
 from tonezoo.recipes.runs import RunFolder
-from tonezoo.recipes.super_resolution import patch_samples
+from tonezoo.recipes.super_resolution import Config, patch_samples
 from tonezoo.training import GanTrainer
 from tonezoo.training.gan import CRITIC_TERMS
 
@@ -53,6 +53,8 @@ def validation_losses(run: Path, data: Path | None, hold_out: list[str]) -> dict
     """Returns the loss and its terms, means over patches that the run was not trained on."""
     folder = RunFolder(run)
     cfg, model = folder.configuration(), folder.model()
+    if not isinstance(cfg, Config):
+        raise SystemExit("Give a recipe of super-resolution.")
     # The terms of other networks than the generator are left out.
     weights = {term: w for term, w in cfg.loss_weights.items() if term not in NETWORK_TERMS}
     trainer = GanTrainer(model, loss_weights=weights)

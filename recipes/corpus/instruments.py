@@ -22,7 +22,7 @@ from tonezoo.recipes.corpus.speech import (
 )
 
 
-def _panned(mono: np.ndarray, position: float) -> np.ndarray:
+def panned(mono: np.ndarray, position: float) -> np.ndarray:
     """(time,) -> (time, 2) of equal power at any position from -1, left, to 1, right."""
     angle = (position + 1) * np.pi / 4
     return mono[:, None] * np.array([np.cos(angle), np.sin(angle)], dtype="float32")
@@ -129,7 +129,7 @@ def _drum_hits(rng, rate_hz) -> dict[int, list[np.ndarray]]:
         hits[key] = []
         for _ in range(3):
             mono = _shaped(_without_offset(strike()), 0.0005, 0.03, rate_hz)
-            hits[key].append(_panned(mono.astype("float32"), place))
+            hits[key].append(panned(mono.astype("float32"), place))
     return hits
 
 
@@ -165,7 +165,7 @@ def play_bass(stem, rng, notes, rate_hz) -> None:
         heard = amplitude / (1 + (frequency_hz / cutoff_hz) ** 3)
         sustain_s = 0.9 if kind == "plucked" else 4.0
         decay_s = sustain_s / (1 + 0.002 * frequency_hz)
-        return _panned(_partials(frequency_hz, heard, decay_s, phase, length, rate_hz), place)
+        return panned(_partials(frequency_hz, heard, decay_s, phase, length, rate_hz), place)
 
     _play(stem, notes, tone, (0.006, 0.05), rate_hz)
 
@@ -185,7 +185,7 @@ def _strings(rng, rate_hz):
     def tone(note, length):
         mono = struck_string(note.pitch_hz, strike, inharmonicity, length, rate_hz)
         place = centre + spread * np.tanh((note.pitch - 61) / 7)
-        return _panned(mono.astype("float32"), place)
+        return panned(mono.astype("float32"), place)
 
     return tone, (0.001, 0.1)
 
@@ -283,7 +283,7 @@ def play_vocals(stem, rng, notes, rate_hz) -> None:
         pulses = _sung_pulses(rng, start_s, end_s - start_s, note.pitch_hz, vibrato)
         add_voice(samples, pulses, (formants_hz, target_hz), note.velocity, rate_hz)
         formants_hz = target_hz
-    stem += _panned(without_rumble(samples, rate_hz).astype("float32"), rng.uniform(-0.1, 0.1))
+    stem += panned(without_rumble(samples, rate_hz).astype("float32"), rng.uniform(-0.1, 0.1))
 
 
 def _sung_pulses(rng, start_s, duration_s, pitch_hz, vibrato) -> tuple[np.ndarray, np.ndarray]:

@@ -77,12 +77,26 @@ class Note:
 
 
 @dataclass(frozen=True)
-class _Song:
+class Song:
+    """What all parts of a track follow.
+
+    Args:
+        beat_s: seconds of a beat.
+        first_beat_s: when the first bar begins.
+        key: the tonic's pitch class, 0 for C.
+        scale: semitones of the scale's degrees above the tonic.
+        chords: the degree, from 0, of the chord of each bar of four beats.
+    """
+
     beat_s: float
     first_beat_s: float
     key: int
     scale: tuple[int, ...]
-    chords: tuple[int, ...]  # the degree of each bar
+    chords: tuple[int, ...]
+
+    @property
+    def is_minor(self) -> bool:
+        return self.scale == MINOR
 
     def pitch(self, degree: int) -> int:
         octave, step = divmod(degree, len(self.scale))
@@ -172,19 +186,8 @@ def song_notes(seed: int, index: int, track_s: float) -> dict[str, tuple[Note, .
     >>> sorted({note.pitch for note in score["drums"]} - {36, 38, 42, 46})
     []
     """
-    check_corpus(seed=seed, tracks=index + 1, track_s=track_s, sample_rate_hz=8000)
     rng = random_stream(seed, index, "score")
-    scale = (MAJOR, MINOR)[rng.integers(2)]
-    progression = PROGRESSIONS[scale][rng.integers(len(PROGRESSIONS[scale]))]
-    beat_s = 60 / rng.uniform(80, 150)
-    bars = int(track_s / (4 * beat_s)) + 1
-    song = _Song(
-        beat_s=beat_s,
-        first_beat_s=rng.uniform(0.02, 0.2),
-        key=int(rng.integers(12)),
-        scale=scale,
-        chords=tuple(progression[bar % len(progression)] for bar in range(bars)),
-    )
+    song = _song(rng, seed, index, track_s)
     parts = {"drums": _drums, "bass": _bass, "other": _other, "vocals": _vocals}
     score = {}
     for source, compose in parts.items():
@@ -193,7 +196,37 @@ def song_notes(seed: int, index: int, track_s: float) -> dict[str, tuple[Note, .
     return score
 
 
-def _performed(rng, events: list[_Event], song: _Song, track_s: float) -> tuple[Note, ...]:
+def song_frame(seed: int, index: int, track_s: float) -> Song:
+    """Returns tempo, key and chords of the track that `song_notes` composes.
+
+    Raises:
+        ValueError: an argument is out of range.
+
+    Example:
+
+    >>> frame = song_frame(seed=0, index=0, track_s=4.0)
+    >>> frame.key, frame.is_minor, round(frame.beat_s, 2)
+    (7, True, 0.56)
+    """
+    return _song(random_stream(seed, index, "score"), seed, index, track_s)
+
+
+def _song(rng: np.random.Generator, seed: int, index: int, track_s: float) -> Song:
+    check_corpus(seed=seed, tracks=index + 1, track_s=track_s, sample_rate_hz=8000)
+    scale = (MAJOR, MINOR)[rng.integers(2)]
+    progression = PROGRESSIONS[scale][rng.integers(len(PROGRESSIONS[scale]))]
+    beat_s = 60 / rng.uniform(80, 150)
+    bars = int(track_s / (4 * beat_s)) + 1
+    return Song(
+        beat_s=beat_s,
+        first_beat_s=rng.uniform(0.02, 0.2),
+        key=int(rng.integers(12)),
+        scale=scale,
+        chords=tuple(progression[bar % len(progression)] for bar in range(bars)),
+    )
+
+
+def _performed(rng, events: list[_Event], song: Song, track_s: float) -> tuple[Note, ...]:
     """Events in beats as notes in seconds, a little early or late, cut to the track."""
     notes = []
     for beat, beats, pitch, velocity in events:
@@ -232,7 +265,7 @@ def _from(low: int, pitch: int) -> int:
     return low + (pitch - low) % 12
 
 
-def _drums(rng, song: _Song, track_s: float) -> Iterator[_Event]:
+def _drums(rng, song: Song, track_s: float) -> Iterator[_Event]:
     kicks = KICKS[rng.integers(len(KICKS))]
     snares = (8,) if rng.random() < 0.15 else (4, 12)
     hat_step = int(rng.choice((1, 2, 2, 2, 4)))
@@ -257,7 +290,7 @@ def _drums(rng, song: _Song, track_s: float) -> Iterator[_Event]:
                 yield 4 * bar + step / 4, 0.25, SNARE, 0.2 * (step - 12) + 0.3
 
 
-def _bass(rng, song: _Song, track_s: float) -> Iterator[_Event]:
+def _bass(rng, song: Song, track_s: float) -> Iterator[_Event]:
     rhythm = BASS_RHYTHMS[rng.integers(len(BASS_RHYTHMS))]
     low, length = int(rng.integers(28, 34)), rng.uniform(0.7, 0.98)
     for bar in range(len(song.chords)):
@@ -268,7 +301,7 @@ def _bass(rng, song: _Song, track_s: float) -> Iterator[_Event]:
             yield 4 * bar + beat, beats * length, pitch, 0.9 if beat == 0 else 0.75
 
 
-def _other(rng, song: _Song, track_s: float) -> Iterator[_Event]:
+def _other(rng, song: Song, track_s: float) -> Iterator[_Event]:
     """Chords, held or struck in a rhythm, or broken into eighths or sixteenths."""
     low = int(rng.integers(50, 62))
     degrees = (0, 2, 4, 6) if rng.random() < 0.3 else (0, 2, 4)
@@ -289,7 +322,7 @@ def _other(rng, song: _Song, track_s: float) -> Iterator[_Event]:
             yield 4 * bar + stroke * step, 1.5 * step, pitch, 0.7 if stroke % 4 == 0 else 0.55
 
 
-def _vocals(rng, song: _Song, track_s: float) -> Iterator[_Event]:
+def _vocals(rng, song: Song, track_s: float) -> Iterator[_Event]:
     """Phrases of a few notes that wander along the scale and come to rest, then a breath."""
     low = int(rng.choice((48, 52, 58, 62)))
     steps = [song.pitch(degree) for degree in range(70) if low <= song.pitch(degree) <= low + 15]
