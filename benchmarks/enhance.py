@@ -45,7 +45,7 @@ def main() -> None:
     parts = {"memory": measure_memory, "files": measure_files, "speed": measure_speed}
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument(
-        "--model", default=TASK.default_model, help="exported model, default %(default)s"
+        "--model", default=TASK.default_models[0], help="exported model, default %(default)s"
     )
     parser.add_argument("--parts", default=",".join(parts), help="some of: %(default)s")
     parser.add_argument("--rounds", type=int, default=5, help="timings of every function")

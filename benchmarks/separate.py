@@ -36,7 +36,7 @@ SIDEBANDS = 8
 def main() -> None:
     parts = {"memory": measure_memory, "stream": measure_stream, "joins": measure_joins}
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--model", default=TASK.default_model, help="default %(default)s")
+    parser.add_argument("--model", default=TASK.default_models[0], help="default %(default)s")
     parser.add_argument("--parts", default=",".join(parts), help="some of: %(default)s")
     parser.add_argument("--hours", type=float, default=8.0, help="length of the stream")
     parser.add_argument("--stream-s", type=float, help=argparse.SUPPRESS)

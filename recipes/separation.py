@@ -31,7 +31,8 @@ class Config(BaseConfig):
         segment_s: length of an example, rounded up to what the model's strides divide.
         crop_stride_s: an epoch has as many examples as there are crops so far apart.
         shift_s: sources start up to this much later, each by itself.
-        flip, swap, gain, remix_group: see `tonezoo.recipes.data.stems.StemAugmentation`.
+        flip, swap, gain, max_speed_change, equaliser_db, remix_group: see
+            `tonezoo.recipes.data.stems.StemAugmentation`.
         tracks, track_s: number and length of the procedural tracks, without a data folder.
 
     Raises:
@@ -56,6 +57,8 @@ class Config(BaseConfig):
     flip: bool = True
     swap: bool = True
     gain: bool = False
+    max_speed_change: float = 0.0
+    equaliser_db: float = 0.0
     remix_group: int = 4
     tracks: int = 32
     track_s: float = 12.0
@@ -81,6 +84,8 @@ class Config(BaseConfig):
             swap=self.swap,
             shift_samples=round(self.shift_s * self.sample_rate_hz),
             gain=self.gain,
+            max_speed_change=self.max_speed_change,
+            equaliser_db=self.equaliser_db,
             remix_group=self.remix_group,
         )
 
@@ -129,7 +134,7 @@ class Config(BaseConfig):
         segment_samples = model.valid_length(round(self.segment_s * self.sample_rate_hz))
         augmentation = self.augmentation
         crops = source.crop_count(
-            segment_samples + augmentation.shift_samples,
+            augmentation.source_samples(segment_samples),
             max(1, round(self.crop_stride_s * self.sample_rate_hz)),
         )
         batches = functools.partial(

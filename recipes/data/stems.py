@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import json
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,11 +13,15 @@ import numpy as np
 
 from tonezoo.audio.levels import measure
 from tonezoo.audio.reader import AudioReader
+from tonezoo.audio.resampling import resample
 from tonezoo.files import atomic_path
 from tonezoo.recipes.data.batches import Batches, stateless_batches
 from tonezoo.recipes.data.tracks import fit_channels, plays_in_place, read_track, source_files
 
 GAIN_RANGE = (0.25, 1.25)
+EQUALISER_KNOTS = 7
+# Of the equaliser, re the Nyquist frequency: 43 Hz at 44.1 kHz.
+LOWEST_OF_BAND = 2.0**-9
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,19 +33,24 @@ class StemAugmentation:
         swap: exchange left and right of each example's sources, each with probability 1/2.
         shift_samples: each example's sources start up to this much later, each by itself.
         gain: multiply each by a number from 0.25 to 1.25.
+        max_speed_change: play each up to this share faster or slower, its pitch following.
+        equaliser_db: standard deviation of the gain at each of 7 frequencies, spread evenly over
+            the logarithm of the band and joined by straight lines.
         remix_group: mix the sources of so many examples anew, each source permuted by itself; 1 to
             keep the mixtures. The last group of a batch may be smaller.
 
     Source: Défossez et al. 2019, section 5; the gain came with later versions of the package.
 
     Raises:
-        ValueError: a negative shift, or a group of none.
+        ValueError: a negative shift or deviation, a speed that could become 0, or a group of none.
     """
 
     flip: bool = True
     swap: bool = True
     shift_samples: int = 44_100
     gain: bool = False
+    max_speed_change: float = 0.0
+    equaliser_db: float = 0.0
     remix_group: int = 4
 
     def __post_init__(self):
@@ -49,12 +59,21 @@ class StemAugmentation:
                 "The shift must be 0 samples or more and the remix group 1 or more, but they are "
                 f"{self.shift_samples} and {self.remix_group}."
             )
+        if not 0 <= self.max_speed_change < 1 or self.equaliser_db < 0:
+            raise ValueError(
+                "The change of speed must be at least 0 and below 1 and the equaliser's deviation "
+                f"0 dB or more, but they are {self.max_speed_change} and {self.equaliser_db}."
+            )
+
+    def source_samples(self, samples: int) -> int:
+        """Returns how many samples of a source `apply` needs for so many."""
+        return math.ceil(samples * (1 + self.max_speed_change)) + self.shift_samples
 
     def apply(self, crops: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Returns the augmented sources, shorter by the shift.
+        """Returns the augmented sources, shorter by the shift and by what a faster one uses up.
 
         Args:
-            crops: (batch, source, time + shift_samples, channel), not changed.
+            crops: (batch, source, source_samples(time), channel), not changed.
             rng: what is random.
 
         Returns:
@@ -68,24 +87,49 @@ class StemAugmentation:
         (2, 1, 2, 2)
         """
         batch, sources, samples, channels = crops.shape
-        samples -= self.shift_samples
+        samples = math.floor((samples - self.shift_samples) / (1 + self.max_speed_change))
         each = (batch, sources)
         signs = rng.choice((-1.0, 1.0), each) if self.flip else np.ones(each)
         swapped = rng.random(each) < 0.5 if self.swap and channels == 2 else np.zeros(each, bool)
         offsets = rng.integers(self.shift_samples + 1, size=each)
         gains = rng.uniform(*GAIN_RANGE, each) if self.gain else np.ones(each)
+        # Drawn where it is on alone: without it the random numbers stay those of earlier runs.
+        change = self.max_speed_change
+        speeds = rng.uniform(1 - change, 1 + change, each) if change else np.ones(each)
         result = np.empty((batch, sources, samples, channels), "float32")
         for start in range(0, batch, self.remix_group):
             group = min(self.remix_group, batch - start)
             for source in range(sources):
                 for row, example in enumerate(start + rng.permutation(group), start):
                     offset = offsets[example, source]
-                    signal = crops[example, source, offset : offset + samples]
+                    signal = crops[example, source, offset:]
+                    signal = played(signal, speeds[example, source], samples)
+                    if self.equaliser_db:
+                        signal = equalised(signal, self.equaliser_db, rng)
                     if swapped[example, source]:
                         signal = signal[:, ::-1]
                     factor = signs[example, source] * gains[example, source]
                     np.multiply(signal, np.float32(factor), out=result[row, source])
         return result
+
+
+def played(signal: np.ndarray, speed: float, samples: int) -> np.ndarray:
+    """Returns the first `samples` of (time, channel), played so much faster, zeros at its end."""
+    if speed == 1:
+        return signal[:samples]
+    used = np.ascontiguousarray(signal[: math.ceil(samples * speed)])
+    faster = resample(used, 1000 * speed, 1000)[:samples]
+    return np.pad(faster, ((0, samples - len(faster)), (0, 0)))
+
+
+def equalised(signal: np.ndarray, deviation_db: float, rng: np.random.Generator) -> np.ndarray:
+    """Returns (time, channel) through a random zero-phase equaliser."""
+    spectrum = np.fft.rfft(signal, axis=0)
+    octaves = np.log2(np.maximum(np.linspace(0, 1, len(spectrum)), LOWEST_OF_BAND))
+    knots = np.linspace(np.log2(LOWEST_OF_BAND), 0, EQUALISER_KNOTS)
+    gain_db = np.interp(octaves, knots, rng.normal(0, deviation_db, EQUALISER_KNOTS))
+    spectrum *= 10 ** (gain_db[:, None] / 20)
+    return np.fft.irfft(spectrum, len(signal), axis=0)
 
 
 NONE = StemAugmentation(flip=False, swap=False, shift_samples=0, remix_group=1)
@@ -210,7 +254,7 @@ class StemSource:
             batches of mixtures (batch, segment, channel) and targets (batch, target, source,
             channel), float32; the mixture is the sum of the sources.
         """
-        crop_samples = segment_samples + augmentation.shift_samples
+        crop_samples = augmentation.source_samples(segment_samples)
         positions = [max(0, track.samples - crop_samples) + 1 for track in self.tracks]
         ends = np.cumsum(positions)
         skipped = (segment_samples - target_samples) // 2

@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -91,7 +92,7 @@ def test_a_shipped_model_is_better_than_the_spline_to_all_that_predict_listeners
     )
     for key in ("mos_lqo_wb", "visqol", "estoi"):
         assert model[key] >= spline[key]
-    assert model["lsd"] <= 1.6 and model["snr_db"] >= spline["snr_db"] + 0.7
+    assert model["lsd"] <= spline["lsd"] - 1.3 and model["snr_db"] >= spline["snr_db"]
 
 
 def shown_on_the_page(name, source_tree) -> list[list[str]]:
@@ -169,10 +170,10 @@ def test_the_figures_of_its_table_come_out_again(name, shared_audio, tmp_path):
     pytest.importorskip("pesq")
     from tonezoo.tasks.super_resolution.evaluation import evaluate_model
 
-    folder = shared_audio / "vctk" / "p228"
     shipped = json.loads((resolve_version(name) / "evaluation.json").read_text())
-    for path in sorted(folder.iterdir())[:3]:
-        shutil.copy(path, tmp_path)
+    for clip in shipped["clips"][:3]:
+        (tmp_path / clip).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(min(shared_audio.rglob(Path(clip).name)), tmp_path / clip)
     evaluation = evaluate_model(name, data=tmp_path, out=tmp_path, report=lambda line: None)
     assert list(evaluation.items) == shipped["clips"][:3]
     # (rows, items, metrics); the noise rows have noise of their own in each clip.

@@ -157,7 +157,44 @@ def test_flips_and_swaps_have_probability_one_half():
     assert np.mean(flipped & swapped) == pytest.approx(0.25, abs=0.046)
 
 
-@pytest.mark.parametrize("options", [{"shift_samples": -1}, {"remix_group": 0}])
+def test_sources_are_played_faster_and_slower_each_by_itself():
+    augmentation = replace(NONE, max_speed_change=0.2, shift_samples=30)
+    assert augmentation.source_samples(4000) == 4830
+    tone = np.sin(2 * np.pi * 0.05 * np.arange(4830))[:, None]
+    crops = np.broadcast_to(tone, (8, 2, 4830, 1)).astype("float32")
+    result = augmentation.apply(crops, rng())
+    assert result.shape == (8, 2, 4000, 1)
+    # Away from the end, at which one that is played slower is cut, and one that is faster is not.
+    spectra = np.abs(np.fft.rfft(result[:, :, 200:3800, 0] * np.hanning(3600), 36_000))
+    speeds = spectra.argmax(axis=-1) / 36_000 / 0.05
+    assert 0.8 <= speeds.min() < 0.87 and 1.13 < speeds.max() <= 1.2
+    assert len(np.unique(speeds.round(3))) > 12
+    np.testing.assert_allclose(np.abs(result[:, :, 200:3800]).max(axis=(2, 3)), 1, atol=0.02)
+
+
+def test_equalisers_change_the_spectrum_smoothly_and_each_by_itself():
+    crops = noise(4, 2, 20_000, 2)
+    result = replace(NONE, equaliser_db=6.0).apply(crops, rng())
+    gains_db = 20 * np.log10(np.abs(np.fft.rfft(result, axis=2) / np.fft.rfft(crops, axis=2)))
+    np.testing.assert_allclose(gains_db[..., 0], gains_db[..., 1], atol=1e-3)
+    assert np.abs(np.diff(gains_db[:, :, 100:-1, 0], axis=-1)).max() < 0.3
+    octaves = gains_db[:, :, [40, 80, 160, 320, 640, 1280, 2560, 5120, 9999], 0]
+    assert 3 < octaves.std() < 9
+    assert np.abs(np.corrcoef(octaves.reshape(8, -1)) - np.eye(8)).max() < 0.95
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"shift_samples": -1},
+        {"remix_group": 0},
+        {"max_speed_change": 1.0},
+        {"max_speed_change": -0.1},
+        {"equaliser_db": -1.0},
+    ],
+)
 def test_numbers_out_of_range_are_refused(options):
-    with pytest.raises(ValueError, match=r"0 samples or more and the remix group 1 or"):
+    with pytest.raises(
+        ValueError, match=r"must be (0 samples or more and the remix|at least 0 and below 1 and)"
+    ):
         StemAugmentation(**options)
