@@ -1,7 +1,7 @@
 """Songs composed from recordings of your own: strokes, notes, loops and sung phrases.
 
 Command:  python -m tonezoo.recipes.corpus.collage FOLDER --drums hits --vocals phrases
-Needs:    librosa, which tonezoo installs
+Needs:    librosa, pip install "tonezoo[eval]"
 
 Real songs as stems are few; single sounds are many. A track takes tempo, key and chords from
 `song_notes`, whose drum and bass parts are played with the recorded strokes and notes, while
@@ -15,12 +15,14 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 
 from tonezoo.audio.folders import find_audio
 from tonezoo.audio.reader import read_audio
 from tonezoo.audio.resampling import resample
+from tonezoo.extras import import_extra
 from tonezoo.recipes.corpus.instruments import PLAYERS, panned
 from tonezoo.recipes.corpus.notes import (
     CLOSED_HAT,
@@ -150,8 +152,7 @@ def find_recordings(folders: Sequence[str | Path], source: str) -> list[Recordin
 
 def look_at(path: Path, source: str) -> Recording:
     """Returns what can be found out about a recording by its name and by listening to it."""
-    import librosa
-
+    librosa = import_librosa()
     samples = read_mono(path, ANALYSIS_RATE_HZ)
     if source == "drums" and count_onsets(samples) < ONSETS_OF_A_LOOP:
         start = samples[: ANALYSIS_RATE_HZ // 5]
@@ -168,6 +169,11 @@ def look_at(path: Path, source: str) -> Recording:
     if key is None and source != "drums":
         key = measured_key(samples)
     return Phrase(path, tempo_bpm, key)
+
+
+def import_librosa() -> ModuleType:
+    """Returns the module librosa, or raises ImportError with the extra to install."""
+    return import_extra("librosa", "eval", "Listening to recordings needs")
 
 
 def count_onsets(samples: np.ndarray) -> int:
@@ -409,6 +415,7 @@ def write_collages(
     Raises:
         ValueError: an argument is out of range, an unknown source, a folder without audio, a
             damaged recording, or a track's folder that exists or cannot be written.
+        ImportError: librosa is missing.
     """
     check_corpus(seed=seed, tracks=tracks, track_s=track_s, sample_rate_hz=sample_rate_hz)
     unknown = sorted(set(recordings) - set(SOURCES))
@@ -447,7 +454,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         paths = write_collages(
             options.pop("folder"), {s: f for s, f in recordings.items() if f}, **options
         )
-    except ValueError as error:
+    except (ImportError, ValueError) as error:
         raise SystemExit(str(error)) from error
     print(f"{len(paths)} tracks in {paths[0].parent}")
 
