@@ -9,27 +9,18 @@ speech and validates on other such. A run that is finished is not trained again.
 """
 
 import argparse
-import dataclasses
 import os
 import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
-
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 from tonezoo.analysis.score_tables import markdown_row
 from tonezoo.recipes.runs import RunFolder
-from tonezoo.recipes.super_resolution import Config, patch_samples
-from tonezoo.training import GanTrainer
-from tonezoo.training.gan import CRITIC_TERMS
 
 BACKENDS = ("tensorflow", "jax")
-NETWORK_TERMS = (*CRITIC_TERMS, "feature", "classifier")
 BATCHES = 32
-# Of the validation patches, which training does not draw.
-SEED = 1234
 
 
 def train(backend: str, recipe: str, run: Path, words: list[str], settings: dict) -> None:
@@ -39,33 +30,6 @@ def train(backend: str, recipe: str, run: Path, words: list[str], settings: dict
     command = [sys.executable, "-m", "tonezoo", "train", recipe, "--run", str(run)]
     environment = {**os.environ, "KERAS_BACKEND": backend}
     subprocess.run([*command, *words, *options], check=True, env=environment)
-
-
-def held_out_source(cfg, data: Path | None, hold_out: list[str]):
-    """Returns the patches of what is held out, or of made-up speech of another seed."""
-    if data is None:
-        return dataclasses.replace(cfg, seed=cfg.seed + 1).data_source(None)
-    split = cfg.find_data(data, hold_out)
-    return cfg.data_source(dataclasses.replace(split, train=split.test))
-
-
-def validation_losses(run: Path, data: Path | None, hold_out: list[str]) -> dict[str, float]:
-    """Returns the loss and its terms, means over patches that the run was not trained on."""
-    folder = RunFolder(run)
-    cfg, model = folder.configuration(), folder.model()
-    if not isinstance(cfg, Config):
-        raise SystemExit("Give a recipe of super-resolution.")
-    # The terms of other networks than the generator are left out.
-    weights = {term: w for term, w in cfg.loss_weights.items() if term not in NETWORK_TERMS}
-    trainer = GanTrainer(model, loss_weights=weights)
-    trainer.compile("adam")
-    batches = held_out_source(cfg, data, hold_out).batches(
-        segment_samples=patch_samples(cfg, model.levels),
-        batch_size=BATCHES * cfg.batch_size,
-        seed=SEED,
-    )
-    low, high = (np.asarray(part) for part in next(iter(batches)))
-    return trainer.evaluate(low, high, batch_size=cfg.batch_size, return_dict=True, verbose=0)
 
 
 def main() -> None:
@@ -81,12 +45,18 @@ def main() -> None:
     start = options.out / "start"
     # The backends draw other random numbers: both start from the weights of one step.
     train("tensorflow", options.recipe, start, words, {"steps_per_epoch": 1, "epochs": 1})
-    settings = {"steps_per_epoch": options.steps, "epochs": 1, "start_from": start}
+    settings = {
+        "steps_per_epoch": options.steps,
+        "epochs": 1,
+        "validation_batches": BATCHES,
+        "start_from": start,
+    }
     found = {}
     for backend in BACKENDS:
         run = options.out / backend
         train(backend, options.recipe, run, words, settings)
-        found[backend] = validation_losses(run, options.data, options.hold_out)
+        figures = RunFolder(run).read_log()[-1]
+        found[backend] = {n: v for n, v in figures.items() if n.startswith("val_")}
     print(f"\n{options.recipe}, {options.steps} steps\n")
     print(markdown_row(["validation loss", *BACKENDS, "difference"]))
     print(markdown_row(["---"] * (len(BACKENDS) + 2)))

@@ -1,10 +1,14 @@
 """What all recipes have in common: the options of every run, and the parts it is made of."""
 
+import dataclasses
+import itertools
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
+
+import numpy as np
 
 from tonezoo.recipes.config import check_above, check_at_least, check_finite, check_fractions
 from tonezoo.recipes.data.layouts import DataSplit
@@ -36,6 +40,9 @@ class BaseConfig:
         deterministic: True for bit-identical repetition on one machine, somewhat slower.
         cache_dir: folder for decoded audio; None to keep it in memory.
         checkpoint_steps: steps between checkpoints; one is written where training ends in any case.
+        validation_batches: batches of what is held out, or of other made-up data, of which the loss
+            is measured after each epoch: the run's model is that of the epoch with the lowest. 0
+            for none, and the model of the last step.
 
     Raises:
         ValueError: a number out of its range.
@@ -63,11 +70,12 @@ class BaseConfig:
     deterministic: bool = False
     cache_dir: str | None = None
     checkpoint_steps: int = 500
+    validation_batches: int = 0
 
     def __post_init__(self):
         counts = ("batch_size", "epochs", "steps_per_epoch", "checkpoint_steps")
         check_at_least(self, 1, *counts)
-        check_at_least(self, 0, "seed")
+        check_at_least(self, 0, "seed", "validation_batches")
         check_finite(self)
         check_above(self, 0, "learning_rate", "clip_norm")
         check_fractions(self, "beta_1", "beta_2")
@@ -102,6 +110,31 @@ class BaseConfig:
             hash of it; and what `build` needs of it.
         """
         raise NotImplementedError
+
+    def validation_source(
+        self, split: DataSplit | None, report: Callable[[str], Any] = print
+    ) -> Any:
+        """Returns where the examples of the validation come from, None where there is none.
+
+        Raises:
+            ValueError: nothing of the data is held out.
+        """
+        if not self.validation_batches:
+            return None
+        if split is None:
+            return dataclasses.replace(self, seed=self.seed + 1).data_source(None, report)
+        if not split.test:
+            raise ValueError(
+                f"validation_batches is {self.validation_batches}, but nothing of {split.root} is "
+                "held out to validate on. Hold some of it out (--hold-out)."
+            )
+        return self.data_source(dataclasses.replace(split, train=split.test), report)
+
+    def first_batches(self, batches) -> tuple[np.ndarray, ...]:
+        """Returns the first `validation_batches` of endless batches, joined: input and target."""
+        pairs = list(itertools.islice(iter(batches), self.validation_batches))
+        inputs, targets = zip(*pairs, strict=True)
+        return np.concatenate(inputs), np.concatenate(targets)
 
     def new_model(self, dtype: str = "float32"):
         """Returns the network that a run is about, built, with random weights."""
@@ -139,7 +172,15 @@ class BaseConfig:
         return self.steps_per_epoch or math.ceil(examples / global_batch)
 
     def one_phase(
-        self, source, replicas: int, *, network, trainer, examples: int, batches
+        self,
+        source,
+        replicas: int,
+        *,
+        network,
+        trainer,
+        examples: int,
+        batches,
+        validation: Callable[[Any], tuple] | None = None,
     ) -> Experiment:
         """Returns the experiment of a network that is trained from random weights in one phase.
 
@@ -150,6 +191,7 @@ class BaseConfig:
             trainer: the compiled Keras model that trains it, its optimizer built.
             examples: how many of them make an epoch.
             batches: from batch size, seed and first step to an endless dataset.
+            validation: see `Experiment`.
         """
         global_batch = self.batch_size * replicas
         phase = Phase(
@@ -167,4 +209,5 @@ class BaseConfig:
             global_batch=global_batch,
             data_fingerprint=source.fingerprint,
             start=lambda: None,
+            validation=validation,
         )

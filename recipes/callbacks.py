@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import keras
 
-from tonezoo.recipes.experiment import Phase
+from tonezoo.recipes.experiment import VALIDATION_LOSS, Phase
 
 
 class StopOnNonFinite(keras.callbacks.Callback):
@@ -89,6 +89,29 @@ class StopOnRequest(keras.callbacks.Callback):
         if late or self.interrupted():
             self.requested = True
             self.model.stop_training = True
+
+
+class KeepBest(keras.callbacks.Callback):
+    """Keeps the weights of the epoch with the lowest validation loss in a network.
+
+    Args:
+        network: whose weights are kept: what validation calls.
+        best: network of its kind, which gets them.
+        loss: the lowest so far.
+    """
+
+    def __init__(self, network, best, loss: float = math.inf):
+        super().__init__()
+        self.network = network
+        self.best = best
+        self.loss = loss
+
+    def on_epoch_end(self, epoch, logs=None):
+        if logs[VALIDATION_LOSS] < self.loss:
+            self.loss = float(logs[VALIDATION_LOSS])
+            # On JAX the variables are empty within an epoch, until a callback takes its model.
+            _ = self.model
+            self.best.set_weights(self.network.get_weights())
 
 
 class EpochLog(keras.callbacks.Callback):

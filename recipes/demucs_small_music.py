@@ -5,7 +5,7 @@
 Data: a folder of tracks with one file per source, as broad as it can be: real songs, songs composed
 of recordings (`python -m tonezoo.recipes.corpus.collage`), rendered ones (`rendering`) and made-up
 ones. Few songs alone are learnt by heart, so each source has another speed, level and equaliser
-every time, and is mixed with those of other songs.
+every time, and is mixed with those of other songs. The song that is held out chooses the weights.
 """
 
 import dataclasses
@@ -20,4 +20,6 @@ CONFIG = dataclasses.replace(
     equaliser_db=3.0,
     remix_group=8,
     dtype="mixed_bfloat16",
+    validation_batches=8,
+    steps_per_epoch=200,
 )

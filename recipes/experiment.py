@@ -11,6 +11,8 @@ import numpy as np
 
 from tonezoo.files import ArrayFile, atomic_path
 
+# As Keras logs it.
+VALIDATION_LOSS = "val_loss"
 REMEDY = "Restore the file from a copy, or start a new run."
 
 
@@ -54,6 +56,8 @@ class Experiment:
         data_fingerprint: of the training data.
         start: called once where a run begins, not where it goes on: gives the networks the weights
             to start from and returns how these came about, or None where they are random.
+        validation: from a source of held-out data to inputs and targets of the last phase; None
+            where the recipe cannot validate.
     """
 
     phases: list[Phase]
@@ -62,6 +66,7 @@ class Experiment:
     global_batch: int
     data_fingerprint: str
     start: Callable[[], dict | None]
+    validation: Callable[[Any], tuple[np.ndarray, ...]] | None = None
 
     def state(self) -> dict[str, Any]:
         """Returns every variable that training changes, by names stable between processes."""

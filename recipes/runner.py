@@ -1,6 +1,8 @@
 """Runs an experiment: devices, phases, checkpoints, resuming, and stopping for a reason."""
 
 import contextlib
+import dataclasses
+import math
 import signal
 import time
 from collections.abc import Callable, Sequence
@@ -12,6 +14,7 @@ import keras
 from tonezoo.recipes import load_recipe
 from tonezoo.recipes.callbacks import (
     EpochLog,
+    KeepBest,
     PeriodicCheckpoint,
     Progress,
     StopOnNonFinite,
@@ -19,8 +22,8 @@ from tonezoo.recipes.callbacks import (
 )
 from tonezoo.recipes.config import override
 from tonezoo.recipes.devices import all_devices, deterministic_operations
-from tonezoo.recipes.experiment import Experiment, Position
-from tonezoo.recipes.runs import TENSORBOARD_NAME, RunFolder, is_finished
+from tonezoo.recipes.experiment import VALIDATION_LOSS, Experiment, Position
+from tonezoo.recipes.runs import BEST_NETWORK, TENSORBOARD_NAME, RunFolder, is_finished
 from tonezoo.recipes.tensorboard import summary_writer
 from tonezoo.training.base import check_backend
 
@@ -99,6 +102,10 @@ def train(request: TrainingRequest, report: Callable[[str], None] = print) -> Ou
     keras.utils.set_random_seed(cfg.seed)
     with deterministic_operations(cfg.deterministic), devices.scope():
         experiment = cfg.build(source, replicas)
+        validation = validation_data(cfg, experiment, split, report)
+        if validation is not None:
+            networks = {**experiment.networks, BEST_NETWORK: cfg.new_model()}
+            experiment = dataclasses.replace(experiment, networks=networks)
         preview = cfg.preview(split, report)
         resuming = folder.checkpoint.exists()
         position = folder.begin_or_resume(request, cfg, split, experiment)
@@ -116,7 +123,7 @@ def train(request: TrainingRequest, report: Callable[[str], None] = print) -> Ou
                 f"{origin['training_steps']} steps."
             )
         deadline = None if request.max_minutes is None else 60 * request.max_minutes
-        session = Session(experiment, folder, cfg.checkpoint_steps, started, deadline)
+        session = Session(experiment, folder, cfg.checkpoint_steps, started, deadline, validation)
         return session.run(position, preview)
 
 
@@ -130,12 +137,14 @@ class Session:
         checkpoint_steps: int,
         started: float,
         seconds: float | None,
+        validation: tuple | None = None,
     ):
         self.experiment = experiment
         self.folder = folder
         self.checkpoint_steps = checkpoint_steps
         self.started = started
         self.seconds = seconds
+        self.validation = validation
         self.writer = None
 
     def run(self, position: Position, preview) -> Outcome:
@@ -157,6 +166,7 @@ class Session:
         """Trains a phase from a position; returns the steps done when it ended or was stopped."""
         index, step = position.phase, position.step
         phase, last = self.experiment.phases[index], index + 1 == len(self.experiment.phases)
+        validated = last and self.validation is not None
         deadline = None if self.seconds is None else self.started + phase.time_share * self.seconds
         checkpoint = PeriodicCheckpoint(
             self.checkpoint_steps,
@@ -169,6 +179,7 @@ class Session:
             StopOnNonFinite(phase.name, step),
             # Before the checkpoint, which must hold what they change at an epoch's end.
             *phase.callbacks,
+            *(self._keep_best() if validated else ()),
             checkpoint,
             EpochLog(self.folder, self.writer, index, phase, checkpoint, preview if last else None),
             progress,
@@ -182,12 +193,35 @@ class Session:
                     initial_epoch=begin // phase.steps_per_epoch,
                     epochs=end // phase.steps_per_epoch,
                     callbacks=callbacks,
+                    validation_data=self.validation if validated else None,
+                    validation_batch_size=self.experiment.global_batch,
                     shuffle=False,
                     verbose=0,
                 )
                 if stop.requested:
                     break
         return checkpoint.step
+
+    def _keep_best(self) -> tuple[KeepBest, ...]:
+        """Returns the callback that keeps the best weights, going on from the log's best."""
+        networks = self.experiment.networks
+        best = self.folder.best_epoch() or {VALIDATION_LOSS: math.inf}
+        kept = networks[self.folder.validated_network(networks)]
+        return (KeepBest(kept, networks[BEST_NETWORK], best[VALIDATION_LOSS]),)
+
+
+def validation_data(cfg, experiment: Experiment, split, report):
+    """Returns inputs and targets to validate on, None where the recipe is not asked to.
+
+    Raises:
+        ValueError: nothing is held out, or the recipe cannot validate.
+    """
+    source = cfg.validation_source(split, report)
+    if source is None:
+        return None
+    if experiment.validation is None:
+        raise ValueError("This recipe cannot validate: leave validation_batches at 0.")
+    return experiment.validation(source)
 
 
 def epoch_ranges(step: int, phase) -> list[tuple[int, int]]:

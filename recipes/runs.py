@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+from collections.abc import Container
 from dataclasses import asdict
 from pathlib import Path
 
@@ -12,7 +13,13 @@ from tonezoo.files import TEMPORARY_PREFIX, atomic_path, remove_leftovers
 from tonezoo.recipes import load_recipe
 from tonezoo.recipes.base import BaseConfig
 from tonezoo.recipes.data.layouts import DataSplit
-from tonezoo.recipes.experiment import CheckpointFile, Experiment, Position, network_state
+from tonezoo.recipes.experiment import (
+    VALIDATION_LOSS,
+    CheckpointFile,
+    Experiment,
+    Position,
+    network_state,
+)
 
 CONFIG_NAME = "config.json"
 CHECKPOINT_NAME = "checkpoint.npz"
@@ -20,6 +27,8 @@ LOG_NAME = "log.jsonl"
 TENSORBOARD_NAME = "tensorboard"
 # Of the model as it is, without another low-pass or strength in their names.
 EVALUATION_NAMES = ("evaluation.json", "evaluation.md")
+# Names of networks in a checkpoint, beside those of the recipe.
+AVERAGE_NETWORK, BEST_NETWORK = "average", "best"
 
 
 class RunFolder:
@@ -219,7 +228,8 @@ class RunFolder:
     def model(self):
         """Returns the trained model, a Keras one, from the last checkpoint.
 
-        Its weights are their moving average where the run keeps one.
+        Its weights are their moving average where the run keeps one, and of the epoch with the
+        lowest validation loss where the run validates.
 
         Raises:
             ValueError: no run, or no trained model in it yet.
@@ -230,16 +240,30 @@ class RunFolder:
                 f"{self.path} has no trained {cfg.MAIN_NETWORK} yet. Go on with --resume."
             )
         model = cfg.new_model()
-        kept = "average" if "average" in self.checkpoint.networks() else cfg.MAIN_NETWORK
+        networks = self.checkpoint.networks()
+        is_chosen = BEST_NETWORK in networks and self.best_epoch() is not None
+        kept = BEST_NETWORK if is_chosen else self.validated_network(networks)
         self.checkpoint.restore(network_state(kept, model))
         return model
 
+    def validated_network(self, networks: Container[str]) -> str:
+        """Returns the name of the network that evaluation uses: the average where there is one."""
+        return AVERAGE_NETWORK if AVERAGE_NETWORK in networks else self.main_network
+
+    def best_epoch(self) -> dict | None:
+        """Returns the log's line with the lowest validation loss, None without validation."""
+        lines = [line for line in self.read_log() if VALIDATION_LOSS in line]
+        return min(lines, key=lambda line: line[VALIDATION_LOSS], default=None)
+
     def trained_steps(self) -> int:
-        """Returns the steps of the model's phase that the checkpoint holds, 0 without any."""
+        """Returns the steps after which the checkpoint holds the model, 0 without any."""
         if not self.checkpoint.exists():
             return 0
         header = self.checkpoint.header()
-        return header["step"] if header["name"] == self.main_network else 0
+        if header["name"] != self.main_network:
+            return 0
+        best = self.best_epoch()
+        return header["step"] if best is None else best["step"]
 
     @property
     def main_network(self) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 from tonezoo.recipes.base import BaseConfig
 from tonezoo.recipes.config import check_above, check_at_least
 from tonezoo.recipes.data.layouts import DataSplit
-from tonezoo.recipes.data.stems import StemAugmentation, StemSource
+from tonezoo.recipes.data.stems import NONE, StemAugmentation, StemSource
 from tonezoo.recipes.experiment import Experiment
 
 
@@ -137,14 +137,26 @@ class Config(BaseConfig):
             augmentation.source_samples(segment_samples),
             max(1, round(self.crop_stride_s * self.sample_rate_hz)),
         )
-        batches = functools.partial(
-            source.batches,
-            segment_samples=segment_samples,
-            target_samples=model.output_length(segment_samples),
-            augmentation=augmentation,
-        )
+        lengths = {
+            "segment_samples": segment_samples,
+            "target_samples": model.output_length(segment_samples),
+        }
+
+        def validation(held_out: StemSource):
+            return self.first_batches(
+                held_out.batches(
+                    batch_size=self.batch_size, seed=self.seed, augmentation=NONE, **lengths
+                )
+            )
+
         return self.one_phase(
-            source, replicas, network=model, trainer=trainer, examples=crops, batches=batches
+            source,
+            replicas,
+            network=model,
+            trainer=trainer,
+            examples=crops,
+            batches=functools.partial(source.batches, augmentation=augmentation, **lengths),
+            validation=validation,
         )
 
     def preview(self, split: DataSplit | None, report: Callable[[str], Any] = print):

@@ -190,6 +190,14 @@ class Config(BaseConfig):
         trainer = phases[-1].model
         if trainer.discriminator_optimizer is not None:
             optimizers.append(trainer.discriminator_optimizer)
+
+        def validation(held_out: PatchSource):
+            return self.first_batches(
+                held_out.batches(
+                    segment_samples=segment_samples, batch_size=self.batch_size, seed=self.seed
+                )
+            )
+
         return Experiment(
             phases=phases,
             networks={self.MAIN_NETWORK: network, **helpers},
@@ -197,6 +205,7 @@ class Config(BaseConfig):
             global_batch=global_batch,
             data_fingerprint=source.fingerprint,
             start=lambda: start(self, network, helpers.get("average")),
+            validation=validation,
         )
 
     def preview(self, split: DataSplit | None, report: Callable[[str], Any] = print):
