@@ -112,8 +112,8 @@ class InverseSTFT1D(_ShortTimeLayer):
 
     The sum is divided by that of the squared windows far from the ends: what `STFT1D` took apart
     comes back, but for the first and last N - hop samples, where fewer windows overlap and the
-    output fades. It upsamples by the hop without an upsampling layer: a network that ends in it
-    (Vocos) makes no tones of its own. It computes in float32 at least.
+    output fades. A network that ends in it (Vocos) upsamples by the hop without an upsampling
+    layer. It computes in float32 at least.
 
     Args:
         window_samples, hop_samples: those of `STFT1D`.

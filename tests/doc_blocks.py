@@ -174,6 +174,10 @@ def make_speech(folder: Path, scratch: Scratch) -> None:
         write_corpus(folder / speaker, seed=seed, clips=2, segment_s=1.0)
 
 
+def make_final(folder: Path, scratch: Scratch) -> None:
+    write_corpus(folder / "p329", seed=3, clips=2, segment_s=1.0)
+
+
 def make_vctk(folder: Path, scratch: Scratch) -> None:
     write_corpus(folder / "wav48" / "p225", clips=10, segment_s=0.5)
 
@@ -208,6 +212,7 @@ INPUTS = {
     "music": make_music,
     "low.wav": make_low,
     "speech": make_speech,
+    "final": make_final,
     "VCTK-Corpus": make_vctk,
     "runs/mu_gan_small_x4": make_run,
 }

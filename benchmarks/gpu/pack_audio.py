@@ -1,6 +1,6 @@
 """Packs recordings into few megabytes of FLAC, so that every speaker is among them.
 
-    python benchmarks/gpu/pack_audio.py speech .gpu/audio [--megabytes 22] [--sample-rate-hz 16000]
+    python benchmarks/gpu/pack_audio.py speech .gpu/audio [--megabytes 16] [--sample-rate-hz 16000]
 
 Copies recordings, mono and at the rate that is trained at. Every folder has an equal share of the
 size, of which a small folder leaves the rest to the others; the recording that goes beyond it is
@@ -69,7 +69,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("source", type=Path, help="folder of audio")
     parser.add_argument("target", type=Path, help="folder to be made")
-    parser.add_argument("--megabytes", type=float, default=22.0)
+    parser.add_argument("--megabytes", type=float, default=16.0)
     parser.add_argument("--sample-rate-hz", type=int, default=16_000)
     options = parser.parse_args()
     if options.target.exists():

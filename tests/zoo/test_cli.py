@@ -22,7 +22,7 @@ def test_models_prints_every_preset_as_json(cli):
 def test_models_prints_a_table(cli):
     code, out, _ = cli("models")
     assert code == 0 and "56,341,441" in out and "Kuleshov" in out
-    assert "--model`: demucs_procedural (separate), mu_gan_speech_x4 (enhance)." in out
+    assert "band_extender_speech_x2 (enhance), " in out and "demucs_procedural (separate)" in out
 
 
 def test_version_and_help(cli):

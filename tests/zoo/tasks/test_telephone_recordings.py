@@ -62,7 +62,7 @@ def test_telephone_codings_are_read_and_gain_a_band(speech, enhanced, subtype):
 
 
 def test_an_offset_stays_and_clipping_adds_nothing_wild(speech, enhanced):
-    given, output = enhanced(np.clip(4 * speech, -0.7, 0.7) + 0.2)
+    given, output = enhanced(np.clip(4 * speech, -0.7, 0.7) + 0.1)
     middle = slice(2000, -2000)
     assert output[middle].mean() == pytest.approx(given[1000:-1000].mean(), abs=0.01)
     assert band_dbfs(output[middle, 0], 4500, 7500) < rms_dbfs(speech) - 3
@@ -74,7 +74,7 @@ def test_the_parties_of_a_call_stay_on_their_channels(speech, enhanced):
     quiet = np.zeros_like(speech)
     _, output = enhanced(np.stack([speech, quiet], axis=1))
     assert output.shape[1] == 2
-    assert not output[:, 1].any() and rms_dbfs(output[:, 0]) > -40
+    assert np.abs(output[:, 1]).max() < 1e-9 and rms_dbfs(output[:, 0]) > -40
     _, alone = enhanced(speech)
     np.testing.assert_allclose(output[:, :1], alone, atol=2e-4)
 

@@ -116,8 +116,8 @@ class SuperResolution(Task):
     name = "super_resolution"
     title = "super-resolution"
     verb, doing, done = "enhance", "enhancing", "enhanced"
-    help = "Upsample audio files with a model; the shipped one takes speech from 4 to 16 kHz."
-    default_models = ("mu_gan_speech_x4",)
+    help = "Upsample audio files; the shipped models take speech from 4 or 8 to 16 kHz."
+    default_models = ("band_extender_speech_x4", "band_extender_speech_x2")
     facts = SuperResolutionFacts
     file_options = EnhanceOptions
     evaluation_options = SuperResolutionEvaluationOptions
