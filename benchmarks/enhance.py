@@ -128,6 +128,7 @@ def measure_speed(model: Path, manifest: dict, folder: Path, rounds: int) -> Non
 
     print(f"\nTensorFlow {tf.__version__}, Keras {keras.__version__}; {rounds} rounds.\n")
     network, resolver = trained_model(model), load(model)
+    assert isinstance(resolver, SuperResolver)
     # As trained: the Keras model knows of no strength.
     resolver.strength_db = 0.0
     print_row("file", "what", "seconds", "real-time factor", "of the Keras model's time")
