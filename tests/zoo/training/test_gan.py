@@ -92,6 +92,7 @@ def test_the_terms_of_a_discriminator_with_activations_are_those_written_out():
         expected["l2"] + 0.5 * expected["least_squares"] + 0.25 * expected["feature_matching"]
     )
     logged = model.evaluate(low, high, batch_size=8, return_dict=True, verbose=0)
+    logged = {name: float(value) for name, value in logged.items()}
     assert logged.pop("discriminator_accuracy") == pytest.approx(0.5, abs=0.01)
     assert logged == pytest.approx(expected, rel=1e-4)
 
