@@ -15,8 +15,8 @@ def clips_of(folders: Iterable[Path], name: str, model) -> dict:
         name: of the model, or where it lies: what it was trained on is left out.
         model: the loaded model.
     """
-    clips = {}
+    clips, trained_on = {}, training_data(name)
     for folder in folders:
-        found = evaluation_clips(folder, training_data(name), model, print)
+        found = evaluation_clips(folder, trained_on, model, print)
         clips |= {f"{folder}/{clip}": samples for clip, samples in found.items()}
     return clips

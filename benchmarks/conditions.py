@@ -25,7 +25,7 @@ from tonezoo.analysis.score_tables import markdown_row
 from tonezoo.analysis.super_resolution_evaluation import measure
 from tonezoo.audio.resampling import LOW_PASSES, decimate, upsample_spline
 from tonezoo.pretrained import load
-from tonezoo.recipes.data.telephone import band_pass, telephone, through_codec
+from tonezoo.recipes.data.telephone import band_passed, telephone, through_codec
 
 COLUMNS = ("visqol", "mos_lqo_wb", "estoi", "lsd", "snr_db")
 TELEPHONE_RATE_HZ = 8000
@@ -40,12 +40,6 @@ def hissing(low, rng):
 def clipped(low, rng):
     limit = CLIPPED_SHARE_OF_PEAK * np.abs(low).max()
     return np.clip(low, -limit, limit)
-
-
-def band_passed(low, rng):
-    spectrum = np.fft.rfft(low)
-    response = band_pass(np.linspace(0, 1, len(spectrum)), rng)
-    return np.fft.irfft(spectrum * response, len(low))
 
 
 def conditions(low_rate_hz: float) -> dict[str, Callable]:

@@ -35,12 +35,17 @@ def telephone(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     if rng.random() < CLIPPING_SHARE:
         limit = rng.uniform(0.3, 0.9) * np.abs(samples).max()
         samples = np.clip(samples, -limit, limit)
-    spectrum = np.fft.rfft(samples)
-    spectrum *= band_pass(np.linspace(0, 1, len(spectrum)), rng)
-    samples = np.fft.irfft(spectrum, len(samples))
+    samples = band_passed(samples, rng)
     if rng.random() < CODEC_SHARE:
         samples = through_codec(samples, str(rng.choice(CODECS)))
     return samples
+
+
+def band_passed(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Returns a signal (time,) through a random telephone band, without delay."""
+    spectrum = np.fft.rfft(samples)
+    spectrum *= band_pass(np.linspace(0, 1, len(spectrum)), rng)
+    return np.fft.irfft(spectrum, len(samples))
 
 
 def band_pass(frequencies: np.ndarray, rng: np.random.Generator) -> np.ndarray:
