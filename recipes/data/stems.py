@@ -1,6 +1,7 @@
 """Training data of source separation: tracks of stems, and batches of augmented mixtures."""
 
 import contextlib
+import functools
 import hashlib
 import json
 import math
@@ -18,7 +19,6 @@ from tonezoo.files import atomic_path
 from tonezoo.recipes.data.batches import Batches, stateless_batches
 from tonezoo.recipes.data.tracks import fit_channels, plays_in_place, read_track, source_files
 
-GAIN_RANGE = (0.25, 1.25)
 EQUALISER_KNOTS = 7
 # Of the equaliser, re the Nyquist frequency: 43 Hz at 44.1 kHz.
 LOWEST_OF_BAND = 2.0**-9
@@ -32,7 +32,8 @@ class StemAugmentation:
         flip: change the sign of each example's sources, each with probability 1/2.
         swap: exchange left and right of each example's sources, each with probability 1/2.
         shift_samples: each example's sources start up to this much later, each by itself.
-        gain: multiply each by a number from 0.25 to 1.25.
+        gain: multiply each by a number from `least_gain` to `largest_gain`.
+        least_gain, largest_gain: 0.25 and 1.25 as later versions of the Demucs package.
         max_speed_change: play each up to this share faster or slower, its pitch following.
         equaliser_db: standard deviation of the gain at each of 7 frequencies, spread evenly over
             the logarithm of the band and joined by straight lines.
@@ -42,13 +43,16 @@ class StemAugmentation:
     Source: Défossez et al. 2019, section 5; the gain came with later versions of the package.
 
     Raises:
-        ValueError: a negative shift or deviation, a speed that could become 0, or a group of none.
+        ValueError: a negative shift or deviation, a speed or gain that could become 0, or a group
+            of none.
     """
 
     flip: bool = True
     swap: bool = True
     shift_samples: int = 44_100
     gain: bool = False
+    least_gain: float = 0.25
+    largest_gain: float = 1.25
     max_speed_change: float = 0.0
     equaliser_db: float = 0.0
     remix_group: int = 4
@@ -58,6 +62,11 @@ class StemAugmentation:
             raise ValueError(
                 "The shift must be 0 samples or more and the remix group 1 or more, but they are "
                 f"{self.shift_samples} and {self.remix_group}."
+            )
+        if not 0 < self.least_gain <= self.largest_gain:
+            raise ValueError(
+                "The least gain must be above 0 and the largest not below it, but they are "
+                f"{self.least_gain} and {self.largest_gain}."
             )
         if not 0 <= self.max_speed_change < 1 or self.equaliser_db < 0:
             raise ValueError(
@@ -92,7 +101,8 @@ class StemAugmentation:
         signs = rng.choice((-1.0, 1.0), each) if self.flip else np.ones(each)
         swapped = rng.random(each) < 0.5 if self.swap and channels == 2 else np.zeros(each, bool)
         offsets = rng.integers(self.shift_samples + 1, size=each)
-        gains = rng.uniform(*GAIN_RANGE, each) if self.gain else np.ones(each)
+        limits = self.least_gain, self.largest_gain
+        gains = rng.uniform(*limits, each) if self.gain else np.ones(each)
         # Drawn where it is on alone: without it the random numbers stay those of earlier runs.
         change = self.max_speed_change
         speeds = rng.uniform(1 - change, 1 + change, each) if change else np.ones(each)
@@ -125,11 +135,18 @@ def played(signal: np.ndarray, speed: float, samples: int) -> np.ndarray:
 def equalised(signal: np.ndarray, deviation_db: float, rng: np.random.Generator) -> np.ndarray:
     """Returns (time, channel) through a random zero-phase equaliser."""
     spectrum = np.fft.rfft(signal, axis=0)
-    octaves = np.log2(np.maximum(np.linspace(0, 1, len(spectrum)), LOWEST_OF_BAND))
     knots = np.linspace(np.log2(LOWEST_OF_BAND), 0, EQUALISER_KNOTS)
-    gain_db = np.interp(octaves, knots, rng.normal(0, deviation_db, EQUALISER_KNOTS))
+    gain_db = np.interp(
+        _octaves(len(spectrum)), knots, rng.normal(0, deviation_db, EQUALISER_KNOTS)
+    )
     spectrum *= 10 ** (gain_db[:, None] / 20)
     return np.fft.irfft(spectrum, len(signal), axis=0)
+
+
+@functools.lru_cache(maxsize=4)
+def _octaves(bins: int) -> np.ndarray:
+    """Returns the frequencies of a spectrum in octaves re the Nyquist frequency, (bins,)."""
+    return np.log2(np.maximum(np.linspace(0, 1, bins), LOWEST_OF_BAND))
 
 
 NONE = StemAugmentation(flip=False, swap=False, shift_samples=0, remix_group=1)

@@ -6,8 +6,9 @@ import soundfile
 from signals import noise, write_audio
 
 from tonezoo.recipes.corpus import collage
-from tonezoo.recipes.corpus.collage import Library, arranged, compose, look_at
+from tonezoo.recipes.corpus.collage import Library, arranged, compose
 from tonezoo.recipes.corpus.notes import Note, song_frame
+from tonezoo.recipes.corpus.recordings import Phrase, find_recordings, look_at
 
 RATE_HZ = 22_050
 
@@ -47,14 +48,14 @@ def folders(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def found(folders):
-    return {source: collage.find_recordings(paths, source) for source, paths in folders.items()}
+    return {source: find_recordings(paths, source) for source, paths in folders.items()}
 
 
 def test_strokes_loops_notes_and_phrases_are_told_apart(found):
     drums = {r.path.stem: r for r in found["drums"]}
     assert drums["boom"].centroid_hz < collage.KICK_BELOW_HZ
     assert drums["tss"].centroid_hz > collage.SNARE_BELOW_HZ
-    assert isinstance(drums["loop"], collage.Phrase) and drums["loop"].key is None
+    assert isinstance(drums["loop"], Phrase) and drums["loop"].key is None
     assert drums["loop"].tempo_bpm == pytest.approx(120, rel=0.03)
     pitches = {r.path.stem: r.pitch for r in found["bass"]}
     assert pitches == pytest.approx({"low": 33, "middle_a2": 45, "high": 57}, abs=0.1)
