@@ -116,6 +116,8 @@ class BaseConfig:
     ) -> Any:
         """Returns where the examples of the validation come from, None where there is none.
 
+        They are the layout's own, where it knows any, else all that is held out.
+
         Raises:
             ValueError: nothing of the data is held out.
         """
@@ -123,12 +125,13 @@ class BaseConfig:
             return None
         if split is None:
             return dataclasses.replace(self, seed=self.seed + 1).data_source(None, report)
-        if not split.test:
+        held_out = split.validation or split.test
+        if not held_out:
             raise ValueError(
                 f"validation_batches is {self.validation_batches}, but nothing of {split.root} is "
                 "held out to validate on. Hold some of it out (--hold-out)."
             )
-        return self.data_source(dataclasses.replace(split, train=split.test), report)
+        return self.data_source(dataclasses.replace(split, train=held_out), report)
 
     def first_batches(self, batches) -> tuple[np.ndarray, ...]:
         """Returns the first `validation_batches` of endless batches, joined: input and target."""

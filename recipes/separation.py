@@ -31,8 +31,9 @@ class Config(BaseConfig):
         segment_s: length of an example, rounded up to what the model's strides divide.
         crop_stride_s: an epoch has as many examples as there are crops so far apart.
         shift_s: sources start up to this much later, each by itself.
-        flip, swap, gain, max_speed_change, equaliser_db, remix_group: see
-            `tonezoo.recipes.data.stems.StemAugmentation`.
+        loss: between the estimated and the true sources, one of LOSSES.
+        flip, swap, gain, least_gain, largest_gain, max_speed_change, equaliser_db, remix_group:
+            see `tonezoo.recipes.data.stems.StemAugmentation`.
         tracks, track_s: number and length of the procedural tracks, without a data folder.
 
     Raises:
@@ -40,6 +41,7 @@ class Config(BaseConfig):
     """
 
     MAIN_NETWORK: ClassVar[str] = "separator"
+    LOSSES: ClassVar[tuple[str, ...]] = ("mean_absolute_error", "mean_squared_error")
 
     model: str = "demucs"
     preset: str = "table1_transposed"
@@ -54,9 +56,12 @@ class Config(BaseConfig):
     segment_s: float = 10.0
     crop_stride_s: float = 1.0
     shift_s: float = 1.0
+    loss: str = "mean_absolute_error"
     flip: bool = True
     swap: bool = True
     gain: bool = False
+    least_gain: float = 0.25
+    largest_gain: float = 1.25
     max_speed_change: float = 0.0
     equaliser_db: float = 0.0
     remix_group: int = 4
@@ -71,6 +76,8 @@ class Config(BaseConfig):
             raise ValueError(
                 f"sources must be different names, separated by commas, but is {self.sources!r}."
             )
+        if self.loss not in self.LOSSES:
+            raise ValueError(f"loss must be one of {self.LOSSES}, but is {self.loss!r}.")
         self.augmentation  # noqa: B018 - raises where its numbers are out of range
 
     @property
@@ -84,6 +91,8 @@ class Config(BaseConfig):
             swap=self.swap,
             shift_samples=round(self.shift_s * self.sample_rate_hz),
             gain=self.gain,
+            least_gain=self.least_gain,
+            largest_gain=self.largest_gain,
             max_speed_change=self.max_speed_change,
             equaliser_db=self.equaliser_db,
             remix_group=self.remix_group,
@@ -130,7 +139,7 @@ class Config(BaseConfig):
 
         model = self.new_model(self.dtype)
         trainer = SupervisedTrainer(model)
-        trainer.compile(self.adam())
+        trainer.compile(self.adam(), loss=self.loss)
         segment_samples = model.valid_length(round(self.segment_s * self.sample_rate_hz))
         augmentation = self.augmentation
         crops = source.crop_count(

@@ -26,6 +26,8 @@ class DataSplit:
     Attributes:
         train: paths to train on, sorted.
         test: paths to evaluate on, sorted; none of them is in `train`.
+        validation: paths to choose weights by, sorted, in neither of them; empty where the layout
+            knows none.
         layout: the name of the layout found.
         root: the folder that was searched.
     """
@@ -34,6 +36,7 @@ class DataSplit:
     test: tuple[Path, ...]
     layout: str
     root: Path
+    validation: tuple[Path, ...] = ()
 
 
 def find_clips(

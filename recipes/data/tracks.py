@@ -52,7 +52,7 @@ def find_tracks(
     such as mixture.wav, are not looked at), or a stem file of MUSDB18 (NAME.stem.mp4).
 
     - `musdb`: MUSDB18 (stem files) or MUSDB18-HQ (WAV), with the folders train and test: of train
-      86 tracks train and the usual 14 are for validation, hence in neither part; test is tested on.
+      86 tracks train and the usual 14 are for validation; test is tested on.
     - `folder`: every track trains, except those held out, which are the test set.
     - `auto`: `musdb` where there are the folders train and test, else `folder`.
 
@@ -95,25 +95,34 @@ def find_tracks(
     subsets = {name: [p for p in paths if p.parent == root / name] for name in ("train", "test")}
     if layout == "auto":
         layout = "musdb" if all(subsets.values()) else "folder"
+    validation: list[Path] = []
     if layout == "musdb":
         if not subsets["train"]:
             raise ValueError(
                 f"{root} is not MUSDB18: it has no tracks in {root / 'train'}. Give the folder "
                 'that holds train and test, or use layout="folder".'
             )
-        train = [p for p in subsets["train"] if track_name(Path(p.name)) not in VALIDATION_TRACKS]
+        usual = {p for p in subsets["train"] if track_name(Path(p.name)) in VALIDATION_TRACKS}
+        train, validation = [p for p in subsets["train"] if p not in usual], sorted(usual)
         test = subsets["test"]
     else:
         train, test = paths, []
     patterns = (hold_out,) if isinstance(hold_out, str) else hold_out
     test = sorted(held_out(root, paths, patterns, "tracks").union(test))
     train = sorted(set(train).difference(test))
+    validation = sorted(set(validation).difference(test))
     if not train:
         raise ValueError(
             f"Nothing is left to train on in {root}: its {len(paths)} tracks ({layout} layout) are "
             "all held out or set apart. Hold out less, or give a folder with more tracks."
         )
-    return DataSplit(train=tuple(train), test=tuple(test), layout=layout, root=root)
+    return DataSplit(
+        train=tuple(train),
+        test=tuple(test),
+        layout=layout,
+        root=root,
+        validation=tuple(validation),
+    )
 
 
 def track_name(path: Path) -> str:

@@ -17,6 +17,7 @@ from tonezoo.models import (
     mu_gan_autoencoder,
     mu_gan_discriminator,
     speech_discriminator,
+    wave_unet,
 )
 from tonezoo.training import classifier_loss
 
@@ -286,6 +287,24 @@ MODELS = [
             slow=glu_padding == "valid",
         )
         for glu_padding in demucs.PADDINGS
+    ),
+    *(
+        Case(
+            name=f"WaveUnet-{interpolation}-{'context' if context else 'same'}",
+            make=lambda interpolation=interpolation, context=context: wave_unet.WaveUnet(
+                sources=("a", "b"),
+                levels=2,
+                width=4,
+                interpolation=interpolation,
+                context=context,
+                difference=context,
+            ),
+            channels=2,
+            time=40,
+            output_length=times(1),
+            slow=not context,
+        )
+        for interpolation, context in (("learned", True), ("linear", False))
     ),
     Case(
         name="Demucs-modified",

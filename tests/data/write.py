@@ -34,6 +34,7 @@ MODELS = {
         (2, 32, 1),
     ),
     "speech_discriminator": ({"periods": (3,), "windows": (16,)}, (2, 33, 1)),
+    "wave_unet": ({"levels": 2, "width": 2, "interpolation": "learned"}, (2, 37, 2)),
 }
 
 

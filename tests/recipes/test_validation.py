@@ -82,6 +82,16 @@ def test_what_cannot_be_validated_is_refused_before_training(tmp_path, one_devic
         runner.validation_data(cfg, SimpleNamespace(validation=None), None, print)
 
 
+def test_the_tracks_that_a_layout_has_for_it_validate_rather_than_those_tested_on(tmp_path):
+    for song, seconds in (("train/a", 1), ("test/b", 1), ("train/Triviul - Angelsaint", 2)):
+        for source in ("drums", "bass", "other", "vocals"):
+            stem = noise(44_100 * seconds, 2)
+            write_audio(tmp_path / song / f"{source}.wav", stem, 44_100)
+    cfg = Config(preset="tiny", layout="musdb", validation_batches=1)
+    source = cfg.validation_source(cfg.find_data(tmp_path))
+    assert [track.samples for track in source.tracks] == [88_200]
+
+
 @pytest.mark.parametrize("task", RUNS)
 def test_validation_draws_unchanged_examples_of_other_data(task):
     recipe, settings = RUNS[task]

@@ -241,6 +241,12 @@ def pad_to_multiple(x, multiple: int):
     return ops.concatenate([x, ops.zeros((batch, -time % multiple, channels), x.dtype)], axis=1)
 
 
+def centre(x, length):
+    """Returns the middle `length` samples of x (batch, time, ...), the odd one cut at the end."""
+    start = (ops.shape(x)[1] - length) // 2
+    return x[:, start : start + length]
+
+
 def check_waveform(model, shape, channels: int = 1):
     """Raises ValueError unless `shape` is (batch, time, channels) with at least one sample."""
     if len(shape) != 3 or shape[2] != channels or shape[1] == 0:

@@ -14,7 +14,7 @@ from tonezoo.audio import SOURCES
 from tonezoo.layers import UPSAMPLER_KINDS, BidirectionalLSTM
 from tonezoo.layers.checks import integer, one_of
 from tonezoo.layers.initializers import bounded_bias, bounded_kernel
-from tonezoo.models.base import AudioModel
+from tonezoo.models.base import AudioModel, centre
 from tonezoo.models.demucs_blocks import DemucsDecoderBlock, DemucsEncoderBlock, conv_options
 from tonezoo.registry import ModelEntry
 
@@ -319,12 +319,6 @@ class Demucs(AudioModel):
             *("lstm_layers", "rescale"),
         )
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}
-
-
-def centre(x, length):
-    """Returns the middle `length` samples of x (batch, time, ...), the odd one cut at the end."""
-    start = (ops.shape(x)[1] - length) // 2
-    return x[:, start : start + length]
 
 
 def at_least_1(length):

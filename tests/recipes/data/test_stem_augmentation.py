@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import signals
 
-from tonezoo.recipes.data.stems import GAIN_RANGE, NONE, StemAugmentation
+from tonezoo.recipes.data.stems import NONE, StemAugmentation
 
 noise = partial(signals.noise, peak=0.5)
 
@@ -83,11 +83,18 @@ def test_gain_multiplies_whole_sources_by_a_number_of_its_range():
     ratio = replace(NONE, gain=True).apply(crops, rng()) / crops
     gains = ratio[:, :, :1, :1]
     np.testing.assert_allclose(ratio, np.broadcast_to(gains, ratio.shape), rtol=1e-6)
-    assert GAIN_RANGE == (0.25, 1.25)
     assert 0.25 <= gains.min() < 0.27 and 1.23 < gains.max() <= 1.25
     # Uniform: mean 0.75, of 600 draws good to 0.012.
     assert gains.mean() == pytest.approx(0.75, abs=0.06)
     assert len(np.unique(gains)) > 590
+    narrow = replace(NONE, gain=True, least_gain=0.7, largest_gain=1.0).apply(crops, rng()) / crops
+    assert 0.7 <= narrow.min() < 0.71 and 0.99 < narrow.max() <= 1.0
+
+
+@pytest.mark.parametrize("gains", [(0.0, 1.0), (1.0, 0.5)])
+def test_gains_out_of_order_are_refused(gains):
+    with pytest.raises(ValueError, match=r"least gain must be above 0 and the largest not below"):
+        StemAugmentation(least_gain=gains[0], largest_gain=gains[1])
 
 
 @pytest.mark.parametrize(("batch", "group"), [(6, 2), (7, 4), (3, 8), (8, 8)])

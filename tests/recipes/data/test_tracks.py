@@ -155,6 +155,15 @@ def test_a_track_of_which_resampling_leaves_nothing_is_named(tmp_path):
         read(tmp_path)
 
 
+def test_musdb_has_tracks_of_its_own_to_validate_on(musdb):
+    root, validation = musdb / "train", "ANiMAL - Rockshow.stem.mp4"
+    found = find_tracks(musdb, sources=SOURCES)
+    assert below(root, found.validation) == [validation]
+    held_out = find_tracks(musdb, sources=SOURCES, hold_out="ANiMAL*")
+    assert root / validation in held_out.test and held_out.validation == ()
+    assert find_tracks(musdb, sources=SOURCES, layout="folder").validation == ()
+
+
 def test_musdb_has_its_own_test_tracks_and_leaves_validation_tracks_out(musdb):
     expected = (
         ["train/A - B.stem.mp4", "train/C - D.stem.mp4", "train/E - F"],
