@@ -12,7 +12,7 @@ import numpy as np
 
 from tonezoo.recipes.config import check_above, check_at_least, check_finite, check_fractions
 from tonezoo.recipes.data.layouts import DataSplit
-from tonezoo.recipes.experiment import Experiment, Phase
+from tonezoo.recipes.experiment import AVERAGE_NETWORK, Experiment, Phase
 from tonezoo.registry import create_model
 
 
@@ -31,6 +31,12 @@ class BaseConfig:
         epochs: passes over as many examples as tile the data.
         steps_per_epoch: steps of an epoch in place of those; None for these.
         learning_rate, beta_1, beta_2: of Adam.
+        halving_steps: steps in which the learning rate halves, again and again; None for a constant
+            one.
+        ema_momentum: momentum of the moving average of the network's weights, which evaluation,
+            previews and export then use; 0 for the weights themselves.
+        start_from: run, exported model or name of a shipped one whose weights training starts from;
+            None for random ones.
         clip_norm: longer gradients, of all variables together, are scaled to this norm; None for
             none.
         dtype: Keras dtype policy of the networks in training, one of DTYPES: "mixed_bfloat16" is a
@@ -54,7 +60,7 @@ class BaseConfig:
     # What a resumed run may change: anything else would make it another run.
     CHANGEABLE: ClassVar[frozenset[str]] = frozenset({"epochs", "checkpoint_steps", "cache_dir"})
     # Options that are paths, of which an exported model tells the last part alone.
-    PATH_OPTIONS: ClassVar[frozenset[str]] = frozenset({"cache_dir"})
+    PATH_OPTIONS: ClassVar[frozenset[str]] = frozenset({"cache_dir", "start_from"})
 
     model: str
     preset: str | None = None
@@ -64,6 +70,8 @@ class BaseConfig:
     learning_rate: float = 1e-3
     beta_1: float = 0.9
     beta_2: float = 0.999
+    halving_steps: int | None = None
+    ema_momentum: float = 0.0
     clip_norm: float | None = None
     dtype: str = "float32"
     seed: int = 0
@@ -71,14 +79,15 @@ class BaseConfig:
     cache_dir: str | None = None
     checkpoint_steps: int = 500
     validation_batches: int = 0
+    start_from: str | None = None
 
     def __post_init__(self):
         counts = ("batch_size", "epochs", "steps_per_epoch", "checkpoint_steps")
-        check_at_least(self, 1, *counts)
+        check_at_least(self, 1, *counts, "halving_steps")
         check_at_least(self, 0, "seed", "validation_batches")
         check_finite(self)
         check_above(self, 0, "learning_rate", "clip_norm")
-        check_fractions(self, "beta_1", "beta_2")
+        check_fractions(self, "beta_1", "beta_2", "ema_momentum")
         if self.dtype not in self.DTYPES:
             raise ValueError(f"dtype must be one of {self.DTYPES}, but is {self.dtype!r}.")
 
@@ -170,6 +179,25 @@ class BaseConfig:
             rate, beta_1=self.beta_1, beta_2=self.beta_2, global_clipnorm=self.clip_norm
         )
 
+    def average_network(self):
+        """Returns a network for the average of the weights, None without one."""
+        return self.new_model() if self.ema_momentum else None
+
+    def average_callbacks(self) -> tuple:
+        """Returns the callback that fills the trainer's `average`, if there is one."""
+        from tonezoo.training import AverageWeights
+
+        return (AverageWeights(self.ema_momentum),) if self.ema_momentum else ()
+
+    def begin(self, network, average) -> dict | None:
+        """Gives a new run's network the weights to start from; returns how they came about."""
+        from tonezoo.recipes.trained import start_from
+
+        origin = None if self.start_from is None else start_from(network, self.start_from)
+        if average is not None:
+            average.set_weights(network.get_weights())
+        return origin
+
     def epoch_steps(self, examples: int, global_batch: int) -> int:
         """Returns the steps of an epoch of so many examples."""
         return self.steps_per_epoch or math.ceil(examples / global_batch)
@@ -183,9 +211,10 @@ class BaseConfig:
         trainer,
         examples: int,
         batches,
+        average=None,
         validation: Callable[[Any], tuple] | None = None,
     ) -> Experiment:
-        """Returns the experiment of a network that is trained from random weights in one phase.
+        """Returns the experiment of a network that is trained in one phase.
 
         Args:
             source: of `data_source`.
@@ -194,6 +223,7 @@ class BaseConfig:
             trainer: the compiled Keras model that trains it, its optimizer built.
             examples: how many of them make an epoch.
             batches: from batch size, seed and first step to an endless dataset.
+            average: the trainer's network for the average of the weights, of `average_network`.
             validation: see `Experiment`.
         """
         global_batch = self.batch_size * replicas
@@ -203,14 +233,18 @@ class BaseConfig:
             steps_per_epoch=self.epoch_steps(examples, global_batch),
             epochs=self.epochs,
             time_share=1.0,
+            callbacks=self.average_callbacks(),
             dataset=lambda step: batches(batch_size=global_batch, seed=self.seed, start_step=step),
         )
+        networks = {self.MAIN_NETWORK: network}
+        if average is not None:
+            networks[AVERAGE_NETWORK] = average
         return Experiment(
             phases=[phase],
-            networks={self.MAIN_NETWORK: network},
+            networks=networks,
             optimizers=[trainer.optimizer],
             global_batch=global_batch,
             data_fingerprint=source.fingerprint,
-            start=lambda: None,
+            start=lambda: self.begin(network, average),
             validation=validation,
         )

@@ -13,6 +13,7 @@ from tonezoo.files import ArrayFile, atomic_path
 
 # As Keras logs it.
 VALIDATION_LOSS = "val_loss"
+AVERAGE_NETWORK = "average"
 REMEDY = "Restore the file from a copy, or start a new run."
 
 

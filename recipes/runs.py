@@ -14,6 +14,7 @@ from tonezoo.recipes import load_recipe
 from tonezoo.recipes.base import BaseConfig
 from tonezoo.recipes.data.layouts import DataSplit
 from tonezoo.recipes.experiment import (
+    AVERAGE_NETWORK,
     VALIDATION_LOSS,
     CheckpointFile,
     Experiment,
@@ -28,7 +29,7 @@ TENSORBOARD_NAME = "tensorboard"
 # Of the model as it is, without another low-pass or strength in their names.
 EVALUATION_NAMES = ("evaluation.json", "evaluation.md")
 # Names of networks in a checkpoint, beside those of the recipe.
-AVERAGE_NETWORK, BEST_NETWORK = "average", "best"
+BEST_NETWORK = "best"
 
 
 class RunFolder:

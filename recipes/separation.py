@@ -138,8 +138,9 @@ class Config(BaseConfig):
         from tonezoo.training import SupervisedTrainer
 
         model = self.new_model(self.dtype)
-        trainer = SupervisedTrainer(model)
-        trainer.compile(self.adam(), loss=self.loss)
+        average = self.average_network()
+        trainer = SupervisedTrainer(model, average=average)
+        trainer.compile(self.adam(self.halving_steps), loss=self.loss)
         segment_samples = model.valid_length(round(self.segment_s * self.sample_rate_hz))
         augmentation = self.augmentation
         crops = source.crop_count(
@@ -165,6 +166,7 @@ class Config(BaseConfig):
             trainer=trainer,
             examples=crops,
             batches=functools.partial(source.batches, augmentation=augmentation, **lengths),
+            average=average,
             validation=validation,
         )
 

@@ -12,7 +12,7 @@ from tonezoo.recipes.config import check_at_least, check_fractions
 from tonezoo.recipes.data.augmentation import Augmentation
 from tonezoo.recipes.data.layouts import DataSplit
 from tonezoo.recipes.data.patches import PatchSource
-from tonezoo.recipes.experiment import Experiment, Phase
+from tonezoo.recipes.experiment import AVERAGE_NETWORK, Experiment, Phase
 from tonezoo.registry import create_model
 from tonezoo.training.loss_terms import LOSS_TERMS, SHORTEST_SPECTRAL_PATCH
 
@@ -35,10 +35,6 @@ class Config(BaseConfig):
             divide (8192 becomes 8064 at R = 6).
         autoencoder_epochs: epochs of the autoencoder, trained first where its feature is used.
         autoencoder_share: largest part of `--max-minutes` that the autoencoder may take.
-        halving_steps: steps of the generator in which its learning rate and its discriminator's
-            halve, again and again; None for a constant one.
-        ema_momentum: momentum of the moving average of the generator's weights, which evaluation,
-            previews and export then use; 0 for the weights themselves.
         gain_db, max_speedup, equaliser_db, random_low_pass_share, telephone_share: see
             `tonezoo.recipes.data.augmentation.Augmentation`.
         dropout: dropout rate of all networks; None for the presets' own.
@@ -46,8 +42,6 @@ class Config(BaseConfig):
             least_squares_weight, feature_matching_weight, spectral_weight,
             short_spectral_weight, band_level_weight, loudness_weight, tonal_weight: of the loss
             terms.
-        start_from: run, exported model or name of a shipped one whose generator's weights training
-            starts from; None for random ones.
         classifier_checkpoint: path of the authors' TF1 checkpoint, for the classifier term.
 
     Raises:
@@ -58,10 +52,7 @@ class Config(BaseConfig):
     # In float16 the discriminator's gradients would vanish: no optimizer scales them.
     DTYPES: ClassVar[tuple[str, ...]] = ("float32", "mixed_bfloat16")
     CHANGEABLE: ClassVar[frozenset[str]] = BaseConfig.CHANGEABLE | {"autoencoder_epochs"}
-    PATH_OPTIONS: ClassVar[frozenset[str]] = BaseConfig.PATH_OPTIONS | {
-        "start_from",
-        "classifier_checkpoint",
-    }
+    PATH_OPTIONS: ClassVar[frozenset[str]] = BaseConfig.PATH_OPTIONS | {"classifier_checkpoint"}
 
     model: str = "mu_gan"
     preset: str = "l8"
@@ -75,8 +66,6 @@ class Config(BaseConfig):
     autoencoder_epochs: int = 50
     autoencoder_share: float = 0.15
     learning_rate: float = 1e-4
-    halving_steps: int | None = None
-    ema_momentum: float = 0.0
     gain_db: float = 0.0
     max_speedup: float = 0.0
     equaliser_db: float = 0.0
@@ -95,13 +84,11 @@ class Config(BaseConfig):
     band_level_weight: float = 0.0
     loudness_weight: float = 0.0
     tonal_weight: float = 0.0
-    start_from: str | None = None
     classifier_checkpoint: str | None = None
 
     def __post_init__(self):
         super().__post_init__()
-        counts = ("autoencoder_epochs", "segment_samples", "sample_rate_hz", "halving_steps")
-        check_at_least(self, 1, *counts)
+        check_at_least(self, 1, "autoencoder_epochs", "segment_samples", "sample_rate_hz")
         check_at_least(self, 2, "ratio")
         check_at_least(self, 0, *map(weight_option, LOSS_TERMS))
         if self.adversarial_weight and self.least_squares_weight:
@@ -114,7 +101,7 @@ class Config(BaseConfig):
                 "feature_matching_weight needs the discriminator that learns where "
                 "least_squares_weight is above 0, but that is 0."
             )
-        check_fractions(self, "ema_momentum", "dropout")
+        check_fractions(self, "dropout")
         if not 0 < self.autoencoder_share < 1:
             raise ValueError(
                 f"autoencoder_share must be between 0 and 1, but is {self.autoencoder_share}."
@@ -204,7 +191,7 @@ class Config(BaseConfig):
             optimizers=optimizers,
             global_batch=global_batch,
             data_fingerprint=source.fingerprint,
-            start=lambda: start(self, network, helpers.get("average")),
+            start=lambda: self.begin(network, helpers.get(AVERAGE_NETWORK)),
             validation=validation,
         )
 
@@ -258,11 +245,9 @@ def autoencoder_phase(cfg: Config, autoencoder, *, steps_per_epoch: int, batches
 
 def generator_phase(cfg: Config, network, helpers, *, steps_per_epoch: int, batches) -> Phase:
     """Returns the phase that trains the generator, and its discriminator where there is one."""
-    from tonezoo.training import AverageWeights, BalanceClassifier, GanTrainer
+    from tonezoo.training import BalanceClassifier, GanTrainer
 
-    callbacks = [BalanceClassifier()] if cfg.classifier_weight else []
-    if cfg.ema_momentum:
-        callbacks.append(AverageWeights(cfg.ema_momentum))
+    callbacks = (BalanceClassifier(),) if cfg.classifier_weight else ()
     trainer = GanTrainer(network, loss_weights=cfg.loss_weights, **helpers)
     trainer.compile(
         cfg.adam(cfg.halving_steps),
@@ -274,19 +259,9 @@ def generator_phase(cfg: Config, network, helpers, *, steps_per_epoch: int, batc
         steps_per_epoch=steps_per_epoch,
         epochs=cfg.epochs,
         time_share=1.0,
-        callbacks=tuple(callbacks),
+        callbacks=(*callbacks, *cfg.average_callbacks()),
         dataset=lambda step: batches(seed=cfg.seed, start_step=step),
     )
-
-
-def start(cfg: Config, network, average) -> dict | None:
-    """Gives a new run's generator the weights to start from; returns how they came about."""
-    from tonezoo.recipes.trained import start_from
-
-    origin = None if cfg.start_from is None else start_from(network, cfg.start_from)
-    if average is not None:
-        average.set_weights(network.get_weights())
-    return origin
 
 
 def patch_samples(cfg: Config, levels: int) -> int:
@@ -338,9 +313,8 @@ def helper_networks(cfg: Config, segment_samples: int) -> dict:
         )
     if cfg.classifier_weight:
         helpers["classifier"] = load_classifier(cfg)
-    if cfg.ema_momentum:
-        helpers["average"] = cfg.new_model()
-    return helpers
+    average = cfg.average_network()
+    return helpers if average is None else {**helpers, AVERAGE_NETWORK: average}
 
 
 def load_classifier(cfg: Config):

@@ -1,14 +1,15 @@
-"""Keras callbacks for `GanTrainer`: the average of its weights, the balance of a loss."""
+"""Keras callbacks of the trainers: the average of weights, the balance of a loss."""
 
 import keras
 from keras import ops
 
 
 class AverageWeights(keras.callbacks.Callback):
-    """Keeps an exponential moving average of the generator's weights in the trainer's `average`.
+    """Keeps an exponential moving average of a network's weights in the trainer's `average`.
 
-    The momentum of step k is min(momentum, (1 + k) / (10 + k)), so that a short run's average is
-    not that of its first steps.
+    That is of the trainer's first network. What is not trained, such as the moments of a batch
+    normalisation, is copied. The momentum of step k is min(momentum, (1 + k) / (10 + k)), so that a
+    short run's average is not that of its first steps.
 
     Args:
         momentum: weight of the average so far, 0 to 1.
@@ -22,9 +23,12 @@ class AverageWeights(keras.callbacks.Callback):
         trainer = self.model
         step = int(ops.convert_to_numpy(trainer.optimizer.iterations))
         momentum = min(self.momentum, (1 + step) / (10 + step))
-        variables = trainer.generator.trainable_variables
-        for mean, variable in zip(trainer.average.trainable_variables, variables, strict=True):
-            mean.assign(momentum * mean + (1 - momentum) * variable)
+        network = getattr(trainer, trainer.networks[0])
+        for mean, variable in zip(trainer.average.variables, network.variables, strict=True):
+            if variable.trainable:
+                mean.assign(momentum * mean + (1 - momentum) * variable)
+            elif "float" in variable.dtype:
+                mean.assign(variable)
 
 
 class BalanceClassifier(keras.callbacks.Callback):

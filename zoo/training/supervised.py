@@ -16,6 +16,8 @@ class SupervisedTrainer(Trainer):
 
     Args:
         model: a `tonezoo.models.demucs.Demucs`, or any other Keras model.
+        average: a model of its kind, which `AverageWeights` fills and calls outside training then
+            use; or None.
 
     Source: Défossez et al. 2019, section 4.3: L1 between waveforms.
 
@@ -31,13 +33,16 @@ class SupervisedTrainer(Trainer):
     ['loss', 'val_loss']
     """
 
-    networks = ("model",)
+    networks = ("model", "average")
 
-    def __init__(self, model, **kwargs):
+    def __init__(self, model, average=None, **kwargs):
         # Its policy is the model's, by which Keras scales the gradients of float16.
         kwargs["dtype"] = model.dtype_policy
         super().__init__(autocast=False, **kwargs)
         self.model = model
+        self.average = average
+        if average is not None:
+            average.trainable = False
         self.trims = hasattr(model, "network")
         if not model.built and hasattr(model, "channels"):
             model.build((None, None, model.channels))
@@ -65,7 +70,8 @@ class SupervisedTrainer(Trainer):
     def call(self, x, training=False):
         if training and self.trims:
             return self.model.network(x, training=True)
-        return self.model(x, training=training)
+        averaged = self.average is not None and not training
+        return (self.average if averaged else self.model)(x, training=training)
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         return super().compute_loss(x, y, self._middle(y_pred, y), sample_weight, training)

@@ -7,7 +7,7 @@ import pytest
 from tonezoo.models.demucs import Demucs
 from tonezoo.recipes import separation
 from tonezoo.recipes.data.stems import StemAugmentation, arrays_source
-from tonezoo.training import SupervisedTrainer
+from tonezoo.training import AverageWeights, SupervisedTrainer
 
 
 def problem(batch=4, samples=256, seed=0):
@@ -57,6 +57,23 @@ def test_outside_training_a_call_is_the_models_own():
     output = np.asarray(model(mixture))
     assert output.shape == (4, 101, 2, 2)
     np.testing.assert_array_equal(output, model.model(mixture))
+
+
+def test_averaged_weights_are_not_trained_and_answer_outside_training():
+    model = Demucs(sources=("low", "high"), width=4, depth=2)
+    average = Demucs(sources=("low", "high"), width=4, depth=2)
+    both = SupervisedTrainer(model, average=average)
+    both.compile(keras.optimizers.SGD(0.1))
+    average.set_weights(model.get_weights())
+    before = [np.array(v) for v in model.variables]
+    mixture, targets = problem()
+    both.fit(mixture, targets, batch_size=4, verbose=0, callbacks=[AverageWeights(0.9)])
+    assert len(both.trainable_variables) == len(model.trainable_variables)
+    # The first step of an average has momentum 2 / 11.
+    for old, new, mean in zip(before, model.variables, average.variables, strict=True):
+        np.testing.assert_allclose(mean, 2 / 11 * old + 9 / 11 * new, rtol=1e-5, atol=1e-7)
+    np.testing.assert_array_equal(both(mixture), average(mixture))
+    assert not np.array_equal(both(mixture), model(mixture))
 
 
 @pytest.mark.slow
