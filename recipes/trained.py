@@ -87,22 +87,21 @@ def provenance(path: str | os.PathLike) -> dict:
 
 
 def start_from(network, path: str | os.PathLike) -> dict:
-    """Gives a built generator the trained weights at a path; returns how they came about.
+    """Gives a built network the trained weights at a path; returns how they came about.
 
     Raises:
-        ValueError: nothing usable there, or a generator of another ratio, rate or widths.
+        ValueError: nothing usable there, or a network of another purpose or of other widths.
     """
     source = trained_model(path)
-    task, other = (f"x{g.ratio} to {g.sample_rate_hz} Hz" for g in (network, source))
-    if task != other:
+    if source.purpose != network.purpose:
         raise ValueError(
-            f"The generator at {path} goes {other}, the one to be trained {task}. Give a model of "
-            "the same, or leave start_from out."
+            f"The model at {path} is for {source.purpose}, the one to be trained for "
+            f"{network.purpose}. Give a model of the same, or leave start_from out."
         )
-    new, old = map(trainable, (network, source))
+    new, old = map(numbers, (network, source))
     if shapes_of(new) != shapes_of(old):
         raise ValueError(
-            f"The generator at {path} has other layers than the one to be trained: "
+            f"The model at {path} has other layers than the one to be trained: "
             f"{source.count_params()} parameters, not {network.count_params()}. Use the recipe and "
             "the preset it was trained with, or leave start_from out."
         )
@@ -111,6 +110,6 @@ def start_from(network, path: str | os.PathLike) -> dict:
     return provenance(path)
 
 
-def trainable(network) -> dict:
+def numbers(network) -> dict:
     """Returns the weights of a network by name, without the states of its random numbers."""
-    return {name: v for name, v in named_variables(network).items() if v.trainable}
+    return {name: v for name, v in named_variables(network).items() if "float" in v.dtype}

@@ -54,7 +54,7 @@ def test_other_widths_are_refused(tiny_run):
     for a, b in zip(before, weights(network), strict=True):
         np.testing.assert_array_equal(a, b)
     with pytest.raises(
-        ValueError, match="goes x4 to 16000 Hz, the one to be trained x2 to 16000 Hz"
+        ValueError, match="is for x4 to 16000 Hz, the one to be trained for x2 to 16000 Hz"
     ):
         start_from(tiny(ratio=2), tiny_run)
 

@@ -8,6 +8,8 @@ import numpy as np
 
 from tonezoo.audio.streaming import check_finite
 
+# What a model expects of a mixture: mean 0 and standard deviation 1, or the samples of the file.
+MIXTURE_LEVELS = ("standard", "file")
 # Below that a deviation is the rounding of sums.
 LEAST_STD = 1e-7
 

@@ -1,13 +1,15 @@
 """What models share: rates, lengths, input checks, padding and its masks, and interpolation."""
 
 import math
+from collections.abc import Sequence
 
 import keras
 import numpy as np
 from keras import ops
 
+from tonezoo.audio.levels import MIXTURE_LEVELS
 from tonezoo.layers import Interpolate1D
-from tonezoo.layers.checks import integer
+from tonezoo.layers.checks import integer, one_of
 from tonezoo.layers.signal_layer import convolve
 
 INTERPOLATIONS = ("cubic", "sinc")
@@ -49,6 +51,11 @@ class AudioModel(keras.Model):
     def context_samples(self) -> int:
         """Output samples that a piece needs on each side to equal the whole signal's output."""
         return 0
+
+    @property
+    def purpose(self) -> str:
+        """What it makes of what, in words; weights do not suit a network of another purpose."""
+        return f"{self.channels} channels at {self.sample_rate_hz} Hz"
 
     def check_waveform(self, shape) -> None:
         """Raises ValueError unless `shape` is (batch, time, channels), at least one sample."""
@@ -114,6 +121,10 @@ class SuperResolutionModel(AudioModel):
         self.high_pass = high_pass_taps(keep_below / ratio, ratio) if keep_below else np.ones(1)
 
     @property
+    def purpose(self) -> str:
+        return f"x{self.ratio} to {self.sample_rate_hz} Hz"
+
+    @property
     def span_samples(self) -> int:
         """Sum over the convolutions of (length - 1) * sample spacing, in high-rate samples."""
         raise NotImplementedError
@@ -177,6 +188,69 @@ class SuperResolutionModel(AudioModel):
             "ratio": self.ratio,
             "interpolation": self.interpolation,
             "keep_below": self.keep_below,
+        }
+
+
+class SeparationModel(AudioModel):
+    """Base of models that take a mixture apart into its sources.
+
+    A subclass has `valid_length` and `output_length`: which inputs its `network`, which training
+    calls, takes without padding, and how much of their middle it answers.
+
+    Args:
+        sources: names of the sources, in the order of the output.
+        channels: audio channels.
+        sample_rate_hz: rate that it is trained at.
+        mixture_level: "standard" if the network expects mixtures of mean 0 and standard deviation
+            1, which `tonezoo.separate` and the exported model see to; "file" if it expects the
+            samples as they are.
+
+    Input: `waveform` (batch, time, channels), any time of at least 1. Output: (batch, time, source,
+    channels), in float32 also under mixed precision.
+
+    Raises:
+        ValueError: sources that are not different names, at least one; channels below 1; an unknown
+            level.
+    """
+
+    task = "separation"
+
+    def __init__(
+        self,
+        sources: Sequence[str],
+        channels: int,
+        *,
+        sample_rate_hz: int,
+        mixture_level: str = "standard",
+        **kwargs,
+    ):
+        super().__init__(integer("channels", channels), sample_rate_hz=sample_rate_hz, **kwargs)
+        self.sources = tuple(sources)
+        if not self.sources or len(set(self.sources)) < len(self.sources):
+            raise ValueError(f"sources must be different names, at least one, but are {sources}.")
+        self.mixture_level = one_of("mixture_level", mixture_level, MIXTURE_LEVELS)
+
+    @property
+    def purpose(self) -> str:
+        return f"{', '.join(self.sources)} of {super().purpose}"
+
+    def valid_length(self, length):
+        """Returns the shortest input of `network` whose output has at least `length` samples."""
+        raise NotImplementedError
+
+    def output_length(self, length: int) -> int:
+        """Returns how many samples `network` makes of `length`, one of its valid lengths."""
+        raise NotImplementedError
+
+    def compute_output_shape(self, input_shape):
+        return (*input_shape[:2], len(self.sources), self.channels)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "sources": self.sources,
+            "channels": self.channels,
+            "mixture_level": self.mixture_level,
         }
 
 

@@ -14,7 +14,7 @@ from tonezoo.audio import SOURCES
 from tonezoo.layers import UPSAMPLER_KINDS, BidirectionalLSTM
 from tonezoo.layers.checks import integer, one_of
 from tonezoo.layers.initializers import bounded_bias, bounded_kernel
-from tonezoo.models.base import AudioModel, centre
+from tonezoo.models.base import SeparationModel, centre
 from tonezoo.models.demucs_blocks import DemucsDecoderBlock, DemucsEncoderBlock, conv_options
 from tonezoo.registry import ModelEntry
 
@@ -24,7 +24,7 @@ UPSAMPLER_KERNEL_SIZES = {**dict.fromkeys(UPSAMPLER_KINDS, 9), "transposed": 8, 
 
 
 @keras.saving.register_keras_serializable(package="tonezoo")
-class Demucs(AudioModel):
+class Demucs(SeparationModel):
     """Separates a mixture into its sources: a convolutional U-net with an LSTM at the bottom.
 
     `depth` encoder blocks, the widths doubling from `width` on, a bidirectional LSTM and a linear
@@ -76,8 +76,6 @@ class Demucs(AudioModel):
     TensorShape([1, 101, 4, 2])
     """
 
-    task = "separation"
-
     def __init__(
         self,
         *,
@@ -99,10 +97,7 @@ class Demucs(AudioModel):
         sample_rate_hz: int = 44_100,
         **kwargs,
     ):
-        super().__init__(integer("channels", channels), sample_rate_hz=sample_rate_hz, **kwargs)
-        self.sources = tuple(sources)
-        if not self.sources or len(set(self.sources)) < len(self.sources):
-            raise ValueError(f"sources must be different names, at least one, but are {sources}.")
+        super().__init__(sources, channels, sample_rate_hz=sample_rate_hz, **kwargs)
         one_of("upsampler", upsampler, UPSAMPLER_KINDS)
         if upsampler_kernel_size is None:
             upsampler_kernel_size = UPSAMPLER_KERNEL_SIZES[upsampler]
@@ -237,7 +232,6 @@ class Demucs(AudioModel):
         return -(-(span // 2 + 1) // self.grid_samples) * self.grid_samples
 
     def valid_length(self, length):
-        """Returns the shortest input of `network` whose output has at least `length` samples."""
         for _ in range(self.depth):
             if self._transposed_is_valid:
                 length = at_least_1(-(-(length - self.upsampler_kernel_size) // self.stride) + 1)
@@ -255,7 +249,6 @@ class Demucs(AudioModel):
         return length
 
     def output_length(self, length: int) -> int:
-        """Returns how many samples `network` makes of `length`, one of its valid lengths."""
         for _ in range(self.depth):
             if self.padding == "valid":
                 length = (length - self.kernel_size) // self.stride + 1
@@ -308,12 +301,9 @@ class Demucs(AudioModel):
         x = ops.concatenate([before, x, after], axis=1)
         return centre(self.network(x, training=training), time)
 
-    def compute_output_shape(self, input_shape):
-        return (*input_shape[:2], len(self.sources), self.channels)
-
     def get_config(self):
         names = (
-            *("sources", "channels", "width", "depth", "kernel_size", "stride"),
+            *("width", "depth", "kernel_size", "stride"),
             *("encoder_glu_kernel_size", "decoder_glu_kernel_size"),
             *("upsampler", "upsampler_kernel_size", "modified", "padding", "glu_padding"),
             *("lstm_layers", "rescale"),

@@ -5,6 +5,13 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from tonezoo.models.torch_weights import assign, lstm_pairs
+
+REMEDY = (
+    "Build it with the depth, the layers, the widths, the kernel sizes and the biases of the "
+    "PyTorch model."
+)
+
 
 def load_torch_weights(model, state: Mapping) -> None:
     """Gives a built Demucs the weights of a PyTorch one of the same architecture.
@@ -34,26 +41,7 @@ def load_torch_weights(model, state: Mapping) -> None:
             f"built={model.built}"
         )
     arrays = {name: np.asarray(value) for name, value in state.items()}
-    pairs = [*_conv_pairs(model, arrays), *_lstm_pairs(model, arrays)]
-    unused = sorted(set(arrays) - {name for _, names, _ in pairs for name in names})
-    if unused:
-        raise ValueError(
-            f"{len(unused)} weights have no place in this model, {unused[0]} for one. Build it "
-            "with the depth, the layers and the biases of the PyTorch model."
-        )
-    values = [
-        (variable, names, convert(*(arrays[name] for name in names)))
-        for variable, names, convert in pairs
-    ]
-    for variable, names, value in values:
-        if value.shape != tuple(variable.shape):
-            raise ValueError(
-                f"{' + '.join(names)} makes {value.shape}, but {variable.path} is "
-                f"{tuple(variable.shape)}. Build the model with the widths and kernel sizes of the "
-                "PyTorch model."
-            )
-    for variable, _, value in values:
-        variable.assign(value)
+    assign([*_conv_pairs(model, arrays), *_lstm_pairs(model)], arrays, REMEDY)
 
 
 def _conv_pairs(model, arrays):
@@ -71,32 +59,17 @@ def _conv_pairs(model, arrays):
                 # torch: (out, in, taps); transposed (in, out, taps), ours (taps, out, in)
                 pairs.append((layer.kernel, (f"{prefix}.{number}.weight",), np.transpose))
                 if layer.use_bias:
-                    bias = _known(f"{prefix}.{number}.bias", arrays)
-                    pairs.append((layer.bias, (bias,), np.asarray))
+                    pairs.append((layer.bias, (f"{prefix}.{number}.bias",), np.asarray))
     return pairs
 
 
-def _lstm_pairs(model, arrays):
-    """Returns (variable, names of arrays, conversion) of the LSTM and the linear layer behind it.
-
-    Both order the gates input, forget, cell, output; PyTorch has two biases, Keras their sum.
-    """
-    pairs = []
-    for number, lstm in enumerate(model.lstm):
-        for index, suffix in enumerate(("", "_reverse")):
-            kinds = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
-            names = [f"lstm.lstm.{kind}_l{number}{suffix}" for kind in kinds]
-            for variables, name in zip(
-                (lstm.kernels, lstm.rnn.cell.recurrent_kernels), names, strict=False
-            ):
-                pairs.append((variables[index], (_known(name, arrays),), np.transpose))
-            if lstm.use_bias:
-                biases = tuple(_known(name, arrays) for name in names[2:])
-                pairs.append((lstm.biases[index], biases, np.add))
+def _lstm_pairs(model):
+    """Returns the pairs of the LSTM and of the linear layer behind it."""
+    pairs = lstm_pairs(model.lstm, "lstm.lstm")
     if model.dense is not None:
-        pairs.append((model.dense.kernel, (_known("lstm.linear.weight", arrays),), np.transpose))
+        pairs.append((model.dense.kernel, ("lstm.linear.weight",), np.transpose))
         if model.dense.use_bias:
-            pairs.append((model.dense.bias, (_known("lstm.linear.bias", arrays),), np.asarray))
+            pairs.append((model.dense.bias, ("lstm.linear.bias",), np.asarray))
     return pairs
 
 
@@ -111,12 +84,3 @@ def _numbers(prefix, arrays, expected):
             "GLU and no DConv branches."
         )
     return found
-
-
-def _known(name, arrays):
-    if name not in arrays:
-        raise ValueError(
-            f"{name} is missing. Build the model with the LSTM layers and the biases of the "
-            "PyTorch model."
-        )
-    return name

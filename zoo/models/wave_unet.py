@@ -12,14 +12,14 @@ from keras import layers, ops
 from tonezoo.audio import SOURCES
 from tonezoo.layers import Interpolate1D
 from tonezoo.layers.checks import integer, one_of
-from tonezoo.models.base import AudioModel, centre
+from tonezoo.models.base import SeparationModel, centre
 from tonezoo.registry import ModelEntry
 
 INTERPOLATIONS = ("linear", "learned")
 
 
 @keras.saving.register_keras_serializable(package="tonezoo")
-class WaveUnet(AudioModel):
+class WaveUnet(SeparationModel):
     """Separates a mixture into its sources: convolutions, decimation, interpolation, skips.
 
     `levels` times a convolution with LeakyReLU(0.2), of which every second sample goes on; the same
@@ -59,8 +59,6 @@ class WaveUnet(AudioModel):
     (TensorShape([1, 101, 4, 2]), 211)
     """
 
-    task = "separation"
-
     def __init__(
         self,
         *,
@@ -77,12 +75,11 @@ class WaveUnet(AudioModel):
         sample_rate_hz: int = 22_050,
         **kwargs,
     ):
-        super().__init__(integer("channels", channels), sample_rate_hz=sample_rate_hz, **kwargs)
-        self.sources = tuple(sources)
-        if len(set(self.sources)) < max(len(self.sources), 1 + difference):
+        super().__init__(sources, channels, sample_rate_hz=sample_rate_hz, **kwargs)
+        if len(self.sources) == 1 and difference:
             raise ValueError(
-                "sources must be different names, at least one, or two with a difference. "
-                f"Received: sources={self.sources}, difference={difference}"
+                "The difference from the mixture needs two sources or more. Pass difference=False "
+                f"for {self.sources[0]} alone."
             )
         self.levels = integer("levels", levels)
         self.width = integer("width", width)
@@ -147,7 +144,6 @@ class WaveUnet(AudioModel):
         return down + up
 
     def valid_length(self, length):
-        """Returns the shortest input of `network` whose output has at least `length` samples."""
         if not self.context:
             return -(-length // self.grid_samples) * self.grid_samples
         for _ in range(self.levels):
@@ -159,7 +155,6 @@ class WaveUnet(AudioModel):
         return length
 
     def output_length(self, length: int) -> int:
-        """Returns how many samples `network` makes of `length`, one of its valid lengths."""
         if not self.context:
             return length
         for _ in range(self.levels):
@@ -216,12 +211,9 @@ class WaveUnet(AudioModel):
         x = ops.concatenate([left, x, right], axis=1)
         return self.network(x, training=training)[:, :time]
 
-    def compute_output_shape(self, input_shape):
-        return (*input_shape[:2], len(self.sources), self.channels)
-
     def get_config(self):
         names = (
-            *("sources", "channels", "levels", "width", "down_kernel_size", "up_kernel_size"),
+            *("levels", "width", "down_kernel_size", "up_kernel_size"),
             *("interpolation", "context", "difference", "headroom"),
         )
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}

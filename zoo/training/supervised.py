@@ -12,7 +12,9 @@ class SupervisedTrainer(Trainer):
     A model with `network`, such as Demucs, is trained on that: a batch is mixtures (batch, time,
     channels) of a valid length of the model, which training does not pad, and targets (batch, its
     output length, source, channels). Everywhere else a call is the model's own, with padding and
-    cropping; where targets are shorter than its output, `evaluate` compares the middle.
+    cropping; where targets are shorter than its output, `evaluate` compares the middle. Where the
+    model has `training_target` as well, such as Open-Unmix, that is made of the targets, and a call
+    of the trainer is always its network's.
 
     Args:
         model: a `tonezoo.models.demucs.Demucs`, or any other Keras model.
@@ -44,8 +46,10 @@ class SupervisedTrainer(Trainer):
         if average is not None:
             average.trainable = False
         self.trims = hasattr(model, "network")
-        if not model.built and hasattr(model, "channels"):
-            model.build((None, None, model.channels))
+        self.maps = hasattr(model, "training_target")
+        for network in (model, average):
+            if network is not None and not network.built and hasattr(network, "channels"):
+                network.build((None, None, network.channels))
         self.built = model.built
 
     def compile(self, optimizer="adam", loss=None, **kwargs):
@@ -68,16 +72,21 @@ class SupervisedTrainer(Trainer):
             self.optimizer.build(self.trainable_variables)
 
     def call(self, x, training=False):
-        if training and self.trims:
-            return self.model.network(x, training=True)
         averaged = self.average is not None and not training
-        return (self.average if averaged else self.model)(x, training=training)
+        model = self.average if averaged else self.model
+        call = model.network if self.maps or (training and self.trims) else model
+        return call(x, training=training)
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        y = self._target(y)
         return super().compute_loss(x, y, self._middle(y_pred, y), sample_weight, training)
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
+        y = self._target(y)
         return super().compute_metrics(x, y, self._middle(y_pred, y), sample_weight)
+
+    def _target(self, y):
+        return self.model.training_target(y) if self.maps and y is not None else y
 
     def _middle(self, output, target):
         """Returns the part of an output that a target of a valid length is of."""

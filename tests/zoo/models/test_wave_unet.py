@@ -130,7 +130,7 @@ def test_what_lies_past_the_context_does_not_reach_a_sample():
     ("options", "message"),
     [
         ({"sources": ()}, "at least one"),
-        ({"sources": ("a",)}, "two with a difference"),
+        ({"sources": ("a",)}, "needs two sources"),
         ({"up_kernel_size": 4}, "must be odd"),
         ({"headroom": 0.0}, "headroom must be above 0"),
         ({"interpolation": "cubic"}, "interpolation must be one of"),

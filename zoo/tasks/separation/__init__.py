@@ -3,6 +3,7 @@
 import dataclasses
 import math
 
+from tonezoo.audio.levels import MIXTURE_LEVELS
 from tonezoo.tasks.base import Facts, Task, fact, option
 
 OVERLAP = 0.25
@@ -21,10 +22,22 @@ class SeparationFacts(Facts):
     Attributes:
         sources: their names, in the order of the model's output.
         segment_samples: what the model sees at once, where nothing else is asked for.
+        mixture_level: "standard" or "file", see `tonezoo.models.base.SeparationModel`.
+
+    Raises:
+        ValueError: another level.
     """
 
     sources: tuple[str, ...]
     segment_samples: int = fact(least=1)
+    mixture_level: str = "standard"
+
+    def __post_init__(self):
+        if self.mixture_level not in MIXTURE_LEVELS:
+            raise ValueError(
+                f"mixture_level must be one of {', '.join(MIXTURE_LEVELS)}, but is "
+                f"{self.mixture_level!r}. Use the tonezoo that the model was made with."
+            )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -113,7 +126,11 @@ class Separation(Task):
 
     def describe(self, model):
         segment_samples = model.valid_length(round(SEGMENT_S * model.sample_rate_hz))
-        return {"sources": tuple(model.sources), "segment_samples": segment_samples}
+        return {
+            "sources": tuple(model.sources),
+            "segment_samples": segment_samples,
+            "mixture_level": model.mixture_level,
+        }
 
     def signatures(self, model):
         from tonezoo.tasks.separation.signatures import signatures
@@ -140,6 +157,7 @@ class Separation(Task):
             segment_samples=facts.segment_samples,
             grid_samples=facts.grid_samples,
             context_samples=facts.context_samples,
+            mixture_level=facts.mixture_level,
             name=name,
         )
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 import numpy as np
 
 from tonezoo.audio.checks import check_rate_hz, check_signal
-from tonezoo.audio.levels import measure
+from tonezoo.audio.levels import Level, measure
 from tonezoo.audio.streaming import in_step, resampled_blocks, triangle, trim_or_pad, windows
 from tonezoo.tasks.separation import SeparationOptions
 
@@ -19,9 +19,10 @@ class Separator:
     """Separates mixtures with a model, segment by segment.
 
     The mixture is brought to mean 0 and standard deviation 1 by those of its mono mix, as a whole,
-    and the sources back. A signal at another rate than the model's is resampled there and back. One
-    with the model's number of channels is separated as it is; with another number each channel is
-    separated by itself, copied to all of the model's channels, whose outputs are averaged.
+    and the sources back, unless the model takes it as it is. A signal at another rate than the
+    model's is resampled there and back. One with the model's number of channels is separated as it
+    is; with another number each channel is separated by itself, copied to all of the model's
+    channels, whose outputs are averaged.
 
     Segments start on multiples of `grid_samples`, where the model's striding starts anew, and the
     model gets `context_samples` of what lies around them: what its convolutions make of a sample
@@ -37,6 +38,7 @@ class Separator:
         segment_samples: length of a segment, where none is asked for.
         grid_samples: shift to which the model's convolutions are equivariant.
         context_samples: samples on each side that reach a sample's output through convolutions.
+        mixture_level: see `tonezoo.models.base.SeparationModel`.
         name: what to call the model in messages.
 
     Example:
@@ -62,6 +64,7 @@ class Separator:
         segment_samples: int,
         grid_samples: int,
         context_samples: int,
+        mixture_level: str = "standard",
         name: str,
     ):
         self.sources = tuple(sources)
@@ -70,6 +73,7 @@ class Separator:
         self.segment_samples = segment_samples
         self.grid_samples = grid_samples
         self.context_samples = context_samples
+        self.mixture_level = mixture_level
         self.name = name
         self._call = call
 
@@ -128,6 +132,8 @@ class Separator:
         options = options or SeparationOptions()
         check_rate_hz(sample_rate_hz)
         length, channels, level = measure(open_blocks())
+        if self.mixture_level == "file":
+            level = Level(0.0, 1.0)
         as_they_are = channels == self.channels
         signals = 1 if as_they_are else channels
 

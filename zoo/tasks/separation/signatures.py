@@ -8,7 +8,8 @@ def signatures(model) -> dict:
     """Returns the signatures of a separation model; outputs are named after the sources.
 
     serving_default: `waveform` (batch, time, channels) -> of each source (batch, time, channels);
-    every signal is brought to mean 0 and standard deviation 1 and back, by its own mono mix.
+    every signal is brought to mean 0 and standard deviation 1 and back, by its own mono mix, unless
+    the model takes it as it is.
     normalized: the same for signals that are so already, such as segments of a longer one.
     wav_bytes: `audio_bytes` (batch,), WAV files at the model's rate, mono or with its channels ->
     of each source 16-bit WAV files of the model's channels.
@@ -23,6 +24,8 @@ def signatures(model) -> dict:
         return dict(zip(model.sources, tf.unstack(outputs, len(model.sources), 2), strict=True))
 
     def separate_any_level(waveform):
+        if model.mixture_level == "file":
+            return separate_normalised(waveform)
         mean, std = batch_levels(waveform)
         outputs = separate_normalised(tf.math.divide_no_nan(waveform - mean, std))
         return {name: std * output + mean for name, output in outputs.items()}
