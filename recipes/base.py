@@ -164,7 +164,7 @@ class BaseConfig:
     def preview(self, split: DataSplit | None, report: Callable[[str], Any] = print):
         """Returns what writes examples for TensorBoard after an epoch, or None.
 
-        It is called with the phase's model and the step, see `tonezoo.recipes.preview`.
+        It is called with the trainer's `trained` network and the step, see `tonezoo.recipes.preview`.
         """
         return None
 
@@ -212,6 +212,7 @@ class BaseConfig:
         examples: int,
         batches,
         average=None,
+        prepare: Callable[[], None] = lambda: None,
         validation: Callable[[Any], tuple] | None = None,
     ) -> Experiment:
         """Returns the experiment of a network that is trained in one phase.
@@ -224,6 +225,7 @@ class BaseConfig:
             examples: how many of them make an epoch.
             batches: from batch size, seed and first step to an endless dataset.
             average: the trainer's network for the average of the weights, of `average_network`.
+            prepare: called before a new run begins.
             validation: see `Experiment`.
         """
         global_batch = self.batch_size * replicas
@@ -236,6 +238,11 @@ class BaseConfig:
             callbacks=self.average_callbacks(),
             dataset=lambda step: batches(batch_size=global_batch, seed=self.seed, start_step=step),
         )
+
+        def start():
+            prepare()
+            return self.begin(network, average)
+
         networks = {self.MAIN_NETWORK: network}
         if average is not None:
             networks[AVERAGE_NETWORK] = average
@@ -245,6 +252,6 @@ class BaseConfig:
             optimizers=[trainer.optimizer],
             global_batch=global_batch,
             data_fingerprint=source.fingerprint,
-            start=lambda: self.begin(network, average),
+            start=start,
             validation=validation,
         )

@@ -123,7 +123,8 @@ class EpochLog(keras.callbacks.Callback):
         phase_index: index of the phase.
         phase: the phase.
         counter: callback whose `step` counts the phase's steps.
-        preview: called with the model and the step, to write audio and images; or None.
+        preview: called with the trainer's `trained` network and the step, to write audio and
+            images; or None.
     """
 
     def __init__(self, folder, writer, phase_index: int, phase: Phase, counter, preview):
@@ -147,7 +148,7 @@ class EpochLog(keras.callbacks.Callback):
             for name, value in figures.items():
                 tf.summary.scalar(f"{self.phase.name}/{name}", value, step=step)
             if self.preview is not None:
-                self.preview(self.model, step)
+                self.preview(self.model.trained, step)
 
 
 class Progress(keras.callbacks.Callback):

@@ -1,6 +1,7 @@
 """Recipes of source separation: configuration, data, model and training phase."""
 
 import functools
+import itertools
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,9 @@ from tonezoo.recipes.config import check_above, check_at_least
 from tonezoo.recipes.data.layouts import DataSplit
 from tonezoo.recipes.data.stems import NONE, StemAugmentation, StemSource
 from tonezoo.recipes.experiment import Experiment
+
+# Batches by whose spectra the inputs of a model are scaled, where it has such a scaling.
+ADAPT_BATCHES = 16
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,6 +156,13 @@ class Config(BaseConfig):
             "target_samples": model.output_length(segment_samples),
         }
 
+        batches = functools.partial(source.batches, augmentation=augmentation, **lengths)
+
+        def prepare():
+            if self.start_from is None and hasattr(model, "adapt"):
+                first = iter(batches(batch_size=self.batch_size, seed=self.seed))
+                model.adapt(mixture for mixture, _ in itertools.islice(first, ADAPT_BATCHES))
+
         def validation(held_out: StemSource):
             return self.first_batches(
                 held_out.batches(
@@ -165,7 +176,8 @@ class Config(BaseConfig):
             network=model,
             trainer=trainer,
             examples=crops,
-            batches=functools.partial(source.batches, augmentation=augmentation, **lengths),
+            batches=batches,
+            prepare=prepare,
             average=average,
             validation=validation,
         )

@@ -16,6 +16,8 @@ from tonezoo.models import (
     mu_gan,
     mu_gan_autoencoder,
     mu_gan_discriminator,
+    open_unmix,
+    sams_net,
     speech_discriminator,
     wave_unet,
 )
@@ -305,6 +307,28 @@ MODELS = [
             slow=not context,
         )
         for interpolation, context in (("learned", True), ("linear", False))
+    ),
+    *(
+        Case(
+            name=f"{kind.__name__}-{channels}",
+            make=lambda kind=kind, channels=channels, options=options: kind(
+                sources=("a", "b"),
+                channels=channels,
+                window_samples=32,
+                hop_samples=8,
+                input_bins=13,
+                **options,
+            ),
+            channels=channels,
+            time=40,
+            output_length=times(1),
+            slow=channels == 1,
+        )
+        for kind, options in (
+            (open_unmix.OpenUnmix, {"width": 4, "lstm_layers": 2}),
+            (sams_net.SamsNet, {"width": 6, "blocks": 1, "slices": 2}),
+        )
+        for channels in (1, 2)
     ),
     Case(
         name="Demucs-modified",

@@ -33,6 +33,11 @@ MODELS = {
         {"segment_samples": 32, "stem_filters": 8, "block_filters": (8, 8), "dense_units": 4},
         (2, 32, 1),
     ),
+    "open_unmix": (
+        {"width": 4, "window_samples": 32, "hop_samples": 8, "input_bins": 13},
+        (2, 37, 2),
+    ),
+    "sams_net": ({"window_samples": 32, "hop_samples": 8, "input_bins": 13}, (2, 37, 2)),
     "speech_discriminator": ({"periods": (3,), "windows": (16,)}, (2, 33, 1)),
     "wave_unet": ({"levels": 2, "width": 2, "interpolation": "learned"}, (2, 37, 2)),
 }

@@ -15,6 +15,12 @@ SEPARATION = {
     "wave_unet_musdb": ("batch_size=1",),
     "wave_unet_small": ("batch_size=1",),
     "wave_unet_tiny": (),
+    "open_unmix_musdb": ("batch_size=1", "segment_s=1"),
+    "open_unmix_small": ("batch_size=1",),
+    "open_unmix_tiny": (),
+    "sams_net_musdb": ("batch_size=1", "segment_s=0.2"),
+    "sams_net_small": ("batch_size=1",),
+    "sams_net_tiny": (),
 }
 
 

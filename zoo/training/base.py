@@ -12,6 +12,16 @@ class Trainer(keras.Model):
 
     networks: tuple[str, ...] = ()
 
+    average = None
+
+    @property
+    def trained(self):
+        """The network that it is about: the first, or the average of its weights where one is kept.
+
+        A call outside training is that network's, as a rule.
+        """
+        return getattr(self, self.networks[0]) if self.average is None else self.average
+
     def get_config(self) -> dict[str, Any]:
         held = {name: getattr(self, name) for name in self.networks}
         saved = {

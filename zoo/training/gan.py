@@ -211,8 +211,7 @@ class GanTrainer(Trainer):
         return variables
 
     def call(self, waveform, training=False):
-        averaged = self.average is not None and not training
-        return (self.average if averaged else self.generator)(waveform, training=training)
+        return (self.generator if training else self.trained)(waveform, training=training)
 
     def train_step(self, *arguments):
         return drivers.train_step(self, *arguments)

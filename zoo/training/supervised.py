@@ -72,8 +72,7 @@ class SupervisedTrainer(Trainer):
             self.optimizer.build(self.trainable_variables)
 
     def call(self, x, training=False):
-        averaged = self.average is not None and not training
-        model = self.average if averaged else self.model
+        model = self.model if training else self.trained
         call = model.network if self.maps or (training and self.trims) else model
         return call(x, training=training)
 
