@@ -4,6 +4,7 @@ from tonezoo.layers.folded_conv import FoldedConv1D
 from tonezoo.layers.initializers import ICNR, Rescaled, TransposedICNR
 from tonezoo.layers.interpolate import Interpolate1D
 from tonezoo.layers.interpolated_conv import InterpolatedConv1D
+from tonezoo.layers.mel import MelSpectrogram1D
 from tonezoo.layers.multiscale_conv import MultiscaleConv1D
 from tonezoo.layers.phase_shuffle import PhaseShuffle1D
 from tonezoo.layers.recurrent import BidirectionalLSTM
@@ -13,6 +14,7 @@ from tonezoo.layers.subpixel_conv import SubpixelConv1D
 from tonezoo.layers.superpixel import Superpixel1D
 from tonezoo.layers.transposed_conv import TransposedConv1D
 from tonezoo.layers.upsampler import UPSAMPLER_KINDS, upsampler
+from tonezoo.layers.weight_norm import WeightNorm
 
 __all__ = [
     "BidirectionalLSTM",
@@ -21,6 +23,7 @@ __all__ = [
     "Interpolate1D",
     "InterpolatedConv1D",
     "InverseSTFT1D",
+    "MelSpectrogram1D",
     "MultiscaleConv1D",
     "PhaseShuffle1D",
     "Rescaled",
@@ -31,5 +34,6 @@ __all__ = [
     "TransposedConv1D",
     "TransposedICNR",
     "UPSAMPLER_KINDS",
+    "WeightNorm",
     "upsampler",
 ]

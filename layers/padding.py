@@ -11,3 +11,24 @@ def hold_ends(x, left: int, right: int):
     if right:
         parts.append(ops.repeat(x[:, -1:], right, axis=1))
     return ops.concatenate(parts, axis=1) if len(parts) > 1 else x
+
+
+def reflect_ends(x, left: int, right: int):
+    """Returns `x` with its first and last samples mirrored at its ends, which are not repeated.
+
+    Where there are too few, they are mirrored at the other end again.
+    """
+    time = ops.shape(x)[1]
+    before = reflected(ops.arange(-left, 0, dtype="int32"), time)
+    after = reflected(ops.arange(right, dtype="int32") + time, time)
+    parts = [ops.take(x, before, axis=1), x, ops.take(x, after, axis=1)]
+    return ops.concatenate(parts, axis=1)
+
+
+def reflected(index, length):
+    """Returns `index` reflected, as often as needed, into 0 ... length - 1."""
+    # Python's own integers would become what Keras's settings make of them.
+    last = ops.convert_to_tensor(length, "int32") - 1
+    period = ops.maximum(2 * last, 2)
+    folded = period // 2 - ops.abs(ops.mod(index, period) - period // 2)
+    return ops.minimum(folded, last)

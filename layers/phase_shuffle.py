@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from tonezoo.layers.checks import integer, one_of
+from tonezoo.layers.padding import reflected
 from tonezoo.layers.signal_layer import SignalLayer
 
 
@@ -49,7 +50,7 @@ class PhaseShuffle1D(SignalLayer):
         phi = keras.random.randint(
             shifts[self.per], -self.radius, self.radius + 1, seed=self.seed_generator
         )
-        source = _reflect(ops.arange(time, dtype="int32")[None, :, None] - phi, time)
+        source = reflected(ops.arange(time, dtype="int32")[None, :, None] - phi, time)
         if self.per == "batch":
             return ops.take(inputs, source[0, :, 0], axis=1)
         source = ops.broadcast_to(source, (batch, time, channels))
@@ -65,10 +66,3 @@ class PhaseShuffle1D(SignalLayer):
             "per": self.per,
             "seed": self.seed,
         }
-
-
-def _reflect(index, length):
-    """Returns `index` reflected, as often as needed, into 0 ... length - 1."""
-    last = ops.maximum(length - 1, 1)
-    folded = last - ops.abs(ops.mod(index, 2 * last) - last)
-    return ops.minimum(folded, length - 1)

@@ -164,7 +164,8 @@ class BaseConfig:
     def preview(self, split: DataSplit | None, report: Callable[[str], Any] = print):
         """Returns what writes examples for TensorBoard after an epoch, or None.
 
-        It is called with the trainer's `trained` network and the step, see `tonezoo.recipes.preview`.
+        It is called with the trainer's `trained` network and the step: see
+        `tonezoo.recipes.preview`.
         """
         return None
 

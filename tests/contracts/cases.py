@@ -158,6 +158,18 @@ LAYERS = [
         output_length=times(4),
     ),
     Case(
+        name="MelSpectrogram1D",
+        make=lambda: layers.MelSpectrogram1D(3, 32, 8, 8000),
+        channels=1,
+        output_length=divided_by(8),
+    ),
+    Case(
+        name="WeightNorm",
+        make=lambda: layers.WeightNorm(layers.TransposedConv1D(2, 6, 3)),
+        output_length=times(3),
+        refused=(),
+    ),
+    Case(
         name="BidirectionalLSTM",
         make=lambda: layers.BidirectionalLSTM(4),
         output_length=times(1),
