@@ -13,6 +13,7 @@ from tonezoo.models.wiener import wiener_filter
 from tonezoo.recipes import load_recipe
 from tonezoo.recipes.config import override
 from tonezoo.tasks import find_task
+from tonezoo.tasks.separation import SeparationOptions
 from tonezoo.training import SupervisedTrainer
 
 SMALL = {"window_samples": 64, "hop_samples": 16, "input_bins": 25, "sources": ("a", "b")}
@@ -192,3 +193,22 @@ def test_a_model_gets_the_mixture_at_the_level_it_expects(level):
 def test_options_out_of_range_are_refused(make, options, message):
     with pytest.raises(ValueError, match=message):
         make(**options)
+
+
+@each_model
+@pytest.mark.parametrize("sources", [("a",), ("a", "b")])
+def test_joins_of_a_tone_through_equal_masks_are_below_80_db(make, sources):
+    rate_hz = 8000
+    model = built(
+        make, sources=sources, sample_rate_hz=rate_hz, wiener_iterations=int(len(sources) > 1)
+    )
+    for network in model.mask_networks:
+        network.scale_output.scale.assign(ops.zeros_like(network.scale_output.scale))
+    task = find_task("separation")
+    engine = task.engine(lambda x: np.asarray(model(x)), task.model_facts(model), "model")
+    tone = signals.sine(440.0, rate_hz, rate_hz)
+    stems = engine.separate(tone, rate_hz, SeparationOptions(segment_s=0.1))
+    for stem in stems.values():
+        # Equal masks share a signal equally.
+        error = np.abs(stem - tone / len(sources)).max()
+        assert 20 * np.log10(error / 0.5) < -80
