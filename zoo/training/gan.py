@@ -22,7 +22,6 @@ SIGNAL_TERMS: dict[str, Callable] = {
     "short_spectral": functools.partial(
         losses.log_spectral, windows=loss_terms.SHORT_SPECTRAL_WINDOWS
     ),
-    "tonal": losses.tonal,
 }
 
 # Terms that need a discriminator, which learns beside the generator.
@@ -116,7 +115,11 @@ class GanTrainer(Trainer):
             if term in self.active_weights and network is None:
                 raise ValueError(f"The {term} loss needs its network, but none was given.")
         check_critic(self.active_weights, discriminator)
-        for term, attribute in (("loudness", "sample_rate_hz"), ("band_level", "ratio")):
+        for term, attribute in (
+            ("loudness", "sample_rate_hz"),
+            ("band_level", "ratio"),
+            ("tonal", "grid_samples"),
+        ):
             if term in self.active_weights and not hasattr(generator, attribute):
                 raise ValueError(
                     f"The {term} loss needs to know the {attribute} of the generator: give it an "
@@ -285,6 +288,8 @@ class GanTrainer(Trainer):
             for term, function in SIGNAL_TERMS.items()
             if term in self.active_weights
         }
+        if "tonal" in self.active_weights:
+            terms["tonal"] = losses.tonal(high, estimate, self.generator.grid_samples)
         if "loudness" in self.active_weights:
             rate_hz = self.generator.sample_rate_hz
             terms["loudness"] = loudness_disturbance(high, estimate, rate_hz)

@@ -19,4 +19,3 @@ SPECTRAL_WINDOWS = (512, 1024, 2048)
 SHORT_SPECTRAL_WINDOWS = (128, 256)
 # The longest window is centred on every sample, the first one included.
 SHORTEST_SPECTRAL_PATCH = max(SPECTRAL_WINDOWS) // 2 + 1
-TONAL_PERIOD_SAMPLES = 16

@@ -5,7 +5,7 @@ import math
 import numpy as np
 from keras import ops
 
-from tonezoo.training.loss_terms import SPECTRAL_WINDOWS, TONAL_PERIOD_SAMPLES
+from tonezoo.training.loss_terms import SPECTRAL_WINDOWS
 
 SPECTRAL_FLOOR = 1e-7
 BANDS = 12
@@ -141,19 +141,21 @@ def bands(ratio: int) -> np.ndarray:
     return ((bins >= edges[:-1]) & (bins < edges[1:])).astype("float32")
 
 
-def tonal(target, estimate):
+def tonal(target, estimate, period_samples: int = 16):
     """Returns the mean over patches of the periodic part of the error, as a share of its power.
 
-    The part of period 16: the mean over all samples n of one phase n mod 16, squared and averaged
-    over the phases. Its lines lie at the multiples of rate / 16, where upsampling layers leave
-    tones. Of white noise it is 16 / time. This term is ours, not the paper's.
+    The part of period P: the mean over all samples n of one phase n mod P, squared and averaged
+    over the phases. Its lines lie at the multiples of rate / P, where upsampling layers, or the
+    frames of an inverse transform, leave tones. Of white noise it is P / time. This term is ours,
+    not the paper's.
 
     Args:
-        target: (batch, time, 1), time a multiple of 16.
+        target: (batch, time, 1), time a multiple of the period.
         estimate: the same shape.
+        period_samples: P, a generator's `grid_samples`: 16 for MU-GAN4.
 
     Raises:
-        ValueError: time is not a multiple of 16.
+        ValueError: time is not a multiple of the period.
 
     Example:
 
@@ -163,14 +165,14 @@ def tonal(target, estimate):
     >>> [round(float(tonal(np.zeros_like(x), x)), 3) for x in (tone, between)]
     [1.0, 0.0]
     """
-    if target.shape[1] is not None and target.shape[1] % TONAL_PERIOD_SAMPLES:
+    if target.shape[1] is not None and target.shape[1] % period_samples:
         raise ValueError(
-            f"The tonal loss needs patches of a multiple of {TONAL_PERIOD_SAMPLES} samples, but "
+            f"The tonal loss needs patches of a multiple of {period_samples} samples, but "
             f"got {target.shape[1]}. Change segment_samples."
         )
     error = estimate - target
     # (batch, time, 1) -> (batch, period, phase)
-    phases = ops.reshape(error, (ops.shape(error)[0], -1, TONAL_PERIOD_SAMPLES))
+    phases = ops.reshape(error, (ops.shape(error)[0], -1, period_samples))
     periodic = ops.mean(ops.mean(phases, axis=1) ** 2, axis=-1)
     return ops.mean(periodic / (ops.mean(error**2, axis=(1, 2)) + 1e-10))
 
