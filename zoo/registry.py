@@ -24,6 +24,7 @@ class ModelEntry:
         model: class of the model.
         presets: options of the class by the preset's name, the first preset being the default.
         parameters: parameter count of each preset.
+        paper_presets: names of the presets that are the paper's; the others are ours.
         sample_rate_hz: rate of the audio that it was designed for, output side.
         ratios: upsampling ratios of the paper; other integers of at least 2 work too. Empty for
             a model that does not change the rate.
@@ -34,6 +35,7 @@ class ModelEntry:
     model: "type[keras.Model]"
     presets: Mapping[str, Mapping[str, Any]]
     parameters: Mapping[str, int]
+    paper_presets: tuple[str, ...] = ()
     sample_rate_hz: int
     ratios: tuple[int, ...] = ()
     source: str
@@ -88,10 +90,11 @@ def model_rows() -> list[dict]:
             "name": entry.name,
             "preset": preset,
             "parameters": parameters,
-            "sample_rate_hz": entry.sample_rate_hz,
+            "sample_rate_hz": entry.presets[preset].get("sample_rate_hz", entry.sample_rate_hz),
             "input_sample_rates_hz": [entry.sample_rate_hz / ratio for ratio in entry.ratios],
             "ratios": list(entry.ratios),
             "source": entry.source,
+            "of_the_paper": preset in entry.paper_presets,
         }
         for entry in map(model_entry, list_models())
         for preset, parameters in entry.parameters.items()

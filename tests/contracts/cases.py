@@ -13,6 +13,8 @@ from tonezoo.models import (
     band_extender,
     demucs,
     demucs_blocks,
+    mel_gan,
+    mel_gan_discriminator,
     mu_gan,
     mu_gan_autoencoder,
     mu_gan_discriminator,
@@ -259,6 +261,28 @@ MODELS = [
         name="SpeechDiscriminator",
         make=lambda: speech_discriminator.SpeechDiscriminator(
             **speech_discriminator.PRESETS["tiny"]
+        ),
+        channels=1,
+        time=48,
+        output_length=None,
+    ),
+    Case(
+        name="MelGanGenerator",
+        make=lambda: mel_gan.MelGanGenerator(bands=3, width=8, strides=(4, 2), blocks=2),
+        output_length=times(8),
+    ),
+    Case(
+        name="MelGanGenerator-subpixel",
+        make=lambda: mel_gan.MelGanGenerator(
+            bands=3, width=4, strides=(4,), blocks=1, upsampler="subpixel", weight_norm=False
+        ),
+        output_length=times(4),
+        slow=True,
+    ),
+    Case(
+        name="MelGanDiscriminator",
+        make=lambda: mel_gan_discriminator.MelGanDiscriminator(
+            width=4, downsamplings=1, most_filters=8, scales=2, shuffle_radius=1
         ),
         channels=1,
         time=48,

@@ -27,6 +27,8 @@ MODELS = {
     "audio_unet": ({"filters": (2, 4), "kernel_sizes": (9, 5)}, (2, 33, 1)),
     "band_extender": ({"width": 4, "blocks": 1, "window_samples": 16}, (2, 33, 1)),
     "demucs": ({"width": 2, "depth": 2, "upsampler": "nearest"}, (2, 37, 2)),
+    "mel_gan": ({"bands": 4, "width": 4, "strides": (4, 2), "blocks": 1}, (2, 9, 4)),
+    "mel_gan_discriminator": ({"downsamplings": 1, "most_filters": 8, "scales": 2}, (2, 33, 1)),
     "mu_gan": ({"down_filters": (8, 8), "up_filters": (16, 8)}, (2, 33, 1)),
     "mu_gan_autoencoder": ({"down_filters": (8, 8), "up_filters": (16, 8)}, (2, 33, 1)),
     "mu_gan_discriminator": (

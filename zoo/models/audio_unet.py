@@ -178,6 +178,7 @@ ENTRY = ModelEntry(
         "l4_seventh": 1_138_145,
         "tiny": 7_354,
     },
+    paper_presets=("l8", "l4"),
     sample_rate_hz=16_000,
     ratios=(2, 4, 6),
     source="Kuleshov et al. 2017, Audio Super-Resolution using Neural Nets",

@@ -53,6 +53,11 @@ class AudioModel(keras.Model):
         return 0
 
     @property
+    def receptive_field_samples(self) -> int | None:
+        """Samples on which an output sample can depend at most; None for all of the signal."""
+        return 2 * self.context_samples + 1
+
+    @property
     def purpose(self) -> str:
         """What it makes of what, in words; weights do not suit a network of another purpose."""
         return f"{self.channels} channels at {self.sample_rate_hz} Hz"

@@ -231,6 +231,10 @@ class Demucs(SeparationModel):
             span += glu * spacing
         return -(-(span // 2 + 1) // self.grid_samples) * self.grid_samples
 
+    @property
+    def receptive_field_samples(self) -> int | None:
+        return None if self.lstm_layers else super().receptive_field_samples
+
     def valid_length(self, length):
         for _ in range(self.depth):
             if self._transposed_is_valid:
@@ -347,6 +351,7 @@ ENTRY = ModelEntry(
         "small": 4_504_744,
         "tiny": 18_096,
     },
+    paper_presets=("original", *TABLE1),
     sample_rate_hz=44_100,
     source="Défossez et al. 2019, Music Source Separation in the Waveform Domain; Pons et al. "
     "2021, Upsampling Artifacts in Neural Audio Synthesis",

@@ -294,6 +294,7 @@ ENTRY = ModelEntry(
         "l4_quarter_band_kept": 1_162_464,
         "tiny": 42_025,
     },
+    paper_presets=("l8", "l4", "l8_strided", "l4_strided"),
     sample_rate_hz=16_000,
     ratios=(2, 4, 6),
     source=PAPER,

@@ -101,6 +101,7 @@ ENTRY = ModelEntry(
     model=MuGanAutoencoder,
     presets=PRESETS,
     parameters={"full": 12_393_409, "half": 3_100_129, "quarter": 775_921, "tiny": 32_809},
+    paper_presets=("full",),
     sample_rate_hz=16_000,
     source=PAPER,
 )

@@ -154,6 +154,7 @@ ENTRY = ModelEntry(
     model=MuGanDiscriminator,
     presets=PRESETS,
     parameters={"full": 11_205_697, "half": 2_803_233, "quarter": 701_713, "tiny": 279_849},
+    paper_presets=("full",),
     sample_rate_hz=16_000,
     source=PAPER,
 )

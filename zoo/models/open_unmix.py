@@ -169,6 +169,7 @@ ENTRY = ModelEntry(
         "small": 4_640_416,
         "tiny": 42_552,
     },
+    paper_presets=("umx", "umx_vocals"),
     sample_rate_hz=44_100,
     source="Stöter et al. 2019, Open-Unmix: A Reference Implementation for Music Source Separation",
 )

@@ -80,6 +80,11 @@ class SpectrogramSeparator(SeparationModel):
         return 0
 
     @property
+    def receptive_field_samples(self) -> None:
+        """All of what it sees at once, through an LSTM or attention."""
+        return None
+
+    @property
     def grid_samples(self) -> int:
         return self.hop_samples
 

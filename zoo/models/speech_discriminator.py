@@ -174,6 +174,7 @@ ENTRY = ModelEntry(
     model=SpeechDiscriminator,
     presets=PRESETS,
     parameters={"full": 41_372_584, "quarter": 2_592_112, "eighth": 663_592, "tiny": 961},
+    paper_presets=("full",),
     sample_rate_hz=16_000,
     source="Kong et al. 2020, HiFi-GAN; Jang et al. 2021, UnivNet",
 )

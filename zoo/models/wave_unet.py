@@ -243,6 +243,7 @@ ENTRY = ModelEntry(
         "small": 4_625_682,
         "tiny": 7_746,
     },
+    paper_presets=("m6", "m5", "m4", "m1"),
     sample_rate_hz=22_050,
     source="Stoller et al. 2018, Wave-U-Net: A Multi-Scale Neural Network for End-to-End Audio "
     "Source Separation",

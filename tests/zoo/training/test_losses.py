@@ -109,5 +109,7 @@ def test_tonal_is_the_share_of_the_error_that_repeats_every_16_samples():
     # Turned round half-way, it cancels in the mean.
     shifted = np.concatenate([error[:, :2048], -error[:, 2048:]], axis=1)
     assert float(losses.tonal(target, target + shifted)) < 1e-6
+    assert float(losses.tonal(target, target + error, 32)) == pytest.approx(1, rel=1e-4)
+    assert float(losses.tonal(target, target + error, 8)) < 0.9
     noise = random.standard_normal((200, 4096, 1))
     assert float(losses.tonal(0 * noise, noise)) == pytest.approx(16 / 4096, rel=0.1)
