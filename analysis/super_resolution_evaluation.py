@@ -1,4 +1,4 @@
-"""Scores of a super-resolution model beside the spline and the spline plus white noise."""
+"""Scores of a super-resolution model beside the spline, that plus white noise, and the sinc."""
 
 import dataclasses
 import re
@@ -18,10 +18,11 @@ from tonezoo.analysis.metrics import (
 from tonezoo.analysis.probes import Probes, probe
 from tonezoo.analysis.published import published_scores
 from tonezoo.analysis.scores import Scores
-from tonezoo.audio.resampling import LOW_PASSES, check_low_pass, decimate, upsample_spline
+from tonezoo.audio.resampling import LOW_PASSES, check_low_pass, decimate, resample, upsample_spline
 
 NOISE_LEVELS_DBFS = (-48, -54, -60, -66, -72, -78)
-BASELINES = ("spline", *(f"spline + noise at {level} dBFS" for level in NOISE_LEVELS_DBFS))
+NOISE_ROWS = tuple(f"spline + noise at {level} dBFS" for level in NOISE_LEVELS_DBFS)
+BASELINES = ("spline", *NOISE_ROWS, "sinc (soxr)")
 # More would not fit into 80 columns. The two other distances say what the first one says, and the
 # low-band error is told in words.
 SHOWN = ("snr_db", "lsd", "mos_lqo_nb", "mos_lqo_wb", "visqol", "estoi")
@@ -42,7 +43,7 @@ def evaluate(
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> "SuperResolutionScores":
-    """Scores a model, the cubic spline, and the spline plus white noise on the same clips.
+    """Scores a model, the cubic spline, that plus white noise, and soxr's sinc on the same clips.
 
     Each clip is cropped to a multiple of `ratio`, decimated as in training, and brought back by the
     model and by the spline that the models contain. The noise rows add white Gaussian noise of -48
@@ -82,7 +83,7 @@ def evaluate(
     >>> evaluation.rows[:3]
     ('repeated samples', 'spline', 'spline + noise at -48 dBFS')
     >>> evaluation.values.shape  # (row, clip, metric)
-    (8, 1, 9)
+    (9, 1, 9)
     """
     if not clips:
         raise ValueError("There is no clip to evaluate on: `clips` is empty.")
@@ -134,7 +135,7 @@ def evaluate(
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class SuperResolutionScores(Scores):
-    """Scores of a model, of the spline and of the spline plus noise, on the same clips.
+    """Scores of a model, the spline, the spline plus noise, and the sinc, on the same clips.
 
     Attributes:
         probes: what the model makes of silence and of noise.
@@ -157,7 +158,8 @@ class SuperResolutionScores(Scores):
             remedy = [self.missing[key] for key in ("mos_lqo_wb",) if key in self.missing]
             raise ValueError(" ".join(["The model cannot be judged without PESQ wb.", *remedy]))
         beaten = (distance <= distance[0]) & (pesq >= pesq[0])
-        return tuple(self.rows[row] for row in np.flatnonzero(beaten) if row >= 2)
+        names = [self.rows[row] for row in np.flatnonzero(beaten)]
+        return tuple(name for name in names if name in NOISE_ROWS)
 
     @property
     def verdict(self) -> str:
@@ -262,7 +264,8 @@ def _estimates(enhance, samples, ratio, low_pass, rng) -> tuple[np.ndarray, list
     spline = upsample_spline(low, ratio)
     noise = rng.standard_normal(len(reference))
     noisy = [spline + 10 ** (level / 20) * noise for level in NOISE_LEVELS_DBFS]
-    return reference, [enhance(low), spline, *noisy]
+    sinc = resample(low, 1000, 1000 * ratio)
+    return reference, [enhance(low), spline, *noisy, sinc]
 
 
 def measure(

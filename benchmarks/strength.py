@@ -2,8 +2,8 @@
 
     python benchmarks/strength.py mu_gan_speech_x4 --data ljspeech
 
-Prints a Markdown table: scores of the spline and of the model at each strength, means over the
-clips of the folders, chosen as `tonezoo evaluate` chooses them. Choose by speakers that the model
+Prints a Markdown table: scores of the spline, of soxr's sinc and of the model at each strength,
+means over the clips of the folders, chosen as `tonezoo evaluate` chooses them. Choose by speakers that the model
 knows, on clips that it was not trained on (those it knows by heart), and check on speakers that it
 does not know.
 """
@@ -21,7 +21,7 @@ from clips import clips_of
 from tonezoo.analysis.metrics import METRICS
 from tonezoo.analysis.score_tables import markdown_row
 from tonezoo.analysis.super_resolution_evaluation import measure
-from tonezoo.audio.resampling import decimate, upsample_spline
+from tonezoo.audio.resampling import decimate, resample, upsample_spline
 from tonezoo.pretrained import load
 
 COLUMNS = ("visqol", "mos_lqo_wb", "estoi", "lsd", "snr_db")
@@ -29,12 +29,13 @@ STRENGTHS_DB = (0.0, -3.0, -6.0, -9.0, -12.0, -15.0)
 
 
 def scores(model, clips, strengths_db):
-    """Returns (row, metric), means over the clips: the spline's row, then one of each strength."""
+    """Returns (row, metric), means over the clips: spline, sinc, then a row of each strength."""
     found = []
     for samples in clips.values():
         reference = samples[: len(samples) // model.ratio * model.ratio]
         low = decimate(reference, model.ratio)
-        estimates = [upsample_spline(low, model.ratio)] + [
+        sinc = resample(low, model.low_rate_hz, model.sample_rate_hz)
+        estimates = [upsample_spline(low, model.ratio), sinc] + [
             model.enhance(low, model.low_rate_hz, strength_db=strength_db)
             for strength_db in strengths_db
         ]
@@ -54,7 +55,7 @@ def main():
     print(f"{model.name}, {len(clips)} clips\n")
     print(markdown_row(["strength (dB)", *(METRICS[key].title for key in COLUMNS)]))
     print(markdown_row(["---"] * (len(COLUMNS) + 1)))
-    names = ["spline", *(f"{strength_db:g}" for strength_db in options.strengths)]
+    names = ["spline", "sinc (soxr)", *(f"{strength_db:g}" for strength_db in options.strengths)]
     for name, means in zip(names, scores(model, clips, options.strengths), strict=True):
         print(markdown_row([name, *(f"{mean:.3f}" for mean in means)]))
 

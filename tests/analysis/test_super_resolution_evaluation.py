@@ -4,6 +4,7 @@ import sys
 
 import numpy as np
 import pytest
+import soxr
 
 from tonezoo.analysis.metrics import METRICS, lsd, snr_db
 from tonezoo.analysis.probes import Probes
@@ -60,14 +61,16 @@ def evaluation_of(values, missing=None):
     )
 
 
-def test_rows_are_the_model_the_spline_and_the_spline_with_noise(clips, without_packages):
+def test_rows_are_the_model_the_spline_that_with_noise_and_the_sinc(clips, without_packages):
     evaluation = run(clips)
-    assert evaluation.values.shape == (2 + len(NOISE_LEVELS_DBFS), 3, len(METRICS))
+    assert evaluation.values.shape == (3 + len(NOISE_LEVELS_DBFS), 3, len(METRICS))
     reference = clips["b"][:4098]
     low = decimate(reference, 2)
     b = evaluation.values[:, 1]
     assert b[0, COLUMN["snr_db"]] == pytest.approx(snr_db(reference, repeat(low)))
     assert b[0, COLUMN["lsd"]] == pytest.approx(lsd(reference, repeat(low)))
+    sinc = soxr.resample(low, 1, 2)
+    assert b[-1, COLUMN["snr_db"]] == pytest.approx(snr_db(reference, sinc))
     assert np.isnan(b[:, COLUMN["mos_lqo_nb"] :]).all()
 
 
@@ -84,7 +87,7 @@ def test_spline_row_is_the_models_own_spline_and_noise_has_the_stated_rms(withou
     # On a signal this faint the error is the noise: SNR = signal level - noise level.
     signal_dbfs = 20 * np.log10(1e-6 / np.sqrt(2))
     expected = signal_dbfs - np.array(NOISE_LEVELS_DBFS)
-    snr = evaluation.values[2:, 0, COLUMN["snr_db"]]
+    snr = evaluation.values[2:-1, 0, COLUMN["snr_db"]]
     np.testing.assert_allclose(snr, expected, atol=0.1)
     # The rows differ in the level only.
     np.testing.assert_allclose(np.diff(snr), 6, atol=1e-3)
@@ -96,7 +99,8 @@ def test_noise_depends_on_seed_and_name_alone(clips, without_packages):
     np.testing.assert_array_equal(scores, backwards[:, ::-1])
     other = run(clips, seed=1).values
     np.testing.assert_array_equal(scores[:2], other[:2])
-    assert (scores[2:, :, 0] != other[2:, :, 0]).all()
+    assert (scores[2:-1, :, 0] != other[2:-1, :, 0]).all()
+    np.testing.assert_array_equal(scores[-1], other[-1])
 
 
 def test_progress_counts_finished_clips(clips, without_packages):
@@ -106,14 +110,15 @@ def test_progress_counts_finished_clips(clips, without_packages):
 
 
 def test_noise_beats_a_model_only_if_as_good_in_both_lsd_and_pesq():
-    scores = np.full((8, 2, len(METRICS)), 3.0)
+    scores = np.full((9, 2, len(METRICS)), 3.0)
     scores[0, :, COLUMN["lsd"]], scores[0, :, COLUMN["mos_lqo_wb"]] = 1.5, 3.0
     assert evaluation_of(scores).beaten_by_noise() == ()
     assert evaluation_of(scores).verdict.startswith("model is better than noise")
     scores[3, :, COLUMN["lsd"]], scores[3, :, COLUMN["mos_lqo_wb"]] = 1.0, 2.9
     assert evaluation_of(scores).beaten_by_noise() == ()
     scores[5, :, COLUMN["lsd"]] = 1.5
-    scores[1, :, COLUMN["lsd"]] = 1.0  # the spline itself is no noise row
+    # Neither the spline itself nor the sinc is a noise row.
+    scores[[1, -1], :, COLUMN["lsd"]] = 1.0
     assert evaluation_of(scores).beaten_by_noise() == ("spline + noise at -66 dBFS",)
     assert "beaten by spline + noise at -66 dBFS" in evaluation_of(scores).verdict
 
@@ -146,7 +151,7 @@ def test_one_missing_package_leaves_the_other_metrics(clips, monkeypatch, name):
 def test_tables_and_files_hold_the_rows_the_paper_and_the_definitions(tmp_path):
     from rich.console import Console
 
-    values = np.random.default_rng(0).uniform(1, 4, (8, 5, len(METRICS)))
+    values = np.random.default_rng(0).uniform(1, 4, (9, 5, len(METRICS)))
     # As wide as they get.
     values[:, :, COLUMN["snr_db"]] *= -10
     evaluation = evaluation_of(values)
@@ -261,5 +266,5 @@ def test_silent_clips_get_no_sentence_on_the_low_band_but_one_on_the_gap(without
     assert evaluation.low_band == []
     gap = next(gap for gap in evaluation.gaps if "low-band error (dB)" in gap)
     assert gap.endswith(": 0 of 1 clips have a finite value in every row, the others are left out.")
-    (sentence,) = evaluation_of(np.ones((8, 2, len(METRICS)))).low_band
+    (sentence,) = evaluation_of(np.ones((9, 2, len(METRICS)))).low_band
     assert "model's error is 1.0 dB" in sentence
