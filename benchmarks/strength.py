@@ -3,9 +3,9 @@
     python benchmarks/strength.py mu_gan_speech_x4 --data ljspeech
 
 Prints a Markdown table: scores of the spline, of soxr's sinc and of the model at each strength,
-means over the clips of the folders, chosen as `tonezoo evaluate` chooses them. Choose by speakers that the model
-knows, on clips that it was not trained on (those it knows by heart), and check on speakers that it
-does not know.
+means over the clips of the folders, chosen as `tonezoo evaluate` chooses them. Choose by speakers
+that the model does not know, or on clips of theirs that it was not trained on (those it knows by
+heart), and check on others.
 """
 
 import argparse

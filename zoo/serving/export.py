@@ -158,14 +158,15 @@ def evaluation_of(folder, facts: dict) -> dict | None:
 
 
 def round_to_half(model) -> None:
-    """Rounds a model's variables to float16, in float32.
+    """Rounds a model's variables to float16, in float32, but for vectors.
 
     Raises:
         ValueError: the golden output changes by more than `HALF_TOLERANCE` of its maximum.
     """
     waveform = golden_input(model)
     exact = np.asarray(model(waveform, training=False))
-    model.set_weights([weights.astype("float16") for weights in model.get_weights()])
+    rounded = [w.astype("float16") if in_half(w) else w for w in model.get_weights()]
+    model.set_weights(rounded)
     difference = np.abs(np.asarray(model(waveform, training=False)) - exact).max()
     allowed = HALF_TOLERANCE * np.abs(exact).max()
     if not difference <= allowed:
@@ -175,11 +176,16 @@ def round_to_half(model) -> None:
         )
 
 
+def in_half(variable) -> bool:
+    """Tells whether a variable is stored as float16: vectors take little, and rounding them tells."""
+    return len(variable.shape) > 1
+
+
 def write_saved_model(model, folder: Path, half: bool = False) -> None:
     """Writes the SavedModel with the signatures of its task into a folder.
 
     Args:
-        half: True to store variables as float16.
+        half: True to store variables as float16, but for vectors.
     """
     import tensorflow as tf
 
@@ -192,7 +198,9 @@ def write_saved_model(model, folder: Path, half: bool = False) -> None:
     # A Keras variable is not tracked by TensorFlow, the variable inside it is.
     module.model_variables = [variable.value for variable in variables]
     if half:
-        module.model_variables = [tf.Variable(tf.cast(v, "float16")) for v in variables]
+        module.model_variables = [
+            tf.Variable(tf.cast(v.value, "float16" if in_half(v) else "float32")) for v in variables
+        ]
         pairs = list(zip(variables, module.model_variables, strict=True))
         signatures = {
             name: with_stored_variables(function, pairs) for name, function in signatures.items()
