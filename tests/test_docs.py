@@ -11,7 +11,16 @@ from tonezoo.analysis.metrics import METRICS
 from tonezoo.recipes import list_recipes, separation, super_resolution
 from tonezoo.recipes.config import override
 
-DOCS = ("layers", "mu_gan", "band_extender", "training", "separation", "metrics", "exporting")
+DOCS = (
+    "layers",
+    "models",
+    "mu_gan",
+    "band_extender",
+    "training",
+    "separation",
+    "metrics",
+    "exporting",
+)
 PAGES = (
     "README.md",
     "savedmodels/README.md",

@@ -110,8 +110,16 @@ def say(line: str) -> None:
 @app.command()
 def models(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_table: Annotated[
+        bool, typer.Option("--table", help="Print a Markdown table with receptive fields.")
+    ] = False,
 ) -> None:
     """List the models with their presets and parameter counts, and the trained ones."""
+    if as_table:
+        from tonezoo.model_table import model_table
+
+        say("\n".join(model_table()))
+        return
     from tonezoo.pretrained import shipped_models
     from tonezoo.registry import model_rows
     from tonezoo.serving.manifest import read_facts, resolve_version

@@ -127,7 +127,7 @@ class SpectrogramSeparator(SeparationModel):
         Args:
             mixtures: batches (batch, time, channels), at least one.
         """
-        counts, sums, squares = 0, 0.0, 0.0
+        counts, sums, squares = 0, np.zeros(self.bins), np.zeros(self.bins)
         for mixture in mixtures:
             magnitudes = ops.convert_to_numpy(self._magnitudes(*self._spectrum(mixture)))
             # (batch, frames, channel, bin) -> (frame, bin)

@@ -85,10 +85,10 @@ def _maximised(mixture, estimates, channels: int):
     left, right = _channels(estimates, 2)
     product = _times(left, _conjugate(right))
     cross = [ops.sum(part, axis=2, keepdims=True) / weight for part in product]
-    whitened = _inverse_times(
-        *(ops.sum(power * part, axis=3, keepdims=True) for part in (*own, *cross)),
-        _channels(mixture, 2),
+    a, d, b_real, b_imaginary = (
+        ops.sum(power * part, axis=3, keepdims=True) for part in (*own, *cross)
     )
+    whitened = _inverse_times(a, d, b_real, b_imaginary, _channels(mixture, 2))
     rows = (((own[0], 0.0), cross), (_conjugate(cross), (own[1], 0.0)))
     outputs = []
     for row in rows:

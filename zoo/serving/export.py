@@ -177,7 +177,7 @@ def round_to_half(model) -> None:
 
 
 def in_half(variable) -> bool:
-    """Tells whether a variable is stored as float16: vectors take little, and rounding them tells."""
+    """Tells whether a variable is stored as float16: not vectors, whose rounding is heard most."""
     return len(variable.shape) > 1
 
 
