@@ -47,7 +47,7 @@ class MelSpectrogram1D(SignalLayer):
     >>> x = np.sin(2 * np.pi * 440 / 22_050 * np.arange(4096)).reshape(1, -1, 1)
     >>> mel = np.array(MelSpectrogram1D()(x))
     >>> print(mel.shape, mel[0, 8].argmax())
-    (1, 16, 80) 11
+    (1, 16, 80) 10
     """
 
     def __init__(
@@ -118,7 +118,7 @@ def mel_filters(
         ValueError: edges out of order, or above half the rate; a band that holds no bin.
 
     >>> mel_filters(2, 5, 8000).round(5).T.tolist()
-    [[0.0, 0.00054, 0.00018, 0.0, 0.0], [0.0, 0.0, 0.00026, 0.00025, 0.0]]
+    [[0.0, 0.00088, 0.0, 0.0, 0.0], [0.0, 0.00014, 0.00056, 0.00028, 0.0]]
     """
     nyquist_hz = sample_rate_hz / 2
     highest_hz = nyquist_hz if highest_hz is None else highest_hz

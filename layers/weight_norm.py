@@ -29,7 +29,7 @@ class WeightNorm(keras.layers.Wrapper):
     >>> layer = WeightNorm(keras.layers.Dense(1, kernel_initializer="ones"))
     >>> x = np.ones((1, 4))
     >>> before = float(layer(x)[0, 0])
-    >>> layer.gain.assign([1.0])  # of a kernel of length 2
+    >>> _ = layer.gain.assign([1.0])  # of a kernel of length 2
     >>> print(before, float(layer(x)[0, 0]))
     4.0 2.0
     """
@@ -54,6 +54,9 @@ class WeightNorm(keras.layers.Wrapper):
     def normalised_kernel(self):
         """Returns the kernel that the layer computes with."""
         return ops.convert_to_tensor(self._kernel()) * (self.gain / self._norms())
+
+    def compute_mask(self, inputs, previous_mask):
+        return self.layer.compute_mask(inputs, previous_mask)
 
     def compute_output_shape(self, input_shape):
         return self.layer.compute_output_shape(input_shape)

@@ -60,7 +60,7 @@ def list_models() -> list[str]:
     Example:
 
     >>> list_models()[:4]
-    ['audio_unet', 'band_extender', 'demucs', 'mu_gan']
+    ['audio_unet', 'band_extender', 'demucs', 'mel_gan']
     """
     return list(modules_with(MODELS_PACKAGE, "ENTRY"))
 
