@@ -9,7 +9,7 @@ from keras import ops
 from tonezoo.layers import STFT1D, InverseSTFT1D
 from tonezoo.layers.checks import integer, one_of
 from tonezoo.models.base import SeparationModel
-from tonezoo.models.wiener import wiener_filter
+from tonezoo.models.wiener import LEAST_SQUARE, wiener_filter
 
 # Of a bin, re that of the bin that varies most: as quiet as a low-pass leaves some.
 LEAST_DEVIATION = 1e-4
@@ -167,7 +167,7 @@ class SpectrogramSeparator(SeparationModel):
         return y[0], y[1]
 
     def _magnitudes(self, real, imaginary):
-        return ops.sqrt(real**2 + imaginary**2)
+        return ops.sqrt(ops.maximum(real**2 + imaginary**2, LEAST_SQUARE))
 
     def _masks(self, magnitudes, training):
         """Returns (batch, frames, source, channel, bin)."""

@@ -4,6 +4,8 @@ from keras import ops
 from keras.config import backend
 
 EPSILON = 1e-10
+# Roots of less have no finite gradient.
+LEAST_SQUARE = 1e-36
 # Spectra above it are scaled down: squares of theirs have to be summed in float32.
 LARGEST_MAGNITUDE = 10.0
 
@@ -57,7 +59,8 @@ def wiener_filter(real, imaginary, masks, *, iterations: int = 1, window_frames:
     real, imaginary, masks = (ops.cast(x, precision) for x in (real, imaginary, masks))
     # (batch, window, frame, source, channel, bin), of the mixture with one source
     mixture = [windowed(part)[:, :, :, None] for part in (real, imaginary)]
-    magnitude = ops.sqrt(ops.max(_power(mixture), axis=(2, 3, 4, 5), keepdims=True))
+    largest = ops.max(_power(mixture), axis=(2, 3, 4, 5), keepdims=True)
+    magnitude = ops.sqrt(ops.maximum(largest, LEAST_SQUARE))
     scale = ops.maximum(magnitude / LARGEST_MAGNITUDE, 1.0)
     mixture = [part / scale for part in mixture]
     masks = windowed(masks)
@@ -104,11 +107,10 @@ def _inverse_times(a, d, b_real, b_imaginary, x):
     eigenspaces. Each is applied twice, which leaves less of the other one in it than rounding does.
     """
     mean, half = (a + d) / 2, (a - d) / 2
-    radius = ops.sqrt(half**2 + b_real**2 + b_imaginary**2)
-    is_round = ops.equal(radius, 0.0)
-    divisor = ops.where(is_round, 1.0, radius)
-    half = ops.where(is_round, 1.0, half / divisor)
-    b = (b_real / divisor, b_imaginary / divisor)
+    square = half**2 + b_real**2 + b_imaginary**2
+    radius = ops.sqrt(ops.maximum(square, LEAST_SQUARE))
+    half = ops.where(ops.less_equal(square, LEAST_SQUARE), 1.0, half / radius)
+    b = (b_real / radius, b_imaginary / radius)
 
     def projected(x, sign):
         left, right = x
