@@ -148,7 +148,7 @@ def test_evaluate_prints_the_baselines_and_writes_both_files(cli, tiny_model, tm
     assert code == 0
     assert "spline" in out and "-48" in out and "LSD" in out
     scores = json.loads((tmp_path / "scores" / "evaluation.json").read_text())
-    assert len(scores["rows"]) == 8 and len(scores["clips"]) == 2
+    assert len(scores["rows"]) == 9 and len(scores["clips"]) == 2
     assert "spline" in (tmp_path / "scores" / "evaluation.md").read_text()
     code, _, err = cli(*words, "--ratio", "2")
     assert code == 1 and "has ratio 4, not 2" in err
