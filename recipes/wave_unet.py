@@ -16,7 +16,7 @@ procedural corpus. `wave_unet_tiny` is for tests.
 
 import dataclasses
 
-from tonezoo.recipes import demucs_tiny
+from tonezoo.recipes import demucs_table1, demucs_tiny
 from tonezoo.recipes.separation import Config
 
 M6 = Config(
@@ -39,16 +39,8 @@ M6 = Config(
     steps_per_epoch=2000,
     validation_batches=64,
 )
-SMALL = Config(
-    model="wave_unet",
-    preset="small",
-    segment_s=1.5,
-    shift_s=0.5,
-    crop_stride_s=0.5,
-    loss="mean_squared_error",
-    batch_size=8,
-    epochs=40,
-    learning_rate=1e-3,
+SMALL = dataclasses.replace(
+    demucs_table1.small_size("transposed"), model="wave_unet", loss="mean_squared_error"
 )
 CONFIGS = {
     "wave_unet_musdb": M6,
