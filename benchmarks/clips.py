@@ -3,8 +3,7 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from tonezoo.tasks.evaluation_data import training_data
-from tonezoo.tasks.super_resolution.evaluation import evaluation_clips
+from tonezoo.tasks.evaluation_data import evaluation_clips, training_data
 
 
 def clips_of(folders: Iterable[Path], name: str, model) -> dict:
@@ -17,6 +16,12 @@ def clips_of(folders: Iterable[Path], name: str, model) -> dict:
     """
     clips, trained_on = {}, training_data(name)
     for folder in folders:
-        found = evaluation_clips(folder, trained_on, model, print)
+        found = evaluation_clips(
+            folder,
+            trained_on,
+            sample_rate_hz=model.sample_rate_hz,
+            ratio=model.ratio,
+            report=print,
+        )
         clips |= {f"{folder}/{clip}": samples for clip, samples in found.items()}
     return clips

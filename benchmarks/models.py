@@ -41,7 +41,7 @@ def main() -> None:
     measured = {}
     for row in model_rows():
         key = (row["name"], row["preset"])
-        # Critics and vocoders are not run on audio.
+        # Critics are not run on audio.
         if not issubclass(model_entry(row["name"]).model, AudioModel):
             continue
         command = [sys.executable, __file__, "--one", *key, "--seconds", str(options.seconds)]
@@ -68,7 +68,8 @@ def measure(name: str, preset: str, seconds: float) -> dict[str, float]:
 
     tf.config.threading.set_intra_op_parallelism_threads(THREADS)
     model = create_model(name, preset=preset)
-    samples = round(seconds * model.sample_rate_hz) // getattr(model, "ratio", 1)
+    per_step = model.hop_samples if model.task == "vocoding" else getattr(model, "ratio", 1)
+    samples = round(seconds * model.sample_rate_hz) // per_step
     signal = np.random.default_rng(0).normal(0, 0.1, (1, samples, model.channels))
     call, signal = tf.function(model), tf.constant(signal, "float32")
     times = []

@@ -1,13 +1,16 @@
-"""The six rows of the upsampling paper's Table 1 at small size, on an equal budget of steps.
+"""The rows of the upsampling paper's Table 1 and other separators, small, at equal steps.
 
     python benchmarks/separation_comparison.py [--steps 800] [--seeds 3] [--runs runs/separation]
+        [--rows nearest,wave_unet,open_unmix,sams_net]
 
-Trains every `demucs_small` recipe on the procedural corpus, once for each seed, which is that of
-the weights, the batches and the training tracks; evaluates it on procedural tracks that none was
-trained on; and prints a Markdown table: SDR by museval as the mean over seeds, with the smallest
-and the largest. A run that is finished is not trained again, and one that is evaluated not
-evaluated again.
-An epoch is 50 steps; its time is that of steps taken in turn by all six in one process.
+Trains every `demucs_small` recipe and those of the other separators on the procedural corpus, once
+for each seed, which is that of the weights, the batches and the training tracks; evaluates it on
+procedural tracks that none was trained on; and prints a Markdown table: SDR by museval as the mean
+over seeds, with the smallest and the largest. A run that is finished is not trained again, and one
+that is evaluated not evaluated again.
+An epoch is 50 steps; its time is that of steps taken in turn by all rows in one process. The last
+two columns are of inference, as benchmarks/models.py measures it: time per second of audio, and the
+peak memory of a process that does it.
 """
 
 import argparse
@@ -15,6 +18,8 @@ import json
 import os
 import shutil
 import statistics
+import subprocess
+import sys
 from pathlib import Path
 
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
@@ -29,12 +34,21 @@ from tonezoo.analysis.published import SEPARATION_SDR
 from tonezoo.recipes import load_recipe
 from tonezoo.recipes.runs import RunFolder, is_run
 
-ROWS = (
-    *("transposed", "modified_transposed", "nearest", "linear"),
-    *("subpixel", "modified_subpixel"),
-)
+# row -> recipe, and for those of Table 1 the paper's seconds per epoch
+TABLE1_EPOCH_S = {
+    "transposed": 319,
+    "modified transposed": 326,
+    "nearest": 423,
+    "linear": 430,
+    "subpixel": 311,
+    "modified subpixel": 315,
+}
+RECIPES = {
+    **{row: f"demucs_small_{row.replace(' ', '_')}" for row in TABLE1_EPOCH_S},
+    **{row: f"{row}_small" for row in ("wave_unet", "open_unmix", "sams_net")},
+}
 EPOCH_STEPS = 50
-PAPER_EPOCH_S = (319, 326, 423, 430, 311, 315)
+INFERENCE_S = 3.0
 
 
 def main() -> None:
@@ -42,43 +56,62 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=800, help="of each run, a multiple of 50")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--runs", type=Path, default=Path("runs/separation"))
+    parser.add_argument("--rows", default=",".join(RECIPES), help="separated by commas")
     parser.add_argument("--rounds", type=int, default=10, help="timings of every step")
     options = parser.parse_args()
+    rows = [row.strip() for row in options.rows.split(",")]
     if options.steps < EPOCH_STEPS or options.steps % EPOCH_STEPS:
         parser.error(f"--steps must be a multiple of {EPOCH_STEPS}.")
+    if unknown := set(rows) - set(RECIPES):
+        parser.error(f"--rows has no {', '.join(unknown)}, only {', '.join(RECIPES)}.")
     evaluations = {
-        row: [evaluated(row, seed, options) for seed in range(options.seeds)] for row in ROWS
+        row: [evaluated(row, seed, options) for seed in range(options.seeds)] for row in rows
     }
-    times, parameters = epoch_times(options.rounds)
-    sources = evaluations[ROWS[0]][0]["sources"]
+    times, parameters = epoch_times(rows, options.rounds)
+    sources = evaluations[rows[0]][0]["sources"]
     print(
         f"{options.steps} steps per run, seeds 0 to {options.seeds - 1}; SDR (dB): mean [smallest, "
         f"largest] over seeds; {os.cpu_count()} CPU cores, load {os.getloadavg()[0]:.1f}.\n"
     )
-    titles = ("epoch (s)", "of transposed", "paper's", "parameters")
-    print_row("upsampler", *sources, "mean", *titles, "paper's SDR")
-    print_row(*["---"] * (len(sources) + 7))
-    for row, paper_epoch_s in zip(ROWS, PAPER_EPOCH_S, strict=True):
+    first = rows[0]
+    titles = ("epoch (s)", f"of {first}", "paper's", "parameters", "paper's SDR")
+    print_row("row", *sources, "mean", *titles, "s per s of audio", "peak memory (GB)")
+    print_row(*["---"] * (len(sources) + 9))
+    for row in rows:
         found = [evaluation["rows"][0]["metrics"]["sdr_db"] for evaluation in evaluations[row]]
+        of_table1 = {first, row} <= set(TABLE1_EPOCH_S)
         print_row(
-            row.replace("_", " "),
+            row,
             *(spread([sdr["per_source"][source] for sdr in found]) for source in sources),
             spread([sdr["mean"] for sdr in found]),
             f"{EPOCH_STEPS * statistics.median(times[row]):.1f}",
-            f"{median_ratio(times[row], times['transposed']):.2f}",
-            f"{paper_epoch_s / PAPER_EPOCH_S[0]:.2f}",
+            f"{median_ratio(times[row], times[first]):.2f}",
+            f"{TABLE1_EPOCH_S[row] / TABLE1_EPOCH_S[first]:.2f}" if of_table1 else "-",
             f"{parameters[row]:,}",
-            f"{SEPARATION_SDR[row.replace('_', ' ')]:.2f}",
+            f"{SEPARATION_SDR[row]:.2f}" if row in SEPARATION_SDR else "-",
+            *inference(row),
         )
-    baseline = evaluations[ROWS[0]][0]["rows"][1]
+    baseline = evaluations[first][0]["rows"][1]
     sdr = baseline["metrics"]["sdr_db"]
     cells = [f"{sdr['per_source'][source]:.2f}" for source in sources]
-    print_row(baseline["name"], *cells, f"{sdr['mean']:.2f}", *["-"] * 5)
+    print_row(baseline["name"], *cells, f"{sdr['mean']:.2f}", *["-"] * 7)
+
+
+def inference(row: str) -> tuple[str, str]:
+    """Returns seconds per second of audio and peak memory in GB, in a process of its own."""
+    cfg = load_recipe(RECIPES[row]).config
+    script = Path(__file__).with_name("models.py")
+    words = ("--one", cfg.model, cfg.preset, "--seconds", str(INFERENCE_S))
+    done = subprocess.run(
+        [sys.executable, str(script), *words], capture_output=True, text=True, check=True
+    )
+    figures = json.loads(done.stdout.splitlines()[-1])
+    return f"{figures['factor']:.3g}", f"{figures['peak_gb']:.2g}"
 
 
 def evaluated(row: str, seed: int, options) -> dict:
     """Returns the evaluation of a run, training and evaluating it where that is left to do."""
-    run = options.runs / f"{row}-seed{seed}"
+    run = options.runs / f"{row.replace(' ', '_')}-seed{seed}"
     if not is_run(run) or RunFolder(run).trained_steps() != options.steps:
         shutil.rmtree(run, ignore_errors=True)
         settings = {
@@ -87,7 +120,7 @@ def evaluated(row: str, seed: int, options) -> dict:
             "epochs": options.steps // EPOCH_STEPS,
         }
         words = [word for name, value in settings.items() for word in ("--set", f"{name}={value}")]
-        check(run_tonezoo("train", f"demucs_small_{row}", "--run", run, *words))
+        check(run_tonezoo("train", RECIPES[row], "--run", run, *words))
     if not (run / "evaluation.json").exists():
         check(run_tonezoo("evaluate", run))
     return json.loads((run / "evaluation.json").read_text())
@@ -102,16 +135,15 @@ def spread(values: list[float]) -> str:
     return f"{statistics.mean(values):.2f} [{min(values):.2f}, {max(values):.2f}]"
 
 
-def epoch_times(rounds: int) -> tuple[dict[str, list[float]], dict[str, int]]:
+def epoch_times(rows: list[str], rounds: int) -> tuple[dict[str, list[float]], dict[str, int]]:
     """Returns seconds of a step, forward, backward and update, and parameters, of each row."""
     from tonezoo.training import SupervisedTrainer
 
     steps, parameters = {}, {}
-    for row in ROWS:
-        cfg = load_recipe(f"demucs_small_{row}").config
-        model = cfg.new_model()
-        parameters[row] = model.count_params()
-        steps[row] = training_step(SupervisedTrainer(model), cfg)
+    for row in rows:
+        cfg = load_recipe(RECIPES[row]).config
+        parameters[row] = cfg.new_model().count_params()
+        steps[row] = training_step(SupervisedTrainer(cfg.new_model(cfg.dtype)), cfg)
     return in_turn(steps, rounds), parameters
 
 
@@ -124,7 +156,7 @@ def training_step(trainer, cfg):
     mixture = rng.standard_normal((cfg.batch_size, samples, cfg.channels)).astype("float32")
     shape = (cfg.batch_size, model.output_length(samples), len(model.sources), cfg.channels)
     targets = rng.standard_normal(shape).astype("float32")
-    trainer.compile(keras.optimizers.Adam(cfg.learning_rate))
+    trainer.compile(keras.optimizers.Adam(cfg.learning_rate), loss=cfg.loss)
     return lambda: trainer.train_on_batch(mixture, targets)
 
 

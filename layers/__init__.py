@@ -1,5 +1,6 @@
 """Upsampling and downsampling layers for audio, on (batch, time, channels), in keras.ops only."""
 
+from tonezoo.layers.filtered_activation import FilteredActivation1D
 from tonezoo.layers.folded_conv import FoldedConv1D
 from tonezoo.layers.initializers import ICNR, Rescaled, TransposedICNR
 from tonezoo.layers.interpolate import Interpolate1D
@@ -18,6 +19,7 @@ from tonezoo.layers.weight_norm import WeightNorm
 
 __all__ = [
     "BidirectionalLSTM",
+    "FilteredActivation1D",
     "FoldedConv1D",
     "ICNR",
     "Interpolate1D",

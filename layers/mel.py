@@ -16,6 +16,8 @@ LOGARITHMIC_FROM_HZ = 1000.0
 LOGARITHMIC_FROM_MEL = LOGARITHMIC_FROM_HZ / LINEAR_HZ_PER_MEL
 LOG_PER_MEL = np.log(6.4) / 27
 LEAST_MAGNITUDE = 1e-5
+# Of a bin: far below that of a band, and of a root whose gradient is finite.
+LEAST_POWER = 1e-16
 
 
 @keras.saving.register_keras_serializable(package="tonezoo")
@@ -80,8 +82,7 @@ class MelSpectrogram1D(SignalLayer):
         x = reflect_ends(x, beyond * hop, beyond * hop + missing)
         frames = ops.shape(x)[1] // hop - 2 * beyond
         spectrum = self.stft(x)[:, beyond : beyond + frames] * (window / 4)
-        real, imaginary = spectrum[..., : self.stft.bins], spectrum[..., self.stft.bins :]
-        magnitudes = ops.sqrt(real**2 + imaginary**2)
+        magnitudes = ops.sqrt(ops.maximum(self.stft.power(spectrum), LEAST_POWER))
         mel = ops.matmul(magnitudes, ops.convert_to_tensor(self.filters, magnitudes.dtype))
         return ops.cast(ops.log10(ops.maximum(mel, LEAST_MAGNITUDE)), self.compute_dtype)
 

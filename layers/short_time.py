@@ -97,6 +97,10 @@ class STFT1D(_ShortTimeLayer):
         spectrum = ops.concatenate(ops.rfft(frames * window), axis=-1)
         return ops.cast(spectrum, self.compute_dtype)
 
+    def power(self, spectrum):
+        """Returns the squared magnitudes (..., bins) of a spectrum as this layer gives it."""
+        return spectrum[..., : self.bins] ** 2 + spectrum[..., self.bins :] ** 2
+
     def compute_mask(self, inputs, previous_mask):
         return mask_per_block(previous_mask, self.hop_samples)
 

@@ -33,6 +33,8 @@ class TransposedConv1D(SignalConvolution, keras.layers.Conv1DTranspose):
     Attributes:
         overlap: "none" (length = strides), "full" (length a multiple of the strides), "partial"
             (longer, no multiple) or "gaps" (shorter).
+        context: (left, right): outputs n * strides ... n * strides + strides - 1 depend on the
+            samples n - left ... n + right only.
 
     Input shape: (batch, time, channels). Output shape: (batch, length as above, filters).
 
@@ -90,6 +92,12 @@ class TransposedConv1D(SignalConvolution, keras.layers.Conv1DTranspose):
         if length % stride:
             return "partial"
         return "none" if length == stride else "full"
+
+    @property
+    def context(self) -> tuple[int, int]:
+        stride, beyond = self.strides[0], max(self.kernel_size[0] - self.strides[0], 0)
+        left_out = beyond // 2 if self.padding == "same" else 0
+        return -(-(beyond - left_out) // stride), (left_out + stride - 1) // stride
 
     @property
     def _tail(self):

@@ -35,29 +35,31 @@ class Preview:
 
     def __call__(self, model, step: int) -> None:
         """Writes to the default `tf.summary` writer; `model` takes low-rate (1, time, 1)."""
-        import tensorflow as tf
-
         for name, target in self.clips.items():
             low = decimate(target, self.ratio)
             output = np.asarray(model(low[None, :, None], training=False))[0, : len(target), 0]
-            panels = [
-                self._picture(signal) for signal in (np.repeat(low, self.ratio), output, target)
-            ]
-            tf.summary.image(
-                f"{name} (input, output, target)", np.concatenate(panels, axis=1)[None], step=step
-            )
-            for kind, signal in (("output", output), ("target", target)):
-                tf.summary.audio(
-                    f"{name} {kind}",
-                    np.clip(signal, -1, 1)[None, :, None],
-                    sample_rate=self.sample_rate_hz,
-                    step=step,
-                )
+            panels = {"input": np.repeat(low, self.ratio), "output": output, "target": target}
+            write_clip(name, panels, self.sample_rate_hz, step)
 
-    def _picture(self, signal: np.ndarray) -> np.ndarray:
-        """Returns a grey-scale spectrogram (height, width, 1) in 0..1, low frequencies below."""
-        grey = 1 - spectrogram_db(signal)[::-1] / FLOOR_DB
-        return np.pad(grey, ((0, 0), (0, 4)), constant_values=1.0)[:, :, None]
+
+class VocoderPreview:
+    """Writes spectrograms and audio of a few clips, output beside target, to TensorBoard.
+
+    Args:
+        clips: name -> mono signal (time,).
+        sample_rate_hz: rate of the clips.
+    """
+
+    def __init__(self, clips: Mapping[str, np.ndarray], *, sample_rate_hz: int):
+        self.clips = {name: clip[: PREVIEW_S * sample_rate_hz] for name, clip in clips.items()}
+        self.sample_rate_hz = sample_rate_hz
+
+    def __call__(self, model, step: int) -> None:
+        """Writes to the default `tf.summary` writer; `model` has a `front_end`."""
+        for name, target in self.clips.items():
+            mel = model.front_end(target[None, :, None])
+            output = np.asarray(model(mel, training=False))[0, : len(target), 0]
+            write_clip(name, {"output": output, "target": target}, self.sample_rate_hz, step)
 
 
 class StemPreview:
@@ -95,3 +97,24 @@ class StemPreview:
                         sample_rate=self.sample_rate_hz,
                         step=step,
                     )
+
+
+def write_clip(name: str, signals: Mapping[str, np.ndarray], sample_rate_hz: int, step: int):
+    """Writes the spectrograms of some signals beside each other, and all but the input as audio."""
+    import tensorflow as tf
+
+    pictures = np.concatenate(list(map(picture, signals.values())), axis=1)
+    tf.summary.image(f"{name} ({', '.join(signals)})", pictures[None], step=step)
+    for kind in ("output", "target"):
+        tf.summary.audio(
+            f"{name} {kind}",
+            np.clip(signals[kind], -1, 1)[None, :, None],
+            sample_rate=sample_rate_hz,
+            step=step,
+        )
+
+
+def picture(signal: np.ndarray) -> np.ndarray:
+    """Returns a grey-scale spectrogram (height, width, 1) in 0..1, low frequencies below."""
+    grey = 1 - spectrogram_db(signal)[::-1] / FLOOR_DB
+    return np.pad(grey, ((0, 0), (0, 4)), constant_values=1.0)[:, :, None]

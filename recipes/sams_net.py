@@ -7,7 +7,7 @@
 those of `open_unmix_musdb`, with the paper's L1 loss ASSUMED. What the paper reports, SDR 5.65 on
 average, is of a network that is not public: nothing is claimed of this one.
 
-`sams_net_small` is for two cores: half a million parameters in all, the rest of its run as that of
+`sams_net_small` is for two cores: 0.1 million parameters in all, in bfloat16, the rest of its run as that of
 `demucs_small_*`. Data: any folder of tracks with one file per source, or without --data the
 procedural corpus. `sams_net_tiny` is for tests.
 """
@@ -26,7 +26,7 @@ CONFIGS = {
         learning_rate=1e-4,
     ),
     "sams_net_small": dataclasses.replace(
-        wave_unet.SMALL, model="sams_net", loss="mean_absolute_error"
+        wave_unet.SMALL, model="sams_net", loss="mean_absolute_error", dtype="mixed_bfloat16"
     ),
     "sams_net_tiny": dataclasses.replace(demucs_tiny.CONFIG, model="sams_net"),
 }

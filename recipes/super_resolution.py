@@ -2,9 +2,8 @@
 
 import functools
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, ClassVar
 
 from tonezoo.recipes.base import BaseConfig
@@ -13,62 +12,50 @@ from tonezoo.recipes.data.augmentation import Augmentation
 from tonezoo.recipes.data.layouts import DataSplit
 from tonezoo.recipes.data.patches import PatchSource
 from tonezoo.recipes.experiment import AVERAGE_NETWORK, Experiment, Phase
+from tonezoo.recipes.generators import GeneratorConfig
 from tonezoo.registry import create_model
-from tonezoo.training.loss_terms import LOSS_TERMS, SHORTEST_SPECTRAL_PATCH
+from tonezoo.training.loss_terms import SHORTEST_SPECTRAL_PATCH
 
 DISCRIMINATOR_HALVINGS = 7
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(BaseConfig):
+class Config(GeneratorConfig):
     """Options of a super-resolution run; defaults are the paper's, ASSUMED where it is silent.
 
-    Those that every run has are described in `BaseConfig`.
+    Those that every run of a generator has are described in `BaseConfig` and `GeneratorConfig`.
 
     Attributes:
         critic_preset: preset of the autoencoder and of the discriminator, which is MU-GAN's where
             the adversarial term is on, `speech_discriminator` where the least_squares term is.
         ratio: upsampling ratio R.
-        sample_rate_hz: rate of the target.
-        layout: how the data folder is split (see `tonezoo.recipes.data.layouts`).
         segment_samples: patch length at the target rate, rounded down to what R and the networks
             divide (8192 becomes 8064 at R = 6).
         autoencoder_epochs: epochs of the autoencoder, trained first where its feature is used.
         autoencoder_share: largest part of `--max-minutes` that the autoencoder may take.
-        gain_db, max_speedup, equaliser_db, random_low_pass_share, telephone_share: see
+        random_low_pass_share, telephone_share: see
             `tonezoo.recipes.data.augmentation.Augmentation`.
         dropout: dropout rate of all networks; None for the presets' own.
         l2_weight, patch_rms_weight, feature_weight, classifier_weight, adversarial_weight,
-            least_squares_weight, feature_matching_weight, spectral_weight,
-            short_spectral_weight, band_level_weight, loudness_weight, tonal_weight: of the loss
-            terms.
+            band_level_weight, loudness_weight: of the loss terms.
         classifier_checkpoint: path of the authors' TF1 checkpoint, for the classifier term.
 
     Raises:
         ValueError: a number out of its range.
     """
 
-    MAIN_NETWORK: ClassVar[str] = "generator"
-    # In float16 the discriminator's gradients would vanish: no optimizer scales them.
-    DTYPES: ClassVar[tuple[str, ...]] = ("float32", "mixed_bfloat16")
     CHANGEABLE: ClassVar[frozenset[str]] = BaseConfig.CHANGEABLE | {"autoencoder_epochs"}
     PATH_OPTIONS: ClassVar[frozenset[str]] = BaseConfig.PATH_OPTIONS | {"classifier_checkpoint"}
 
     model: str = "mu_gan"
     preset: str = "l8"
-    critic_preset: str = "full"
-    ratio: int = 4
-    sample_rate_hz: int = 16_000
-    layout: str = "auto"
-    segment_samples: int = 8192
+    # Of the base class this is a constant, here an option.
+    ratio: int = 4  # type: ignore[misc]
     batch_size: int = 32
     epochs: int = 400
     autoencoder_epochs: int = 50
     autoencoder_share: float = 0.15
     learning_rate: float = 1e-4
-    gain_db: float = 0.0
-    max_speedup: float = 0.0
-    equaliser_db: float = 0.0
     random_low_pass_share: float = 0.0
     telephone_share: float = 0.0
     dropout: float | None = None
@@ -77,40 +64,19 @@ class Config(BaseConfig):
     feature_weight: float = 1.0
     classifier_weight: float = 0.0
     adversarial_weight: float = 1e-3
-    least_squares_weight: float = 0.0
-    feature_matching_weight: float = 0.0
-    spectral_weight: float = 0.0
-    short_spectral_weight: float = 0.0
     band_level_weight: float = 0.0
     loudness_weight: float = 0.0
-    tonal_weight: float = 0.0
     classifier_checkpoint: str | None = None
 
     def __post_init__(self):
         super().__post_init__()
-        check_at_least(self, 1, "autoencoder_epochs", "segment_samples", "sample_rate_hz")
+        check_at_least(self, 1, "autoencoder_epochs")
         check_at_least(self, 2, "ratio")
-        check_at_least(self, 0, *map(weight_option, LOSS_TERMS))
-        if self.adversarial_weight and self.least_squares_weight:
-            raise ValueError(
-                "The discriminator learns by one term, but adversarial_weight and "
-                "least_squares_weight are both above 0. Set one of them to 0."
-            )
-        if self.feature_matching_weight and not self.least_squares_weight:
-            raise ValueError(
-                "feature_matching_weight needs the discriminator that learns where "
-                "least_squares_weight is above 0, but that is 0."
-            )
         check_fractions(self, "dropout")
         if not 0 < self.autoencoder_share < 1:
             raise ValueError(
                 f"autoencoder_share must be between 0 and 1, but is {self.autoencoder_share}."
             )
-        self.augmentation  # noqa: B018 - raises where its numbers are out of range
-
-    @property
-    def loss_weights(self) -> dict[str, float]:
-        return {term: getattr(self, weight_option(term)) for term in LOSS_TERMS}
 
     @property
     def augmentation(self) -> Augmentation:
@@ -137,24 +103,6 @@ class Config(BaseConfig):
     def run_name(self, recipe: str) -> str:
         return f"{recipe}_x{self.ratio}"
 
-    def find_data(self, root: str | Path, hold_out: Iterable[str] = ()) -> DataSplit:
-        from tonezoo.recipes.data.layouts import find_clips
-
-        return find_clips(root, layout=self.layout, hold_out=hold_out)
-
-    def data_source(
-        self, split: DataSplit | None, report: Callable[[str], Any] = print
-    ) -> PatchSource:
-        """Returns the source of patches of the training clips, or of procedural ones."""
-        from tonezoo.recipes.corpus import speech
-        from tonezoo.recipes.data import patches
-
-        options = {"sample_rate_hz": self.sample_rate_hz, "ratio": self.ratio}
-        if split is None:
-            arrays = speech.procedural_corpus(seed=self.seed, sample_rate_hz=self.sample_rate_hz)
-            return patches.prepare_arrays(arrays, **options)
-        return patches.prepare(split.train, cache_dir=self.cache_path, report=report, **options)
-
     def build(self, source: PatchSource, replicas: int) -> Experiment:
         network = self.new_model(self.dtype)
         segment_samples = patch_samples(self, network.levels)
@@ -178,13 +126,6 @@ class Config(BaseConfig):
         if trainer.discriminator_optimizer is not None:
             optimizers.append(trainer.discriminator_optimizer)
 
-        def validation(held_out: PatchSource):
-            return self.first_batches(
-                held_out.batches(
-                    segment_samples=segment_samples, batch_size=self.batch_size, seed=self.seed
-                )
-            )
-
         return Experiment(
             phases=phases,
             networks={self.MAIN_NETWORK: network, **helpers},
@@ -192,37 +133,17 @@ class Config(BaseConfig):
             global_batch=global_batch,
             data_fingerprint=source.fingerprint,
             start=lambda: self.begin(network, helpers.get(AVERAGE_NETWORK)),
-            validation=validation,
+            validation=functools.partial(
+                self.validation_batches_of, segment_samples=segment_samples
+            ),
         )
 
     def preview(self, split: DataSplit | None, report: Callable[[str], Any] = print):
-        """Returns the `Preview` of a few clips that are not trained on.
+        """Returns the `Preview` of a few clips that are not trained on."""
+        from tonezoo.recipes.preview import Preview
 
-        These are test clips, or other procedural clips where the embedded corpus is used; a folder
-        of which nothing is held out has none.
-        """
-        from tonezoo.recipes.corpus import speech
-        from tonezoo.recipes.data.clips import read_clips
-        from tonezoo.recipes.preview import PREVIEW_CLIPS, Preview
-
-        if split is None:
-            clips = speech.procedural_corpus(
-                seed=self.seed + 1, clips=PREVIEW_CLIPS, sample_rate_hz=self.sample_rate_hz
-            )
-        else:
-            clips = read_clips(
-                split.test[:PREVIEW_CLIPS],
-                root=split.root,
-                sample_rate_hz=self.sample_rate_hz,
-                ratio=self.ratio,
-                report=report,
-            )
+        clips = self.preview_clips(split, report)
         return Preview(clips, ratio=self.ratio, sample_rate_hz=self.sample_rate_hz)
-
-
-def weight_option(term: str) -> str:
-    """Returns the name of the option that weighs a loss term."""
-    return f"{term}_weight"
 
 
 def autoencoder_phase(cfg: Config, autoencoder, *, steps_per_epoch: int, batches) -> Phase:

@@ -9,7 +9,7 @@ weights are those of the epoch with the lowest error on the usual 14. The paper 
 epochs bring nothing, then on with batch 32 and learning rate 1e-5, and reports a median SDR of
 3.23 dB over all sources of the 50 test tracks; here it is 100 epochs of 2000 steps.
 
-`wave_unet_small` is for two cores: 4.6 million parameters, the rest of its run as that of
+`wave_unet_small` is for two cores: half a million parameters, the rest of its run as that of
 `demucs_small_*`. Data: any folder of tracks with one file per source, or without --data the
 procedural corpus. `wave_unet_tiny` is for tests.
 """

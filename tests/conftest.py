@@ -17,7 +17,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 # Of the tiny runs and of their exports, task by task.
-NAMES = {"super_resolution": "tiny", "separation": "tiny_separation"}
+NAMES = {"super_resolution": "tiny", "separation": "tiny_separation", "vocoding": "tiny_vocoding"}
 
 
 def pytest_configure(config):

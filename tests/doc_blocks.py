@@ -32,11 +32,11 @@ import numpy as np
 import tensorflow as tf
 import typer
 from markdown_it import MarkdownIt
-from tiny_run import SEPARATION_SETTINGS, SETTINGS
+from tiny_run import SEPARATION_SETTINGS, SETTINGS, VOCODING_SETTINGS
 
 from tonezoo.audio.resampling import decimate
 from tonezoo.cli import app
-from tonezoo.recipes import load_recipe
+from tonezoo.recipes import load_recipe, separation, super_resolution, vocoding
 from tonezoo.recipes.config import override
 from tonezoo.recipes.corpus.songs import procedural_stems, write_stems
 from tonezoo.recipes.corpus.speech import procedural_corpus, write_corpus
@@ -45,7 +45,13 @@ from tonezoo.serving.manifest import versions
 ROOT = Path(__file__).parents[1]
 # What is put behind every `tonezoo train` line; of an option given twice the last one counts.
 TINY_TRAINING = (*SETTINGS, "preset=tiny", "critic_preset=tiny", "batch_size=2")
+TINY_VOCODING = (*VOCODING_SETTINGS, "preset=tiny", "critic_preset=tiny", "batch_size=2")
 TINY_SEPARATION = (*SEPARATION_SETTINGS, "preset=tiny", "shift_s=0.1")
+TINY = {
+    super_resolution.Config: TINY_TRAINING,
+    separation.Config: TINY_SEPARATION,
+    vocoding.Config: TINY_VOCODING,
+}
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
 
@@ -206,7 +212,14 @@ def make_falcon(folder: Path, scratch: Scratch) -> None:
     shutil.move(folder.parent / "falcon_songs" / "song_a", folder)
 
 
+def make_ljspeech(folder: Path, scratch: Scratch) -> None:
+    write_corpus(folder / "wavs", clips=2, segment_s=0.5)
+    for number, path in enumerate(sorted((folder / "wavs").iterdir())):
+        path.rename(path.with_name(f"LJ00{number + 1}-0001.wav"))
+
+
 INPUTS = {
+    "LJSpeech-1.1": make_ljspeech,
     "falcon": make_falcon,
     "song.wav": make_song,
     "music": make_music,
@@ -233,8 +246,7 @@ def check_tonezoo(words: list[str]) -> None:
 
 def run_tonezoo(words: list[str], scratch: Scratch) -> str:
     if words[0] == "train":
-        separates = words[1].startswith("demucs_")
-        settings = list(TINY_SEPARATION if separates else TINY_TRAINING)
+        settings = list(TINY[type(load_recipe(words[1]).config)])
         if any(word.startswith("start_from=") for word in words):
             settings.append(f"start_from={scratch.tiny_run()}")  # of the tiny preset as well
         words = [*words, *(word for setting in settings for word in ("--set", setting))]

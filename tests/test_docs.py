@@ -8,7 +8,7 @@ from doc_blocks import ROOT, Scratch, blocks, check_block, run_page, tokens
 
 import tonezoo.layers
 from tonezoo.analysis.metrics import METRICS
-from tonezoo.recipes import list_recipes, separation, super_resolution
+from tonezoo.recipes import list_recipes, separation, super_resolution, vocoding
 from tonezoo.recipes.config import override
 
 DOCS = (
@@ -18,6 +18,7 @@ DOCS = (
     "band_extender",
     "training",
     "separation",
+    "vocoding",
     "metrics",
     "exporting",
 )
@@ -122,6 +123,7 @@ def test_the_options_and_their_defaults_are_those_of_the_code(source_tree):
     for page, config in (
         ("docs/training.md", super_resolution.Config()),
         ("docs/separation.md", separation.Config()),
+        ("docs/vocoding.md", vocoding.Config()),
     ):
         rows = re.findall(r"^\| (`[\w`, ]+`) \| `([^`]+)` \|", read(page), re.MULTILINE)
         assert len(rows) > 15

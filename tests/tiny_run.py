@@ -16,10 +16,12 @@ SEPARATION_SETTINGS = (
     *("steps_per_epoch=2", "epochs=2", "batch_size=2", "segment_s=0.1"),
     *("tracks=2", "track_s=2"),
 )
+VOCODING_SETTINGS = ("steps_per_epoch=1", "epochs=1", "segment_samples=2048")
 # task -> recipe and its settings
 RUNS = {
     "super_resolution": ("mu_gan_tiny", SETTINGS),
     "separation": ("demucs_tiny", SEPARATION_SETTINGS),
+    "vocoding": ("melgan_tiny", VOCODING_SETTINGS),
 }
 
 

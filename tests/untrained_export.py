@@ -10,7 +10,7 @@ from tonezoo.serving.export import describe_model, write_golden, write_saved_mod
 from tonezoo.serving.manifest import manifest_text, text_hash, write_manifest
 from tonezoo.tasks import find_task
 
-MODELS = {"super_resolution": "mu_gan", "separation": "demucs"}
+MODELS = {"super_resolution": "mu_gan", "separation": "demucs", "vocoding": "mel_gan"}
 DATA = {"name": "procedural corpus", "hold_out": [], "train": [], "test": []}
 
 

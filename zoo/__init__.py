@@ -16,6 +16,7 @@ _LAZY = {
     "load": "tonezoo.pretrained",
     "enhance": "tonezoo.tasks.super_resolution.array",
     "separate": "tonezoo.tasks.separation.array",
+    "vocode": "tonezoo.tasks.vocoding.array",
     "export": "tonezoo.serving.export",
     "verify": "tonezoo.serving.verify",
 }

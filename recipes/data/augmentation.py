@@ -70,7 +70,7 @@ class Augmentation:
         Args:
             samples: `source_samples(segment_samples)` samples at the high rate.
             segment_samples: an even multiple of the ratio.
-            ratio: high rate over low rate.
+            ratio: high rate over low rate; at 1 both patches are the same.
             rng: what is random.
         """
         length = segment_samples + 2 * MARGIN_SAMPLES
@@ -80,6 +80,9 @@ class Augmentation:
         spectrum = np.fft.rfft(faded(samples[:played]))[: length // 2 + 1] * (length / played)
         frequencies = np.linspace(0, 1, len(spectrum))  # 1 is the high rate's Nyquist frequency
         spectrum *= 10 ** (self._gain_db(frequencies, rng) / 20)
+        if ratio == 1:
+            high = np.fft.irfft(spectrum, length)[MARGIN_SAMPLES:-MARGIN_SAMPLES].astype("float32")
+            return high, high
         low_pass = random_low_pass if rng.random() < self.random_low_pass_share else usual_low_pass
         high = np.fft.irfft(spectrum, length)[MARGIN_SAMPLES:-MARGIN_SAMPLES]
         low = np.fft.irfft(spectrum * low_pass(frequencies, ratio, rng), length)

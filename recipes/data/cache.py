@@ -1,5 +1,6 @@
 """Decoded clips in files of our own, complete or absent, that later runs map into memory."""
 
+import contextlib
 import hashlib
 import json
 import os
@@ -14,6 +15,8 @@ from tonezoo.files import atomic_path
 from tonezoo.recipes.data.decoding import decode_clips
 
 FORMAT = 1
+# At a ratio of 1 the second would hold what the first one does.
+FILES = ("high.f32", "low.f32")
 
 
 def cached_clips(
@@ -50,8 +53,13 @@ def cached_clips(
             report(line)
     else:
         index = _write_or_share(folder, paths, sample_rate_hz, ratio, report)
-    high, low = (np.memmap(folder / name, "float32", "r") for name in ("high.f32", "low.f32"))
-    return high, low, index["lengths"]
+    signals = [np.memmap(folder / name, "float32", "r") for name in file_names(ratio)]
+    return signals[0], signals[-1], index["lengths"]
+
+
+def file_names(ratio: int) -> tuple[str, ...]:
+    """Returns the names of the files of the high-rate and, unless it is the same, the low rate."""
+    return FILES if ratio > 1 else FILES[:1]
 
 
 def _key(paths: Sequence[Path], sample_rate_hz: int, ratio: int) -> str:
@@ -71,10 +79,10 @@ def _read_index(folder: Path, ratio: int) -> dict | None:
     try:
         index = json.loads((folder / "index.json").read_text(encoding="utf-8"))
         samples = sum(index["lengths"])
-        sizes = [(folder / name).stat().st_size for name in ("high.f32", "low.f32")]
+        sizes = [(folder / name).stat().st_size for name in file_names(ratio)]
     except (OSError, ValueError, KeyError):
         return None
-    return index if sizes == [4 * ratio * samples, 4 * samples] else None
+    return index if sizes == [4 * ratio * samples, 4 * samples][: len(sizes)] else None
 
 
 def _write_or_share(folder, paths, sample_rate_hz, ratio, report) -> dict:
@@ -102,14 +110,13 @@ def _write(folder: Path, paths: Sequence[Path], sample_rate_hz: int, ratio: int,
         report(line)
 
     clips = decode_clips(paths, sample_rate_hz=sample_rate_hz, ratio=ratio, report=skip)
-    with (
-        atomic_path(folder, folder=True) as temporary,
-        open(temporary / "high.f32", "wb") as high_file,
-        open(temporary / "low.f32", "wb") as low_file,
-    ):
-        for high, low in clips:
-            high_file.write(high.astype("<f4").tobytes())
-            low_file.write(low.astype("<f4").tobytes())
-            index["lengths"].append(len(low))
+    with contextlib.ExitStack() as stack:
+        temporary = stack.enter_context(atomic_path(folder, folder=True))
+        names = file_names(ratio)
+        files = [stack.enter_context(open(temporary / name, "wb")) for name in names]
+        for pair in clips:
+            for signal, file in zip(pair, files, strict=False):
+                file.write(signal.astype("<f4").tobytes())
+            index["lengths"].append(len(pair[1]))
         (temporary / "index.json").write_text(json.dumps(index), encoding="utf-8")
     return index

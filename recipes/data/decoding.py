@@ -70,7 +70,7 @@ def high_and_low(
         samples: (time,) or (time, channels) at `from_hz`; channels are averaged.
         from_hz: rate of `samples`.
         sample_rate_hz: rate of the high-rate signal.
-        ratio: decimation factor, 2 or more.
+        ratio: decimation factor; at 1 the low-rate signal is the high-rate one.
 
     Raises:
         ValueError: fewer than 28 samples at `sample_rate_hz`.

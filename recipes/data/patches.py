@@ -177,7 +177,7 @@ def prepare(
     Args:
         paths: WAV, FLAC, OGG and MP3 files of any rate and number of channels.
         sample_rate_hz: rate of the high-rate signals.
-        ratio: high rate over low rate, 2 or more.
+        ratio: high rate over low rate; 1 for signals at one rate, which are kept once.
         cache_dir: folder to keep the decoded signals in (4 (1 + 1/ratio) bytes per high-rate
             sample), from which they are mapped, not loaded. They are decoded again when a file,
             the list of files, the rate or the ratio has changed. None keeps them in memory.
@@ -199,7 +199,7 @@ def prepare(
     files = [Path(path) for path in paths]
     options = {"sample_rate_hz": sample_rate_hz, "ratio": ratio}
     if cache_dir is None:
-        high, low, lengths = _end_to_end(decode_clips(files, report=report, **options))
+        high, low, lengths = _end_to_end(decode_clips(files, report=report, **options), ratio)
     else:
         high, low, lengths = cached_clips(cache_dir, files, report=report, **options)
     return PatchSource(high, low, lengths, **options)
@@ -214,7 +214,7 @@ def prepare_arrays(
         clips: signals (time,) or (time, channels) at `sample_rate_hz`, at least 28 samples each;
             of a mapping, its values.
         sample_rate_hz: their rate.
-        ratio: high rate over low rate, 2 or more.
+        ratio: high rate over low rate, 1 or more.
 
     Raises:
         ValueError: no clips, or one of less than 28 samples.
@@ -229,11 +229,13 @@ def prepare_arrays(
     pairs = [high_and_low(clip, sample_rate_hz, sample_rate_hz, ratio) for clip in signals]
     if not pairs:
         raise ValueError("No clips were given. Give at least one.")
-    return PatchSource(*_end_to_end(pairs), sample_rate_hz=sample_rate_hz, ratio=ratio)
+    return PatchSource(*_end_to_end(pairs, ratio), sample_rate_hz=sample_rate_hz, ratio=ratio)
 
 
 def _end_to_end(
-    pairs: Iterable[tuple[np.ndarray, np.ndarray]],
+    pairs: Iterable[tuple[np.ndarray, np.ndarray]], ratio: int
 ) -> tuple[np.ndarray, np.ndarray, list[int]]:
     highs, lows = zip(*pairs, strict=True)
-    return np.concatenate(highs), np.concatenate(lows), [len(low) for low in lows]
+    high = np.concatenate(highs)
+    low = high if ratio == 1 else np.concatenate(lows)
+    return high, low, [len(low) for low in lows]

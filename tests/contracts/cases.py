@@ -11,6 +11,7 @@ from tonezoo import layers
 from tonezoo.models import (
     audio_unet,
     band_extender,
+    conv_next,
     demucs,
     demucs_blocks,
     mel_gan,
@@ -21,6 +22,7 @@ from tonezoo.models import (
     open_unmix,
     sams_net,
     speech_discriminator,
+    vocos,
     wave_unet,
 )
 from tonezoo.training import classifier_loss
@@ -148,6 +150,11 @@ LAYERS = [
         for per in ("batch", "example", "channel")
     ),
     Case(
+        name="FilteredActivation1D",
+        make=lambda: layers.FilteredActivation1D("relu"),
+        output_length=times(1),
+    ),
+    Case(
         name="STFT1D",
         make=lambda: layers.STFT1D(12, 4),
         channels=1,
@@ -189,7 +196,7 @@ BLOCKS = [
     ),
     Case(
         name="ConvNextBlock",
-        make=lambda: band_extender.ConvNextBlock(),
+        make=lambda: conv_next.ConvNextBlock(),
         output_length=times(1),
         refused=(),
     ),
@@ -274,10 +281,21 @@ MODELS = [
     Case(
         name="MelGanGenerator-subpixel",
         make=lambda: mel_gan.MelGanGenerator(
-            bands=3, width=4, strides=(4,), blocks=1, upsampler="subpixel", weight_norm=False
+            bands=3,
+            width=4,
+            strides=(4,),
+            blocks=1,
+            upsampler="subpixel",
+            weight_norm=False,
+            filtered_activations=True,
         ),
         output_length=times(4),
         slow=True,
+    ),
+    Case(
+        name="Vocos",
+        make=lambda: vocos.Vocos(bands=3, hop_samples=8, width=4, blocks=1),
+        output_length=times(8),
     ),
     Case(
         name="MelGanDiscriminator",

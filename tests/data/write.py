@@ -41,6 +41,7 @@ MODELS = {
     ),
     "sams_net": ({"window_samples": 32, "hop_samples": 8, "input_bins": 13}, (2, 37, 2)),
     "speech_discriminator": ({"periods": (3,), "windows": (16,)}, (2, 33, 1)),
+    "vocos": ({"bands": 4, "hop_samples": 8, "width": 4}, (2, 9, 4)),
     "wave_unet": ({"levels": 2, "width": 2, "interpolation": "learned"}, (2, 37, 2)),
 }
 

@@ -133,3 +133,14 @@ def test_transposed_icnr_refuses_lengths_that_do_not_divide():
 def test_bad_arguments_are_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
         TransposedConv1D(**{"filters": 2, "kernel_size": 4, "strides": 2, **arguments})
+
+
+@pytest.mark.parametrize("padding", ["same", "valid"])
+@pytest.mark.parametrize(("kernel_size", "strides"), [(8, 4), (4, 4), (9, 3), (3, 1), (16, 8)])
+def test_context_is_what_an_output_depends_on_and_no_more(kernel_size, strides, padding):
+    time, middle = 31, 15
+    layer = TransposedConv1D(1, kernel_size, strides, padding, kernel_initializer="ones")
+    impulses = np.eye(time)[:, :, None]  # one example per position of the impulse
+    y = np.array(layer(impulses))[:, middle * strides : (middle + 1) * strides, 0]
+    used = np.flatnonzero(abs(y).max(axis=1)) - middle
+    assert layer.context == (-used[0], used[-1])

@@ -42,8 +42,8 @@ def test_values_take_the_type_of_their_field():
         ("beta_1=2", "beta_1 must be at least 0 and below 1"),
         ("learning_rate=0", "learning_rate must be above 0"),
         ("clip_norm=0", "clip_norm must be above 0"),
-        ("least_squares_weight=1", "adversarial_weight and least_squares_weight are both above 0"),
-        ("feature_matching_weight=1", "where least_squares_weight is above 0, but that is 0"),
+        ("least_squares_weight=1", "adversarial_weight and least_squares_weight are above 0"),
+        ("feature_matching_weight=1", "where least_squares_weight is above 0"),
     ],
 )
 def test_wrong_settings_are_explained(setting, message):

@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 import signals
 from tiny_run import one_device
@@ -12,6 +13,7 @@ from tonezoo.recipes.runs import RunFolder
 STEMS = ("drums", "bass", "other", "vocals")
 # As it is but for the network, which is the smallest, and what else takes long.
 SMALLER = ("preset=tiny", "batch_size=1")
+VOCODING = ("melgan_ljspeech", "melgan_small", "melgan_tiny", "vocos_speech")
 SEPARATION = [
     f"{model}_{size}"
     for model in ("wave_unet", "open_unmix", "sams_net")
@@ -30,6 +32,16 @@ def songs(tmp_path_factory):
     return root
 
 
+def trained(request):
+    """Trains two steps; returns what the one epoch logged."""
+    with one_device():
+        runner.train(request, report=lambda line: None)
+    folder = RunFolder(request.run)
+    assert folder.trained_steps() == 2
+    (row,) = map(json.loads, (folder.path / "log.jsonl").read_text().splitlines())
+    return row
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("recipe", SEPARATION)
 def test_a_recipe_of_separation_takes_two_steps(recipe, songs, tmp_path):
@@ -37,8 +49,22 @@ def test_a_recipe_of_separation_takes_two_steps(recipe, songs, tmp_path):
     request = runner.TrainingRequest(
         recipe=recipe, run=tmp_path, data=songs, settings=settings, hold_out=("b",)
     )
-    with one_device():
-        runner.train(request, report=lambda line: None)
-    assert RunFolder(tmp_path).trained_steps() == 2
-    (row,) = map(json.loads, (tmp_path / "log.jsonl").read_text().splitlines())
+    row = trained(request)
     assert row["loss"] > 0 and row["val_loss"] > 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("recipe", VOCODING)
+def test_a_recipe_of_vocoding_takes_two_steps(recipe, tmp_path):
+    for name in ("LJ001-0001", "LJ001-0002"):
+        signals.write_audio(tmp_path / "data" / "wavs" / f"{name}.wav", signals.noise(9000), 22_050)
+    settings = ("steps_per_epoch=2", "epochs=1", "validation_batches=1", "critic_preset=tiny")
+    request = runner.TrainingRequest(
+        recipe=recipe,
+        run=tmp_path / "run",
+        data=tmp_path / "data",
+        settings=(*settings, *SMALLER),
+        hold_out=("LJ001-0002",),
+    )
+    row = trained(request)
+    assert np.isfinite(row["loss"]) and np.isfinite(row["val_loss"])

@@ -27,6 +27,8 @@ COLUMNS = (*("snr_db", "lsd", "mos_lqo_nb", "mos_lqo_wb", "visqol", "estoi", "lo
 def test_the_default_model_is_shipped_and_a_folder_wins_over_its_name(tmp_path, monkeypatch):
     for task in list_tasks():
         defaults = find_task(task).default_models
+        if not defaults:
+            continue
         assert {TASKS[model] for model in defaults} == {task}
         assert find_task(task).default_model() == defaults[0]
     model = find_task("separation").default_model(44_100)

@@ -2,7 +2,7 @@
 
 import collections
 import os
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,13 +32,15 @@ class FolderAudio:
     left_out: str | None
 
 
-def find_audio(folder: str | os.PathLike) -> FolderAudio:
+def find_audio(
+    folder: str | os.PathLike, suffixes: Collection[str] = AUDIO_SUFFIXES
+) -> FolderAudio:
     """Returns every audio file in a folder and below, sorted; nothing hidden.
 
     Links are followed; a folder that is reached twice is taken once.
 
     Raises:
-        ValueError: no folder, or no file in it whose name ends in one of `AUDIO_SUFFIXES`.
+        ValueError: no folder, or no file in it whose name ends in one of `suffixes`.
 
     Example:
 
@@ -62,12 +64,12 @@ def find_audio(folder: str | os.PathLike) -> FolderAudio:
             f"{folder} is a file, but a folder of audio is needed. Give the folder it lies in."
         )
     paths = list(walk_files(folder))
-    files = sorted(path for path in paths if is_audio(path))
+    files = sorted(path for path in paths if path.suffix.lower() in suffixes)
     left_out = left_out_line(paths, folder)
     if not files:
         raise ValueError(
             f"No audio was found in {folder} or below. Files ending in "
-            f"{', '.join(AUDIO_SUFFIXES)} are looked for. {left_out or ''}".rstrip()
+            f"{', '.join(suffixes)} are looked for. {left_out or ''}".rstrip()
         )
     return FolderAudio(files, left_out)
 

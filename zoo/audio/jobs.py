@@ -6,11 +6,11 @@ import functools
 import itertools
 import math
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tonezoo.audio.folders import find_audio
+from tonezoo.audio.folders import AUDIO_SUFFIXES, find_audio
 from tonezoo.audio.reader import AudioReader
 from tonezoo.text import printable
 
@@ -58,6 +58,7 @@ def plan_outputs(
     out_dir: Path,
     output_name: Callable[[str], str],
     written: Callable[[Path], Iterable[Path]] = lambda output: [output],
+    suffixes: Collection[str] = AUDIO_SUFFIXES,
 ) -> Plan:
     """Returns the outputs and inputs of all files, those in folders included.
 
@@ -66,12 +67,13 @@ def plan_outputs(
         out_dir: folder of the outputs.
         output_name: from a file's name without suffix to the output's name.
         written: the files that make up an output, where it is a folder.
+        suffixes: of the files of a folder that are taken.
 
     Raises:
         ValueError: two inputs with one output, or an input that would be overwritten.
     """
     outputs, notices = {}, []
-    for path, place in places(paths, out_dir, notices.append):
+    for path, place in places(paths, out_dir, notices.append, suffixes):
         output = out_dir / place.parent / output_name(place.stem)
         if output in outputs:
             raise ValueError(
@@ -160,9 +162,12 @@ def _show(console, line, style=""):
 
 
 def places(
-    paths: Iterable[Path], out_dir: Path, report: Callable[[str], None]
+    paths: Iterable[Path],
+    out_dir: Path,
+    report: Callable[[str], None],
+    suffixes: Collection[str] = AUDIO_SUFFIXES,
 ) -> Iterator[tuple[Path, Path]]:
-    """Yields each audio file, of folders every one, and its place below the output folder.
+    """Yields each file, of folders every one with these suffixes, and its place below `out_dir`.
 
     Args:
         report: called with a line for each folder of which audio files are left out.
@@ -172,7 +177,7 @@ def places(
         files = []
         # A folder without audio fails like any other bad file, and does not stop the others.
         with contextlib.suppress(ValueError):
-            found = find_audio(path)
+            found = find_audio(path, suffixes)
             files = found.files
             if found.left_out:
                 report(found.left_out)

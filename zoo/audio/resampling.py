@@ -83,7 +83,7 @@ def decimate(samples: np.ndarray, ratio: int, low_pass: str = "chebyshev") -> np
 
     Args:
         samples: high-rate signal, (time,) or (time, channels), at least 28 samples.
-        ratio: decimation factor, 2 or more.
+        ratio: decimation factor; 1 leaves the signal as it is.
         low_pass: "chebyshev", the paper's: order 8, 0.05 dB, forth and back, from 0.8 of the low
             rate's Nyquist frequency. Others are for the question how a model takes recordings that
             were made otherwise: "butterworth", of order 4, forth and back, from the same frequency;
@@ -109,6 +109,8 @@ def decimate(samples: np.ndarray, ratio: int, low_pass: str = "chebyshev") -> np
             f"A signal of {len(samples)} samples is too short to be decimated: "
             f"at least {shortest} are needed."
         )
+    if ratio == 1:
+        return samples
     samples = samples.astype("float64")
     if low_pass == "chebyshev":
         low = signal.decimate(samples, ratio, axis=0)

@@ -1,5 +1,6 @@
 """What models share: rates, lengths, input checks, padding and its masks, and interpolation."""
 
+import functools
 import math
 from collections.abc import Sequence
 
@@ -8,11 +9,13 @@ import numpy as np
 from keras import ops
 
 from tonezoo.audio.levels import MIXTURE_LEVELS
-from tonezoo.layers import Interpolate1D
+from tonezoo.layers import Interpolate1D, MelSpectrogram1D
 from tonezoo.layers.checks import integer, one_of
 from tonezoo.layers.signal_layer import convolve
 
 INTERPOLATIONS = ("cubic", "sinc")
+# Hops of a vocoder's window, as MelGAN has them and most vocoders since.
+MEL_OVERLAP = 4
 
 
 class AudioModel(keras.Model):
@@ -22,7 +25,7 @@ class AudioModel(keras.Model):
     pieces needs: `grid_samples` and `context_samples`, both in samples of the output.
 
     Args:
-        channels: audio channels of the input, 1 or more.
+        channels: of the input, 1 or more: audio channels, or the bands of a mel spectrogram.
         sample_rate_hz: rate of the output, an integer. The network's numbers do not depend on it;
             inference and export do.
 
@@ -256,6 +259,86 @@ class SeparationModel(AudioModel):
             "sources": self.sources,
             "channels": self.channels,
             "mixture_level": self.mixture_level,
+        }
+
+
+class VocodingModel(AudioModel):
+    """Base of models that make a waveform of a mel spectrogram.
+
+    Args:
+        bands: of the spectrogram.
+        hop_samples: output samples of each frame. Its window is four hops.
+        sample_rate_hz: rate of the waveform.
+        lowest_hz, highest_hz: edges of the lowest and the highest band; None for half the rate.
+
+    Input: `mel` (batch, frames, bands), as `front_end` makes it, at least one frame. Output:
+    (batch, frames * hop_samples, 1), in float32 also under mixed precision.
+
+    Raises:
+        ValueError: bands or a hop that are no whole numbers of at least 1.
+    """
+
+    task = "vocoding"
+
+    def __init__(
+        self,
+        bands: int,
+        hop_samples: int,
+        *,
+        sample_rate_hz: int,
+        lowest_hz: float = 0.0,
+        highest_hz: float | None = None,
+        **kwargs,
+    ):
+        super().__init__(integer("bands", bands), sample_rate_hz=sample_rate_hz, **kwargs)
+        self.hop_samples = integer("hop_samples", hop_samples)
+        self.lowest_hz, self.highest_hz = lowest_hz, highest_hz
+
+    @property
+    def bands(self) -> int:
+        """Of the input."""
+        return self.channels
+
+    @functools.cached_property
+    def front_end(self) -> MelSpectrogram1D:
+        """The layer that makes the input of a waveform (batch, time, 1)."""
+        return MelSpectrogram1D(
+            self.bands,
+            MEL_OVERLAP * self.hop_samples,
+            self.hop_samples,
+            self.sample_rate_hz,
+            self.lowest_hz,
+            self.highest_hz,
+            dtype=self.variable_dtype,
+        )
+
+    @property
+    def purpose(self) -> str:
+        hop, rate_hz = self.hop_samples, self.sample_rate_hz
+        return f"{self.bands} mel bands, {hop} samples apart, at {rate_hz} Hz"
+
+    @property
+    def grid_samples(self) -> int:
+        return self.hop_samples
+
+    def check_mel(self, shape) -> None:
+        """Raises ValueError unless `shape` is (batch, frames, bands), at least one frame."""
+        if len(shape) != 3 or shape[2] != self.bands or shape[1] == 0:
+            raise ValueError(
+                f"{type(self).__name__} takes (batch, frames, {self.bands}) with at least one "
+                f"frame, but got {tuple(shape)}. Its front_end makes it of a waveform."
+            )
+
+    def compute_output_shape(self, input_shape):
+        batch, frames, _ = input_shape
+        return batch, None if frames is None else frames * self.hop_samples, 1
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "bands": self.bands,
+            "lowest_hz": self.lowest_hz,
+            "highest_hz": self.highest_hz,
         }
 
 

@@ -10,14 +10,19 @@ from typing import Any
 import keras
 from keras import layers, ops
 
-from tonezoo.layers import UPSAMPLER_KINDS, WeightNorm, upsampler
+from tonezoo.layers import UPSAMPLER_KINDS, FilteredActivation1D, WeightNorm, upsampler
 from tonezoo.layers.checks import integer, one_of
 from tonezoo.layers.initializers import bounded_bias, bounded_kernel
 from tonezoo.layers.padding import reflect_ends
+from tonezoo.models.base import VocodingModel
 from tonezoo.registry import ModelEntry
 
 SLOPE = 0.2
 END_KERNEL_SIZE, RESIDUAL_KERNEL_SIZE, RESIDUAL_GROWTH = 7, 3, 3
+
+
+def leaky_relu(x):
+    return ops.leaky_relu(x, SLOPE)
 
 
 class MelGanResidualBlock(layers.Layer):
@@ -26,12 +31,14 @@ class MelGanResidualBlock(layers.Layer):
     Args:
         filters: channels in and out.
         dilation: samples between the three taps.
-        make: returns a convolution, see `convolution`.
+        make: returns a convolution of so many channels, filters, taps and dilation.
+        activation: layer without weights.
     """
 
-    def __init__(self, filters: int, dilation: int, make, **kwargs):
+    def __init__(self, filters: int, dilation: int, make, activation, **kwargs):
         super().__init__(**kwargs)
         self.dilation = dilation
+        self.activation = activation
         self.shortcut = make(filters, filters, 1)
         self.dilated = make(filters, filters, RESIDUAL_KERNEL_SIZE, dilation)
         self.mixing = make(filters, filters, 1)
@@ -42,13 +49,13 @@ class MelGanResidualBlock(layers.Layer):
         self.built = True
 
     def call(self, x):
-        y = reflect_ends(ops.leaky_relu(x, SLOPE), self.dilation, self.dilation)
-        y = ops.leaky_relu(self.dilated(y), SLOPE)
+        y = reflect_ends(self.activation(x), self.dilation, self.dilation)
+        y = self.activation(self.dilated(y))
         return self.shortcut(x) + self.mixing(y)
 
 
 @keras.saving.register_keras_serializable(package="tonezoo")
-class MelGanGenerator(keras.Model):
+class MelGanGenerator(VocodingModel):
     """Makes a waveform of a mel spectrogram: upsampling layers with residual blocks between them.
 
     A convolution of length 7; for each stride LeakyReLU(0.2), an upsampling layer that halves the
@@ -65,7 +72,9 @@ class MelGanGenerator(keras.Model):
         use_bias: False for no biases anywhere: their copies are the loudest tones at
             initialisation.
         weight_norm: whether the kernels are normalised, see `tonezoo.layers.WeightNorm`.
-        sample_rate_hz: of the waveform; the network's numbers do not depend on it.
+        filtered_activations: True for LeakyReLUs at twice the rate, without aliases, as BigVGAN's:
+            see `tonezoo.layers.FilteredActivation1D` (not MelGAN's).
+        sample_rate_hz, lowest_hz, highest_hz: see `tonezoo.models.base.VocodingModel`.
 
     Input: (batch, frames, bands), logarithms of magnitudes as of `MelSpectrogram1D`, at least one
     frame. Output: (batch, frames * hop, 1), from -1 to 1, float32 also under mixed precision.
@@ -93,13 +102,13 @@ class MelGanGenerator(keras.Model):
         upsampler: str = "transposed",
         use_bias: bool = True,
         weight_norm: bool = True,
+        filtered_activations: bool = False,
         sample_rate_hz: int = 22_050,
         **kwargs,
     ):
-        # The waveform stays in float32.
-        super().__init__(autocast=False, **kwargs)
-        self.bands = integer("bands", bands)
-        self.strides = tuple(integer("strides", stride) for stride in strides)
+        strides = tuple(integer("strides", stride) for stride in strides)
+        super().__init__(bands, math.prod(strides), sample_rate_hz=sample_rate_hz, **kwargs)
+        self.strides = strides
         self.width = integer("width", width)
         if not self.strides or width % 2 ** len(self.strides):
             raise ValueError(
@@ -110,7 +119,12 @@ class MelGanGenerator(keras.Model):
         self.upsampler = one_of("upsampler", upsampler, UPSAMPLER_KINDS)
         self.use_bias = use_bias
         self.weight_norm = weight_norm
-        self.sample_rate_hz = integer("sample_rate_hz", sample_rate_hz)
+        self.filtered_activations = filtered_activations
+        self.activation = (
+            FilteredActivation1D(leaky_relu, dtype=self.dtype_policy)
+            if filtered_activations
+            else layers.Activation(leaky_relu, dtype=self.dtype_policy)
+        )
         self.first = self._convolution(bands, width, END_KERNEL_SIZE)
         self.upsamplers, self.stages = [], []
         for level, stride in enumerate(self.strides):
@@ -122,6 +136,7 @@ class MelGanGenerator(keras.Model):
                         filters,
                         RESIDUAL_GROWTH**number,
                         self._convolution,
+                        self.activation,
                         dtype=self.dtype_policy,
                     )
                     for number in range(blocks)
@@ -130,14 +145,17 @@ class MelGanGenerator(keras.Model):
         self.last = self._convolution(filters, 1, END_KERNEL_SIZE)
 
     @property
-    def channels(self) -> int:
-        """Of the input."""
-        return self.bands
-
-    @property
-    def hop_samples(self) -> int:
-        """Samples of the output for each frame of the input."""
-        return math.prod(self.strides)
+    def context_samples(self) -> int:
+        """Samples on each side of a frame that reach it, whole frames."""
+        margin = END_KERNEL_SIZE // 2
+        beyond = max(self.activation.context) if self.filtered_activations else 0
+        spacing, reach = self.hop_samples, margin * self.hop_samples + margin + beyond
+        for layer, stride, stage in zip(self.upsamplers, self.strides, self.stages, strict=True):
+            inner = layer.layer if isinstance(layer, WeightNorm) else layer
+            reach += (beyond + max(inner.context)) * spacing
+            spacing //= stride
+            reach += sum(2 * beyond + block.dilation for block in stage) * spacing
+        return (reach // self.hop_samples + 1) * self.hop_samples
 
     def _convolution(self, channels: int, filters: int, kernel_size: int, dilation: int = 1):
         return self._normalised(
@@ -183,32 +201,23 @@ class MelGanGenerator(keras.Model):
         self.built = True
 
     def call(self, mel, training=False):
-        if len(mel.shape) != 3 or mel.shape[2] != self.bands or mel.shape[1] == 0:
-            raise ValueError(
-                f"MelGanGenerator takes (batch, frames, {self.bands}) with at least one frame, but "
-                f"got {tuple(mel.shape)}. MelSpectrogram1D makes it of a waveform."
-            )
+        self.check_mel(mel.shape)
         margin = END_KERNEL_SIZE // 2
         x = ops.cast(mel, self.compute_dtype)
         x = self.first(reflect_ends(x, margin, margin))
         for layer, stage in zip(self.upsamplers, self.stages, strict=True):
-            x = layer(ops.leaky_relu(x, SLOPE))
+            x = layer(self.activation(x))
             for block in stage:
                 x = block(x)
-        x = self.last(reflect_ends(ops.leaky_relu(x, SLOPE), margin, margin))
+        x = self.last(reflect_ends(self.activation(x), margin, margin))
         return ops.tanh(ops.cast(x, self.variable_dtype))
 
-    def compute_output_shape(self, input_shape):
-        batch, frames, _ = input_shape
-        return batch, None if frames is None else frames * self.hop_samples, 1
-
     def get_config(self):
-        names = ("bands", "width", "strides", "upsampler", "use_bias", "weight_norm")
+        names = ("width", "strides", "upsampler", "use_bias", "weight_norm", "filtered_activations")
         return {
             **super().get_config(),
             **{name: getattr(self, name) for name in names},
             "blocks": self.residual_blocks,
-            "sample_rate_hz": self.sample_rate_hz,
         }
 
 

@@ -209,7 +209,7 @@ SMALL_TRANSFORM = {"window_samples": 512, "hop_samples": 128, "input_bins": 186}
 PRESETS: dict[str, dict[str, Any]] = {
     "reconstruction": {},
     "vocals": {"sources": ("vocals",)},
-    "small": {"width": 24, "blocks": 3, "slices": 4},
+    "small": {"width": 12, "blocks": 2, "slices": 4},
     "tiny": {"width": 6, "blocks": 1, "slices": 2, **SMALL_TRANSFORM},
 }
 
@@ -220,7 +220,7 @@ ENTRY = ModelEntry(
     parameters={
         "reconstruction": 14_671_112,
         "vocals": 3_667_778,
-        "small": 506_312,
+        "small": 112_408,
         "tiny": 15_968,
     },
     sample_rate_hz=44_100,

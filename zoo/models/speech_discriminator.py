@@ -108,7 +108,7 @@ class SpeechDiscriminator(keras.Model):
                 channels = layer.filters
         self.built = True
 
-    def activations(self, waveform) -> list[list]:
+    def activations(self, waveform, training=False) -> list[list]:
         """Returns what each stack makes of (batch, time, 1), layer by layer, the logits last."""
         waveform = ops.cast(waveform, self.variable_dtype)
         batch = ops.shape(waveform)[0]
@@ -117,9 +117,7 @@ class SpeechDiscriminator(keras.Model):
             padded = pad_to_multiple(waveform, period)
             pictures.append(ops.reshape(padded, (batch, -1, period, 1)))
         for transform in self.transforms:
-            spectrum = transform(waveform)
-            real, imaginary = spectrum[:, :, : transform.bins], spectrum[:, :, transform.bins :]
-            power = ops.square(real) + ops.square(imaginary)
+            power = transform.power(transform(waveform))
             pictures.append(ops.sqrt(power + SMALLEST_POWER)[:, :, :, None])
         stacks = (*self.period_stacks, *self.spectral_stacks)
         return [_through(stack, x) for stack, x in zip(stacks, pictures, strict=True)]

@@ -226,8 +226,8 @@ PRESETS: dict[str, dict[str, Any]] = {
     "m5": {"sources": VOCALS, "interpolation": "learned"},
     "m4": {"sources": VOCALS},
     "m1": {"sources": VOCALS, "channels": 1, "context": False, "difference": False},
-    # Of about as many parameters as the small Demucs.
-    "small": {"levels": 9, "context": False, "sample_rate_hz": 44_100},
+    # A step of training takes about twice the time of one of the small Demucs.
+    "small": {"levels": 9, "width": 8, "context": False, "sample_rate_hz": 44_100},
     "tiny": {"levels": 3, "width": 4, "context": False, "sample_rate_hz": 44_100},
 }
 
@@ -240,7 +240,7 @@ ENTRY = ModelEntry(
         "m5": 10_265_550,
         "m4": 10_263_390,
         "m1": 10_263_028,
-        "small": 4_625_682,
+        "small": 514_706,
         "tiny": 7_746,
     },
     paper_presets=("m6", "m5", "m4", "m1"),

@@ -90,7 +90,7 @@ def serving_function(folder: Path, task: Task, facts: Facts) -> Callable[[np.nda
         raise ValueError(f"{folder} has no signature {name}. Export the model again.")
 
     def call(waveform: np.ndarray) -> np.ndarray:
-        return task.output(loaded.signatures[name](waveform=waveform), facts)
+        return task.output(loaded.signatures[name](**{task.inference_input: waveform}), facts)
 
     return with_explained_errors(call, folder)
 

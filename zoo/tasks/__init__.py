@@ -14,7 +14,7 @@ def list_tasks() -> list[str]:
     Example:
 
     >>> list_tasks()
-    ['separation', 'super_resolution']
+    ['separation', 'super_resolution', 'vocoding']
     """
     return list(modules_with(__name__, "TASK"))
 

@@ -34,7 +34,7 @@ class Facts:
 
     Attributes:
         sample_rate_hz: rate of the model's output.
-        channels: audio channels of the model's input.
+        channels: of the model's input: of audio, or bands of a mel spectrogram.
         grid_samples, context_samples: see `tonezoo.models.base.AudioModel`.
     """
 
@@ -139,7 +139,8 @@ class Task(abc.ABC):
         file_options, evaluation_options, export_options: dataclasses of what the command, `tonezoo
             evaluate` and `tonezoo export` take beside what all tasks have; their fields are made by
             `option`, and they check their own values.
-        inference_signature: the signature of an exported model that the engine calls.
+        inference_signature, inference_input: the signature of an exported model that the engine
+            calls, and the name of its input.
     """
 
     name: ClassVar[str]
@@ -154,6 +155,7 @@ class Task(abc.ABC):
     evaluation_options: ClassVar[type] = NoOptions
     export_options: ClassVar[type] = NoOptions
     inference_signature: ClassVar[str] = "serving_default"
+    inference_input: ClassVar[str] = "waveform"
 
     @abc.abstractmethod
     def describe(self, model: "AudioModel") -> dict[str, Any]:
@@ -176,7 +178,7 @@ class Task(abc.ABC):
         """Returns the engine that runs a model.
 
         Args:
-            call: the model, from (batch, time, channels) float32 to its output.
+            call: the model, from (batch, time, channels) float32 to its output; time may be frames.
             facts: of the model.
             name: what to call it in messages.
         """

@@ -6,10 +6,13 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from tonezoo.recipes.data.layouts import matches
+import numpy as np
+
+from tonezoo.recipes.data.layouts import find_clips, matches
 
 # Of procedural data: far from the small numbers that people give as training seeds.
 EVALUATION_SEED = 2**31 - 1
+PROCEDURAL_CLIPS = 8
 
 # What `tonezoo train` writes down of the files, in lists of names.
 FILE_LISTS = ("train", "test", "hold_out")
@@ -41,6 +44,56 @@ def output_folder(
         out = path if is_run(path) else Path("evaluations") / model_name.replace(" ", "-")
     check_writable(out)
     return Path(out)
+
+
+def evaluation_clips(
+    data: str | os.PathLike | None,
+    provenance: dict,
+    *,
+    sample_rate_hz: int,
+    ratio: int,
+    report: Callable[[str], None],
+) -> dict[str, np.ndarray]:
+    """Returns name -> mono signal (time,) of the clips to evaluate on, see `choose_items`.
+
+    Args:
+        data: folder of audio; None for procedural clips.
+        provenance: `data` of a run or a manifest.
+        sample_rate_hz: of the signals.
+        ratio: their length is a multiple of it.
+        report: receives one-line messages.
+    """
+    from tonezoo.recipes.corpus.speech import procedural_corpus
+    from tonezoo.recipes.data.clips import read_clips
+
+    if data is None:
+        report("No --data: evaluating on procedural clips that were not trained on.")
+        return procedural_corpus(
+            seed=EVALUATION_SEED, clips=PROCEDURAL_CLIPS, sample_rate_hz=sample_rate_hz
+        )
+    everything = find_clips(Path(data), layout="folder")
+    test = layout_test_clips(everything, provenance.get("layout") or "folder", report)
+    paths = choose_items(
+        everything.train, everything.root, provenance, report, word="clip", test=test
+    )
+    return read_clips(
+        paths,
+        root=everything.root,
+        sample_rate_hz=sample_rate_hz,
+        ratio=ratio,
+        report=report,
+    )
+
+
+def layout_test_clips(everything, layout: str, report) -> tuple[Path, ...]:
+    """Returns the test part that a layout names: all where the folder does not have that layout."""
+    if layout == "folder":
+        return ()
+    try:
+        return find_clips(everything.root, layout=layout).test
+    except ValueError as error:
+        report(f"{error} Evaluating on all {len(everything.train)} files.")
+        return everything.train
 
 
 def choose_items(

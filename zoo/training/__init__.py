@@ -9,6 +9,7 @@ _LAZY = {
     "ClassifierFeatureLoss": "tonezoo.training.classifier_loss",
     "GanTrainer": "tonezoo.training.gan",
     "SupervisedTrainer": "tonezoo.training.supervised",
+    "VocoderTrainer": "tonezoo.training.vocoder",
 }
 
 __all__ = [*_LAZY]

@@ -1,5 +1,6 @@
 """Training of a generator by any of the paper's losses, with the discriminator beside it."""
 
+import dataclasses
 import functools
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -11,7 +12,7 @@ from tonezoo.training import drivers, loss_terms, losses
 from tonezoo.training.base import Trainer, check_backend
 from tonezoo.training.callbacks import classifier_name
 from tonezoo.training.drivers import GRADIENT_NORM
-from tonezoo.training.loss_terms import LOSS_TERMS
+from tonezoo.training.loss_terms import CRITICS, LOSS_TERMS, STACKED_CRITICS
 from tonezoo.training.loudness import loudness_disturbance
 
 # Terms that compare target and estimate by themselves, without a network.
@@ -25,7 +26,24 @@ SIGNAL_TERMS: dict[str, Callable] = {
 }
 
 # Terms that need a discriminator, which learns beside the generator.
-CRITIC_TERMS = ("adversarial", "least_squares", "feature_matching")
+CRITIC_TERMS = (*CRITICS, "feature_matching")
+
+
+@dataclasses.dataclass(frozen=True)
+class StackedCritic:
+    """Losses of generator and discriminator, and the logit that tells real from made-up."""
+
+    generator: Callable
+    discriminator: Callable
+    boundary: float
+
+
+STACKED: dict[str, StackedCritic] = {
+    "least_squares": StackedCritic(
+        losses.generator_least_squares, losses.discriminator_least_squares, 0.5
+    ),
+    "hinge": StackedCritic(losses.generator_hinge, losses.discriminator_hinge, 0.0),
+}
 
 
 @keras.saving.register_keras_serializable(package="tonezoo")
@@ -44,7 +62,9 @@ class GanTrainer(Trainer):
     | classifier | `ClassifierFeatureLoss` in place of the feature loss |
     | adversarial | -log D(estimate); D learns beside the generator, by cross-entropy |
     | least_squares | `losses.generator_least_squares`; D learns by least squares |
+    | hinge | `losses.generator_hinge`; D learns by `losses.discriminator_hinge` |
     | feature_matching | `losses.feature_matching`, of the layers of a D that has `activations` |
+    | mel | mean absolute difference of the mel spectrograms of the generator's `front_end` |
     | spectral | `losses.log_spectral`, windows of 512, 1024 and 2048 samples, ours |
     | short_spectral | `losses.log_spectral`, windows of 128 and 256 samples, ours |
     | band_level | `losses.band_level`, ours |
@@ -60,7 +80,8 @@ class GanTrainer(Trainer):
         generator: model from (batch, time, 1) to (batch, ratio * time, 1).
         loss_weights: weight of each term that is on.
         discriminator: needed by the adversarial term, such as a `MuGanDiscriminator`, or by the
-            least_squares term, such as a `SpeechDiscriminator`.
+            least_squares or the hinge term, such as a `SpeechDiscriminator` or a
+            `MelGanDiscriminator`.
         autoencoder: needed by the feature term; used as it is, not trained.
         classifier: needed by the classifier term; used as it is, not trained.
         average: network of the generator's kind, which `AverageWeights` fills and calls outside
@@ -119,6 +140,7 @@ class GanTrainer(Trainer):
             ("loudness", "sample_rate_hz"),
             ("band_level", "ratio"),
             ("tonal", "grid_samples"),
+            ("mel", "front_end"),
         ):
             if term in self.active_weights and not hasattr(generator, attribute):
                 raise ValueError(
@@ -127,7 +149,7 @@ class GanTrainer(Trainer):
                 )
         for network in (generator, discriminator, autoencoder, average):
             if network is not None and not network.built:
-                network.build((None, None, 1))
+                network.build((None, None, getattr(network, "channels", 1)))
         names = [*self.active_weights, "generator" + GRADIENT_NORM]
         if "feature" in self.active_weights:
             names.append("phi_variance")
@@ -267,19 +289,21 @@ class GanTrainer(Trainer):
             objective = losses.discriminator_cross_entropy(real, fake)
             correct = [ops.cast(real > 0, "float32"), ops.cast(fake < 0, "float32")]
             return terms, objective, {"discriminator_accuracy": ops.mean(ops.stack(correct))}
-        real, fake = (self.discriminator.activations(x) for x in (high, estimate))
-        terms = {"least_squares": losses.generator_least_squares(fake)}
+        (name,) = (name for name in STACKED if name in self.active_weights)
+        critic = STACKED[name]
+        real, fake = (self.discriminator.activations(x, training) for x in (high, estimate))
+        terms = {name: critic.generator(fake)}
         if "feature_matching" in self.active_weights:
             terms["feature_matching"] = losses.feature_matching(real, fake)
         shares = [
             losses.mean_over_stacks(
-                real, lambda logits: ops.mean(ops.cast(logits > 0.5, "float32"))
+                real, lambda logits: ops.mean(ops.cast(logits > critic.boundary, "float32"))
             ),
             losses.mean_over_stacks(
-                fake, lambda logits: ops.mean(ops.cast(logits < 0.5, "float32"))
+                fake, lambda logits: ops.mean(ops.cast(logits < critic.boundary, "float32"))
             ),
         ]
-        objective = losses.discriminator_least_squares(real, fake)
+        objective = critic.discriminator(real, fake)
         return terms, objective, {"discriminator_accuracy": sum(shares) / 2}
 
     def _reconstruction_terms(self, high, estimate, figures) -> dict[str, Any]:
@@ -290,6 +314,9 @@ class GanTrainer(Trainer):
         }
         if "tonal" in self.active_weights:
             terms["tonal"] = losses.tonal(high, estimate, self.generator.grid_samples)
+        if "mel" in self.active_weights:
+            mels = [self.generator.front_end(x) for x in (high, estimate)]
+            terms["mel"] = ops.mean(ops.abs(mels[0] - mels[1]))
         if "loudness" in self.active_weights:
             rate_hz = self.generator.sample_rate_hz
             terms["loudness"] = loudness_disturbance(high, estimate, rate_hz)
@@ -319,19 +346,21 @@ class GanTrainer(Trainer):
 
 def check_critic(active_weights: Mapping[str, float], discriminator) -> None:
     """Raises ValueError unless a discriminator, if any, learns by one term that it can serve."""
-    if "adversarial" in active_weights and "least_squares" in active_weights:
+    terms = [name for name in CRITICS if name in active_weights]
+    if len(terms) > 1:
         raise ValueError(
-            "The discriminator learns by the adversarial or by the least_squares term, but both "
-            "are on. Leave one out."
+            f"The discriminator learns by one term, but {' and '.join(terms)} are on. Leave all "
+            "but one out."
         )
-    if "feature_matching" in active_weights and "least_squares" not in active_weights:
+    stacked = [name for name in terms if name in STACKED_CRITICS]
+    if "feature_matching" in active_weights and not stacked:
         raise ValueError(
             "The feature_matching term compares layers of a discriminator that learns by the "
-            "least_squares term. Give that a weight too."
+            f"{' or '.join(STACKED_CRITICS)} term. Give one of them a weight too."
         )
-    if "least_squares" in active_weights and not hasattr(discriminator, "activations"):
+    if stacked and not hasattr(discriminator, "activations"):
         raise ValueError(
-            f"The least_squares term needs a discriminator with activations, such as "
+            f"The {stacked[0]} term needs a discriminator with activations, such as "
             f"speech_discriminator, but got a {type(discriminator).__name__}."
         )
 

@@ -7,13 +7,19 @@ LOSS_TERMS = (
     "classifier",
     "adversarial",
     "least_squares",
+    "hinge",
     "feature_matching",
+    "mel",
     "spectral",
     "short_spectral",
     "band_level",
     "loudness",
     "tonal",
 )
+
+# A discriminator learns by one of these; the stacked ones need what lies before its output too.
+STACKED_CRITICS = ("least_squares", "hinge")
+CRITICS = ("adversarial", *STACKED_CRITICS)
 
 SPECTRAL_WINDOWS = (512, 1024, 2048)
 SHORT_SPECTRAL_WINDOWS = (128, 256)

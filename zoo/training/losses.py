@@ -241,6 +241,42 @@ def discriminator_least_squares(real, fake):
     )
 
 
+def generator_hinge(fake):
+    """Returns the mean over the discriminator's stacks of the mean of -D(G(x)).
+
+    Args:
+        fake: what each stack makes of the estimate, see `MelGanDiscriminator.activations`.
+
+    Source: K. Kumar et al., "MelGAN" (2019), section 2.3, divided by the number of scales.
+
+    Example:
+
+    >>> import numpy as np
+    >>> float(generator_hinge([[np.array([0.0, 1.0])], [np.array([1.0])]]))
+    -0.75
+    """
+    return mean_over_stacks(fake, lambda logits: -ops.mean(logits))
+
+
+def discriminator_hinge(real, fake):
+    """Returns the mean over stacks of the means of max(0, 1 - D(x)) and max(0, 1 + D(G(x))), added.
+
+    Args:
+        real, fake: what each stack makes of the target and of the estimate.
+
+    Source: K. Kumar et al., "MelGAN" (2019), section 2.3, divided by the number of scales.
+
+    Example:
+
+    >>> import numpy as np
+    >>> float(discriminator_hinge([[np.array([0.5, 2.0])]], [[np.array([-0.5, -2.0])]]))
+    0.5
+    """
+    return mean_over_stacks(real, lambda logits: ops.mean(ops.relu(1 - logits))) + mean_over_stacks(
+        fake, lambda logits: ops.mean(ops.relu(1 + logits))
+    )
+
+
 def feature_matching(real, fake):
     """Returns the mean over all layers but the logits of mean |D_i(x) - D_i(G(x))|.
 

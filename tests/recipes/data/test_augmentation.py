@@ -22,6 +22,16 @@ def power(signal):
     return np.abs(np.fft.rfft(signal * np.hanning(len(signal)))) ** 2
 
 
+def test_at_a_ratio_of_one_the_same_patch_is_input_and_target():
+    augmentation = Augmentation(gain_db=6.0, max_speedup=0.1, equaliser_db=1.0)
+    low, high = pair(augmentation, noise(augmentation), ratio=1)
+    assert low is high and high.shape == (SEGMENT,) and high.dtype == np.float32
+    slightest = Augmentation(gain_db=1e-9)
+    samples = noise(slightest)
+    unchanged = samples[MARGIN_SAMPLES : MARGIN_SAMPLES + SEGMENT]
+    np.testing.assert_allclose(pair(slightest, samples, ratio=1)[1], unchanged, atol=1e-5)
+
+
 @pytest.mark.parametrize("ratio", [2, 4, 8])
 def test_without_changes_it_decimates_as_usual(ratio):
     nothing = Augmentation()

@@ -189,6 +189,16 @@ def test_the_cache_is_not_used_for_other_files_rates_or_ratios(wavs, tmp_path, m
     np.testing.assert_array_equal(source.high[:900], noise(900, seed=9))
 
 
+def test_at_a_ratio_of_one_the_signals_are_kept_once(wavs, tmp_path, monkeypatch):
+    source, _, decoded = cached(wavs, tmp_path, monkeypatch, ratio=1)
+    assert decoded and [path.name for path in tmp_path.rglob("*.f32")] == ["high.f32"]
+    assert source.low is source.high
+    np.testing.assert_array_equal(source.high, prepare(wavs, **RATE | {"ratio": 1}).high)
+    assert not cached(wavs, tmp_path, monkeypatch, ratio=1)[2]
+    low, high = take(source, 1)[0]
+    np.testing.assert_array_equal(low, high)
+
+
 @pytest.mark.parametrize("damage", ["cut", "no index", "bad index"])
 def test_a_damaged_cache_is_made_anew(wavs, tmp_path, monkeypatch, damage):
     expected = np.array(cached(wavs, tmp_path / "cache", monkeypatch)[0].high)

@@ -58,12 +58,13 @@ def test_a_session_on_tensor_names_gives_the_eager_output(exported, task, keras_
     waveform = noise(keras_model, 77)
     loaded = tf.saved_model.load(str(exported / "1"))
     for name in ("serving_default", task.inference_signature):
-        eager = loaded.signatures[name](waveform=waveform)
+        eager = loaded.signatures[name](**{task.inference_input: waveform})
         with tf.compat.v1.Session(graph=tf.Graph()) as session:
             meta = tf.compat.v1.saved_model.load(session, ["serve"], str(exported / "1"))
             signature = meta.signature_def[name]
             names = {key: tensor.name for key, tensor in signature.outputs.items()}
-            outputs = session.run(names, {signature.inputs["waveform"].name: waveform})
+            given = signature.inputs[task.inference_input].name
+            outputs = session.run(names, {given: waveform})
         assert set(outputs) == set(eager)
         for key, output in outputs.items():
             np.testing.assert_allclose(output, eager[key], rtol=0, atol=1e-6)
@@ -72,7 +73,7 @@ def test_a_session_on_tensor_names_gives_the_eager_output(exported, task, keras_
 @pytest.mark.slow
 def test_the_graph_uses_stock_operations_alone(exported):
     operations = used_operations(exported / "1")
-    assert {"Conv2D", "DecodeWav", "EncodeWav"} <= operations <= ALLOWED_OPERATIONS
+    assert {"Conv2D"} < operations <= ALLOWED_OPERATIONS
 
 
 @pytest.mark.slow
@@ -92,10 +93,10 @@ def test_a_graph_that_writes_files_is_not_run_whatever_its_manifest_says(copy, t
     victim = tmp_path / "victim"
     version = copy / "1"
     original = tf.saved_model.load(str(version)).signatures[task.inference_signature]
-    spec = original.structured_input_signature[1]["waveform"]
+    spec = original.structured_input_signature[1][task.inference_input]
 
     class Writing(tf.Module):
-        @tf.function(input_signature=[tf.TensorSpec(spec.shape, tf.float32, name="waveform")])
+        @tf.function(input_signature=[tf.TensorSpec(spec.shape, tf.float32, name=spec.name)])
         def serve(self, waveform):
             tf.io.write_file(str(victim), "written")
             return {name: tf.zeros((1,)) for name in original.structured_outputs}
@@ -211,7 +212,7 @@ def test_files_that_tensorflow_cannot_load_although_they_are_signed(copy, name):
 def test_errors_of_operations_name_the_model(exported, task, keras_model):
     _, _, facts = read_exported(exported / "1")
     call = serving_function(exported / "1", task, facts)
-    with pytest.raises(ValueError, match=r"tiny/1 fails on an input of the shape \(1, 0, \d\): .*"):
+    with pytest.raises(ValueError, match=r"tiny/1 fails on an input of the shape \(1, 0, \d+\): .*"):
         call(noise(keras_model, 0))
 
 
@@ -226,7 +227,7 @@ def test_errors_of_operations_name_the_model(exported, task, keras_model):
         ({"name": "../other"}, r"name as '../other', but it must be that of a folder"),
         ({"name": ...}, "name as None"),
         ({"version": None}, "version as None"),
-        ({"task": "transcription"}, "'transcription' is unknown .* separation, super_resolution"),
+        ({"task": "transcription"}, "'transcription' is unknown .* separation, super_resolution, vo"),
         ({"task": ...}, "states no task"),
     ],
 )

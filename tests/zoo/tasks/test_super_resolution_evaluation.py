@@ -17,16 +17,16 @@ from tonezoo import pretrained
 from tonezoo.audio.resampling import LOW_PASSES, decimate, upsample_spline
 from tonezoo.recipes.experiment import Position
 from tonezoo.recipes.runs import RunFolder
-from tonezoo.tasks.evaluation_data import trained_on
-from tonezoo.tasks.super_resolution.evaluation import (
-    evaluate_loaded,
-    evaluate_model,
-    evaluation_clips,
-)
+from tonezoo.tasks.evaluation_data import evaluation_clips, trained_on
+from tonezoo.tasks.super_resolution.evaluation import evaluate_loaded, evaluate_model
 
 
 def data_of(name, train, test=(), hold_out=()):
     return {"name": name, "train": list(train), "test": list(test), "hold_out": list(hold_out)}
+
+
+def clips_of(folder, data, report):
+    return evaluation_clips(folder, data, sample_rate_hz=16_000, ratio=4, report=report)
 
 
 def write_clips(folder: Path, *names):
@@ -107,7 +107,7 @@ def test_a_warning_tells_of_clips_that_were_trained_on(tmp_path, monkeypatch, fo
     for start, path in ((tmp_path, folder), (tmp_path / folder, ".")):
         monkeypatch.chdir(start)
         lines = []
-        evaluation_clips(path, data, REPEAT, lines.append)
+        clips_of(path, data, lines.append)
         told, *warnings = lines
         assert told.startswith("Evaluating on ") and len(warnings) == (warning is not None)
         if warning:
@@ -117,7 +117,7 @@ def test_a_warning_tells_of_clips_that_were_trained_on(tmp_path, monkeypatch, fo
 def test_held_out_clips_are_evaluated_without_a_warning(speech):
     data = data_of("speech", ["p225/p225_001.wav"], ["p228/p228_001.wav"], hold_out=["p228"])
     lines = []
-    assert list(evaluation_clips(speech, data, REPEAT, lines.append)) == ["p228/p228_001.wav"]
+    assert list(clips_of(speech, data, lines.append)) == ["p228/p228_001.wav"]
     (told,) = lines
     assert told == f"Evaluating on 1 clip of {speech}, from p228_001.wav to p228_001.wav."
 

@@ -115,8 +115,9 @@ def test_a_discriminator_with_activations_learns_to_tell_and_the_generator_to_pl
 @pytest.mark.parametrize(
     ("weights", "preset", "message"),
     [
-        ({"adversarial": 1, "least_squares": 1}, "speech_discriminator", "Leave one out"),
-        ({"l2": 1, "feature_matching": 1}, "speech_discriminator", "Give that a weight too"),
+        ({"adversarial": 1, "least_squares": 1}, "speech_discriminator", "Leave all but one out"),
+        ({"l2": 1, "feature_matching": 1}, "speech_discriminator", "Give one of them a weight too"),
+        ({"l2": 1, "hinge": 1, "least_squares": 1}, "speech_discriminator", "least_squares and hi"),
         ({"least_squares": 1}, "mu_gan_discriminator", "but got a MuGanDiscriminator"),
     ],
 )
@@ -251,7 +252,7 @@ def test_feature_loss_is_the_mean_square_between_codes_and_zero_between_equals()
 def test_every_term_trains_in_bfloat16():
     ours = {"spectral": 1e-3, "short_spectral": 1e-3, "band_level": 1e-3, "loudness": 1e-4}
     weights = {**PAPER, "patch_rms": 0.1, **ours, "tonal": 1e-2}
-    others = {"classifier", "least_squares", "feature_matching"}
+    others = {"classifier", "least_squares", "hinge", "feature_matching", "mel"}
     assert {*weights, *others} == {*LOSS_TERMS}
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:

@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Callable, Mapping
-from pathlib import Path
 
 import numpy as np
 
@@ -12,16 +11,8 @@ from tonezoo.analysis.super_resolution_evaluation import (
     evaluate,
 )
 from tonezoo.audio.resampling import check_low_pass
-from tonezoo.recipes.data.layouts import find_clips
-from tonezoo.tasks.evaluation_data import (
-    EVALUATION_SEED,
-    choose_items,
-    output_folder,
-    training_data,
-)
+from tonezoo.tasks.evaluation_data import evaluation_clips, output_folder, training_data
 from tonezoo.tasks.super_resolution import check_strength
-
-PROCEDURAL_CLIPS = 8
 
 
 def evaluate_model(
@@ -67,7 +58,13 @@ def evaluate_model(
             f"{path} has ratio {model.ratio}, not {ratio}. Leave --ratio out or give {model.ratio}."
         )
     out = output_folder(path, model.name, out)
-    clips = evaluation_clips(data, training_data(path), model, report)
+    clips = evaluation_clips(
+        data,
+        training_data(path),
+        sample_rate_hz=model.sample_rate_hz,
+        ratio=model.ratio,
+        report=report,
+    )
     evaluation = evaluate_loaded(
         model, clips, low_pass=low_pass, strength_db=strength_db, progress=progress
     )
@@ -109,38 +106,3 @@ def evaluate_loaded(
         as_by_default=strength_db == model.strength_db,
         progress=progress,
     )
-
-
-def evaluation_clips(data, provenance: dict, model, report) -> dict:
-    """Returns name -> signal of the clips to evaluate on."""
-    from tonezoo.recipes.corpus.speech import procedural_corpus
-    from tonezoo.recipes.data.clips import read_clips
-
-    if data is None:
-        report("No --data: evaluating on procedural clips that were not trained on.")
-        return procedural_corpus(
-            seed=EVALUATION_SEED, clips=PROCEDURAL_CLIPS, sample_rate_hz=model.sample_rate_hz
-        )
-    everything = find_clips(Path(data), layout="folder")
-    test = layout_test_clips(everything, provenance.get("layout") or "folder", report)
-    paths = choose_items(
-        everything.train, everything.root, provenance, report, word="clip", test=test
-    )
-    return read_clips(
-        paths,
-        root=everything.root,
-        sample_rate_hz=model.sample_rate_hz,
-        ratio=model.ratio,
-        report=report,
-    )
-
-
-def layout_test_clips(everything, layout: str, report) -> tuple[Path, ...]:
-    """Returns the test part that a layout names: all where the folder does not have that layout."""
-    if layout == "folder":
-        return ()
-    try:
-        return find_clips(everything.root, layout=layout).test
-    except ValueError as error:
-        report(f"{error} Evaluating on all {len(everything.train)} files.")
-        return everything.train

@@ -1,0 +1,113 @@
+"""Mel spectrograms as arrays and files: their layout, and whether they are what a model takes."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+BLOCK_FRAMES = 4096
+LOWEST, HIGHEST = -5.0, 2.0
+# float16 has steps of 0.004 there.
+TOLERANCE = 0.01
+DEFINITION = (
+    "logarithms to base 10 of magnitudes in mel bands, np.log10(np.maximum(magnitude, 1e-5)): from "
+    f"{LOWEST:g} to {HIGHEST:g}"
+)
+SUFFIX = ".npy"
+
+
+def frames_of(mel: np.ndarray, bands: int, name: object = "The mel spectrogram") -> np.ndarray:
+    """Returns a mel spectrogram as (frames, bands), a view, after checking shape, type and range.
+
+    Args:
+        mel: (frames, bands), or (bands, frames) as librosa has it, which is told by the number of
+            bands; a first axis of length 1 is left out. An array of as many frames as bands is
+            taken for (frames, bands).
+        bands: that the model takes.
+        name: what to call it in messages.
+
+    Raises:
+        ValueError: another shape, no frames, numbers that are not floating-point or not finite, or
+            values that are not logarithms to base 10 of magnitudes.
+
+    Example:
+
+    >>> frames_of(np.full((80, 3), -5.0), 80).shape
+    (3, 80)
+    >>> frames_of(np.full((80, 3), -11.5), 80)
+    Traceback (most recent call last):
+    ValueError: The mel spectrogram goes down to -11.5, ... are these natural logarithms ...
+    """
+    mel = np.asanyarray(mel)
+    if not np.issubdtype(mel.dtype, np.floating):
+        raise ValueError(f"{name} holds {mel.dtype}, but this model takes {DEFINITION}.")
+    if mel.ndim == 3 and mel.shape[0] == 1:
+        mel = mel[0]
+    if mel.ndim != 2 or bands not in mel.shape:
+        raise ValueError(
+            f"{name} has the shape {mel.shape}, but this model takes (frames, {bands}) or "
+            f"({bands}, frames)."
+        )
+    frames = mel if mel.shape[1] == bands else mel.T
+    if not len(frames):
+        raise ValueError(f"{name} has no frames.")
+    check_values(frames, name)
+    return frames
+
+
+def check_values(frames: np.ndarray, name: object) -> None:
+    """Raises ValueError where (frames, bands) are not logarithms to base 10 of magnitudes."""
+    lowest, highest = np.inf, -np.inf
+    for start in range(0, len(frames), BLOCK_FRAMES):
+        block = frames[start : start + BLOCK_FRAMES]
+        finite = np.isfinite(block).all(axis=1)
+        if not finite.all():
+            raise ValueError(
+                f"Frame {start + int(finite.argmin())} of {name} is NaN or infinite. Values must "
+                "be finite."
+            )
+        lowest, highest = min(lowest, float(block.min())), max(highest, float(block.max()))
+    if lowest >= 0:
+        problem = f"holds no value below 0, {highest:.3g} being the highest: is it linear?"
+    elif lowest < LOWEST - TOLERANCE:
+        problem = (
+            f"goes down to {lowest:.3g}, below {LOWEST:g}: are these natural logarithms (divide "
+            "them by 2.3026), of powers (halve them), in dB (divide them by 20), or floored lower?"
+        )
+    elif highest > HIGHEST + TOLERANCE:
+        problem = f"goes up to {highest:.3g}, above {HIGHEST:g}: are the samples whole numbers?"
+    else:
+        return
+    raise ValueError(f"{name} {problem} This model takes {DEFINITION}.")
+
+
+def read_mel(path: str | os.PathLike, bands: int) -> np.ndarray:
+    """Returns the mel spectrogram in a .npy file, (frames, bands), mapped into memory and checked.
+
+    Raises:
+        ValueError: no such file, another format, or as `frames_of`.
+    """
+    try:
+        mel = np.load(path, mmap_mode="r", allow_pickle=False)
+    except OSError as error:
+        raise ValueError(f"Cannot read {path}: {error.strerror or error}.") from error
+    # Objects, a damaged header, or a file that is shorter than its header says.
+    except (ValueError, EOFError, SyntaxError) as error:
+        raise ValueError(
+            f"{path} is not a readable .npy file of numbers. Write it with numpy.save."
+        ) from error
+    if not isinstance(mel, np.ndarray):
+        raise ValueError(f"{path} holds several arrays. Give one .npy file per spectrogram.")
+    return frames_of(mel, bands, path)
+
+
+def frame_blocks(frames: np.ndarray) -> Iterator[np.ndarray]:
+    """Yields (frames, bands) in blocks (frames, 1, bands), float32."""
+    for start in range(0, len(frames), BLOCK_FRAMES):
+        yield np.asarray(frames[start : start + BLOCK_FRAMES], "float32")[:, None]
+
+
+def is_mel(path: Path) -> bool:
+    """Tells whether a file's name says that it is an array."""
+    return path.suffix.lower() == SUFFIX
