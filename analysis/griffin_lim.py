@@ -20,7 +20,7 @@ def griffin_lim(
 ) -> list[np.ndarray]:
     """Returns waveforms (frames * hop,) for a mel spectrogram, one for each number of iterations.
 
-    The magnitudes are those of at least 0 whose mel spectrogram is nearest (least squares), the
+    The magnitudes are the non-negative ones whose mel spectrogram is nearest (least squares), the
     phases those of the fast Griffin-Lim algorithm (momentum 0.99), random at first.
 
     Args:

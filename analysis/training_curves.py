@@ -1,4 +1,4 @@
-"""The figures of a training log over the steps, as a picture."""
+"""The figures of training logs over the steps, as pictures."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -7,6 +7,8 @@ from tonezoo.analysis.spectrogram import import_matplotlib
 from tonezoo.files import atomic_path
 
 COLUMNS = 3
+COLORS = ("tab:blue", "tab:orange")
+VALIDATION_LOSS = "val_loss"
 
 
 def save_training_curves(path: str | os.PathLike, log: Sequence[Mapping]) -> None:
@@ -20,21 +22,50 @@ def save_training_curves(path: str | os.PathLike, log: Sequence[Mapping]) -> Non
         ImportError: matplotlib is missing; it is in the extra `eval`.
         ValueError: the log is empty.
     """
-    if not log:
+    names = [name for name in log[0] if name not in ("phase", "name", "step")] if log else []
+    _save(path, {name: {name: _points(log, name)} for name in names})
+
+
+def save_loss_curves(path: str | os.PathLike, logs: Mapping[str, Sequence[Mapping]]) -> None:
+    """Writes a PNG with a panel for each run: its loss, and that of its validation.
+
+    Args:
+        path: the PNG, replaced when it is complete.
+        logs: name of the run -> lines of its log.jsonl.
+
+    Raises:
+        ImportError: matplotlib is missing; it is in the extra `eval`.
+        ValueError: a log is empty.
+    """
+    panels = {}
+    for run, log in logs.items():
+        names = [name for name in ("loss", VALIDATION_LOSS) if log and name in log[0]]
+        panels[run] = {name: _points(log, name) for name in names}
+    _save(path, panels)
+
+
+def _points(log: Sequence[Mapping], name: str) -> tuple[list, list]:
+    return [line["step"] for line in log], [line[name] for line in log]
+
+
+def _save(path: str | os.PathLike, contents: Mapping[str, Mapping[str, tuple]]) -> None:
+    """Writes panels by title, each with curves (steps, values) by name."""
+    if not contents or not all(contents.values()):
         raise ValueError("The training log is empty: no epoch was finished. Train longer.")
     import_matplotlib()
     from matplotlib.figure import Figure
 
-    names = [name for name in log[0] if name not in ("phase", "name", "step")]
-    rows = -(-len(names) // COLUMNS)
+    rows = -(-len(contents) // COLUMNS)
     figure = Figure(figsize=(3.2 * COLUMNS, 2.0 * rows), layout="constrained")
     panels = figure.subplots(rows, COLUMNS, squeeze=False).ravel()
-    steps = [line["step"] for line in log]
-    for panel, name in zip(panels, names, strict=False):
-        panel.plot(steps, [line[name] for line in log], linewidth=1, color="tab:blue")
-        panel.set(title=name, xlabel="step", yscale="log")
+    for panel, (title, curves) in zip(panels, contents.items(), strict=False):
+        for color, (name, points) in zip(COLORS, curves.items(), strict=False):
+            panel.plot(*points, linewidth=1, color=color, label=name)
+        panel.set(title=title, xlabel="step", yscale="log")
         panel.grid(alpha=0.3, which="both", linewidth=0.5)
-    for panel in panels[len(names) :]:
+        if len(curves) > 1:
+            panel.legend(fontsize="small")
+    for panel in panels[len(contents) :]:
         panel.remove()
     with atomic_path(path) as temporary:
         figure.savefig(temporary, format="png", dpi=110)

@@ -66,7 +66,7 @@ def evaluate_vocoding(
         reference = np.asarray(samples, "float32")
         try:
             mel = front_end.mel(reference, facts.sample_rate_hz)
-            waveforms = [vocode(mel), *lim(mel, facts, seed)]
+            waveforms = [vocode(mel), *griffin_lim_waveforms(mel, facts, seed)]
             for row, waveform in enumerate(waveforms):
                 estimate = waveform[: len(reference)]
                 distance = np.abs(front_end.mel(estimate, facts.sample_rate_hz) - mel).mean()
@@ -93,7 +93,8 @@ def evaluate_vocoding(
         },
         remarks=(
             "Copy synthesis: the mel spectrogram of each clip, made audible by the model and by "
-            "librosa's fast Griffin-Lim from the magnitudes of least squares.",
+            "librosa's fast Griffin-Lim, from the non-negative magnitudes whose mel spectrogram is "
+            "nearest to it.",
             *dict.fromkeys(missing.values()),
         ),
         packages=("librosa", "pesq", "visqol-python", "pystoi"),
@@ -101,7 +102,7 @@ def evaluate_vocoding(
     )
 
 
-def lim(mel: np.ndarray, facts: "VocodingFacts", seed: int) -> list[np.ndarray]:
+def griffin_lim_waveforms(mel: np.ndarray, facts: "VocodingFacts", seed: int) -> list[np.ndarray]:
     """Returns Griffin-Lim's waveforms, one for each of `ITERATIONS`."""
     return griffin_lim(
         mel,

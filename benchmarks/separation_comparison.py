@@ -101,7 +101,7 @@ def inference(row: str) -> tuple[str, str]:
     """Returns seconds per second of audio and peak memory in GB, in a process of its own."""
     cfg = load_recipe(RECIPES[row]).config
     script = Path(__file__).with_name("models.py")
-    words = ("--one", cfg.model, cfg.preset, "--seconds", str(INFERENCE_S))
+    words = ("--one", cfg.model, str(cfg.preset), "--seconds", str(INFERENCE_S))
     done = subprocess.run(
         [sys.executable, str(script), *words], capture_output=True, text=True, check=True
     )

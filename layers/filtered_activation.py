@@ -73,6 +73,7 @@ class FilteredActivation1D(SignalLayer):
         # Depthwise kernels are (tap, channel, phase).
         kernel = self._kernel(self.factor * self.phase_taps[:, None], channels)
         y = ops.depthwise_conv(x, kernel, padding="valid", data_format="channels_last")
+        # (batch, time, channel * phase) -> (batch, time, phase, channel)
         y = ops.transpose(ops.reshape(y, (batch, time, channels, self.factor)), (0, 1, 3, 2))
         y = self.activation(ops.reshape(y, (batch, time * self.factor, channels)))
         y = hold_ends(y, (len(self.taps) - 1) // 2, len(self.taps) // 2)
@@ -99,8 +100,8 @@ class FilteredActivation1D(SignalLayer):
 def kaiser_low_pass(factor: int) -> np.ndarray:
     """Returns the low-pass for resampling by a factor, (taps,), of gain 1: a Kaiser-windowed sinc.
 
-    2 * (6 factor // 2) taps, cutoff 0.5 / factor and half a transition of 0.6 / factor of the high
-    rate.
+    2 * (6 factor // 2) taps; in shares of the high rate, its cutoff is 0.5 / factor and half of its
+    transition 0.6 / factor wide.
 
     >>> taps = kaiser_low_pass(2)
     >>> print(len(taps), taps.sum().round(6), taps.round(4).tolist()[:6])

@@ -115,8 +115,8 @@ class InverseSTFT1D(_ShortTimeLayer):
     """Inverse of `STFT1D`: frames of a spectrum, transformed, windowed, added where they overlap.
 
     The sum is divided by that of the squared windows far from the ends: what `STFT1D` took apart
-    comes back, but for the first and last N - hop samples, where fewer windows overlap and the
-    output fades. A network that ends in it (Vocos) upsamples by the hop without an upsampling
+    comes back, but for the first and last (N - hop) / 2 samples, where fewer windows overlap and
+    the output fades. A network that ends in it (Vocos) upsamples by the hop without an upsampling
     layer. It computes in float32 at least.
 
     Args:

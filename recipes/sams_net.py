@@ -7,9 +7,9 @@
 those of `open_unmix_musdb`, with the paper's L1 loss ASSUMED. What the paper reports, SDR 5.65 on
 average, is of a network that is not public: nothing is claimed of this one.
 
-`sams_net_small` is for two cores: 0.1 million parameters in all, in bfloat16, the rest of its run as that of
-`demucs_small_*`. Data: any folder of tracks with one file per source, or without --data the
-procedural corpus. `sams_net_tiny` is for tests.
+`sams_net_small` is for two cores: 50 thousand parameters in all, in bfloat16, the rest of its run
+as that of `demucs_small_*`. Data: any folder of tracks with one file per source, or without --data
+the procedural corpus. `sams_net_tiny` is for tests.
 """
 
 import dataclasses

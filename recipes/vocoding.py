@@ -12,7 +12,11 @@ from tonezoo.recipes.data.patches import PatchSource
 from tonezoo.recipes.experiment import Experiment
 from tonezoo.recipes.generators import GeneratorConfig
 from tonezoo.registry import create_model
-from tonezoo.training.loss_terms import CRITICS, SHORTEST_SPECTRAL_PATCH
+from tonezoo.training.loss_terms import (
+    CRITICS,
+    SHORTEST_SHORT_SPECTRAL_PATCH,
+    SHORTEST_SPECTRAL_PATCH,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,13 +27,13 @@ class Config(GeneratorConfig):
 
     Attributes:
         critic: registry name of the discriminator, which is used where one of its terms is on.
-        upsampler: kind of MelGAN's upsampling layers; None for the preset's.
+        upsampler, use_bias, filtered_activations: of MelGAN; None for the preset's.
         lowest_hz, highest_hz: edges of the mel bands; None for half the rate.
         segment_samples: patch length, rounded down to whole frames.
         hinge_weight, mel_weight: of the loss terms.
 
     Raises:
-        ValueError: a number out of its range, or patches shorter than the losses need.
+        ValueError: a number out of its range.
     """
 
     ratio: ClassVar[int] = 1
@@ -43,6 +47,8 @@ class Config(GeneratorConfig):
     beta_2: float = 0.9
     sample_rate_hz: int = 22_050
     upsampler: str | None = None
+    use_bias: bool | None = None
+    filtered_activations: bool | None = None
     lowest_hz: float = 0.0
     highest_hz: float | None = None
     hinge_weight: float = 1.0
@@ -54,14 +60,22 @@ class Config(GeneratorConfig):
     def __post_init__(self):
         super().__post_init__()
         check_at_least(self, 0, "lowest_hz")
+        highest_hz = self.sample_rate_hz / 2 if self.highest_hz is None else self.highest_hz
+        if not self.lowest_hz < highest_hz <= self.sample_rate_hz / 2:
+            raise ValueError(
+                f"highest_hz must be above lowest_hz and at most {self.sample_rate_hz / 2:g}, half "
+                f"the rate, but is {highest_hz:g}."
+            )
 
     @property
     def model_options(self) -> dict[str, Any]:
+        of_mel_gan = ("upsampler", "use_bias", "filtered_activations")
+        chosen = {name: getattr(self, name) for name in of_mel_gan}
         return {
             "sample_rate_hz": self.sample_rate_hz,
             "lowest_hz": self.lowest_hz,
             "highest_hz": self.highest_hz,
-            **({} if self.upsampler is None else {"upsampler": self.upsampler}),
+            **{name: value for name, value in chosen.items() if value is not None},
         }
 
     def build(self, source: PatchSource, replicas: int) -> Experiment:
@@ -111,7 +125,11 @@ class Config(GeneratorConfig):
         Raises:
             ValueError: segment_samples is shorter than the shortest patch possible.
         """
-        needed = max(hop_samples, SHORTEST_SPECTRAL_PATCH if self.spectral_weight else 1)
+        needed = hop_samples
+        if self.short_spectral_weight:
+            needed = max(needed, SHORTEST_SHORT_SPECTRAL_PATCH)
+        if self.spectral_weight:
+            needed = max(needed, SHORTEST_SPECTRAL_PATCH)
         shortest = -(-needed // hop_samples) * hop_samples
         if self.segment_samples < shortest:
             raise ValueError(

@@ -74,8 +74,9 @@ def load(path: str | os.PathLike) -> "Engine":
 
     Returns:
         The engine of its task: a `tonezoo.tasks.super_resolution.engine.SuperResolver` with
-        `enhance` and `stream`, or a `tonezoo.tasks.separation.engine.Separator` with `separate` and
-        `stream`.
+        `enhance` and `stream`, a `tonezoo.tasks.separation.engine.Separator` with `separate` and
+        `stream`, or a `tonezoo.tasks.vocoding.engine.Vocoder` with `vocode`, `copy_synthesis` and
+        `mel`.
 
     Raises:
         ValueError: nothing usable there, or a file that is missing or changed, by name.

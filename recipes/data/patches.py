@@ -179,8 +179,9 @@ def prepare(
         sample_rate_hz: rate of the high-rate signals.
         ratio: high rate over low rate; 1 for signals at one rate, which are kept once.
         cache_dir: folder to keep the decoded signals in (4 (1 + 1/ratio) bytes per high-rate
-            sample), from which they are mapped, not loaded. They are decoded again when a file,
-            the list of files, the rate or the ratio has changed. None keeps them in memory.
+            sample, 4 at a ratio of 1), from which they are mapped, not loaded. They are decoded
+            again when a file, the list of files, the rate or the ratio has changed. None keeps them
+            in memory.
         report: called with one line for each file that is skipped, because it cannot be read or is
             shorter than 28 samples.
 

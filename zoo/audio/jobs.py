@@ -98,6 +98,7 @@ def process_files(
     *,
     console: "Console | None",
     doing: str,
+    length_s: Callable[[Path], float] | None = None,
 ) -> list[FileResult]:
     """Returns what became of each file; one that fails does not stop the others.
 
@@ -107,11 +108,12 @@ def process_files(
             with the seconds of audio done so far.
         console: where a progress bar is drawn; None for none, and for no notices.
         doing: what the bar says, such as "enhancing".
+        length_s: from a file to its seconds of audio; None for `duration_s`.
     """
     results, paths = [], list(plan.outputs.values())
     for notice in plan.notices if console else ():
         _show(console, notice, "yellow")
-    with progress_bar(paths, console, doing) as advance_to:
+    with progress_bar(paths, console, doing, length_s or duration_s) as advance_to:
         for index, (output, path) in enumerate(plan.outputs.items()):
             result = FileResult(path=path, output=output)
             try:
@@ -192,13 +194,14 @@ def places(
 
 
 @contextlib.contextmanager
-def progress_bar(paths: list[Path], console, doing: str):
+def progress_bar(paths: list[Path], console, doing: str, length_s: Callable[[Path], float]):
     """Yields advance_to(index, seconds): so much of the file of that index has been done.
 
     Args:
         paths: audio files.
         console: a rich console, or None for no bar.
         doing: what the bar says until the first file.
+        length_s: from a file to its seconds of audio.
     """
     if console is None:
         yield lambda index, seconds: None
@@ -206,7 +209,7 @@ def progress_bar(paths: list[Path], console, doing: str):
     from rich import progress
 
     # starts[i]: seconds of audio in the files before file i.
-    starts = list(itertools.accumulate(map(duration_s, paths), initial=0.0))
+    starts = list(itertools.accumulate(map(length_s, paths), initial=0.0))
     columns = [
         progress.TextColumn("{task.description}", markup=False),
         progress.BarColumn(),

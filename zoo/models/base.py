@@ -1,6 +1,5 @@
 """What models share: rates, lengths, input checks, padding and its masks, and interpolation."""
 
-import functools
 import math
 from collections.abc import Sequence
 
@@ -265,9 +264,12 @@ class SeparationModel(AudioModel):
 class VocodingModel(AudioModel):
     """Base of models that make a waveform of a mel spectrogram.
 
+    Attributes:
+        front_end: the layer that makes the input of a waveform (batch, time, 1).
+
     Args:
         bands: of the spectrogram.
-        hop_samples: output samples of each frame. Its window is four hops.
+        hop_samples: output samples of each frame, even. Its window is four hops.
         sample_rate_hz: rate of the waveform.
         lowest_hz, highest_hz: edges of the lowest and the highest band; None for half the rate.
 
@@ -275,7 +277,8 @@ class VocodingModel(AudioModel):
     (batch, frames * hop_samples, 1), in float32 also under mixed precision.
 
     Raises:
-        ValueError: bands or a hop that are no whole numbers of at least 1.
+        ValueError: bands or a hop that are no whole numbers of at least 1, an odd hop, or bands
+            of which one holds no bin or lies above half the rate.
     """
 
     task = "vocoding"
@@ -292,25 +295,27 @@ class VocodingModel(AudioModel):
     ):
         super().__init__(integer("bands", bands), sample_rate_hz=sample_rate_hz, **kwargs)
         self.hop_samples = integer("hop_samples", hop_samples)
+        if hop_samples % 2:
+            raise ValueError(
+                f"The hop has to be an even number of samples, but is {hop_samples}: windows are "
+                "centred on the middle of a hop."
+            )
         self.lowest_hz, self.highest_hz = lowest_hz, highest_hz
+        # The layer that makes the input of a waveform (batch, time, 1).
+        self.front_end = MelSpectrogram1D(
+            bands,
+            MEL_OVERLAP * hop_samples,
+            hop_samples,
+            sample_rate_hz,
+            lowest_hz,
+            highest_hz,
+            dtype=self.variable_dtype,
+        )
 
     @property
     def bands(self) -> int:
         """Of the input."""
         return self.channels
-
-    @functools.cached_property
-    def front_end(self) -> MelSpectrogram1D:
-        """The layer that makes the input of a waveform (batch, time, 1)."""
-        return MelSpectrogram1D(
-            self.bands,
-            MEL_OVERLAP * self.hop_samples,
-            self.hop_samples,
-            self.sample_rate_hz,
-            self.lowest_hz,
-            self.highest_hz,
-            dtype=self.variable_dtype,
-        )
 
     @property
     def purpose(self) -> str:

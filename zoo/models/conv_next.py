@@ -11,7 +11,7 @@ class ConvNextBlock(layers.Layer):
     """Depthwise convolution of 7 frames, layer norm, two dense layers, scaled and added.
 
     Args:
-        expansion: channels between the dense layers re the input's.
+        expansion: channels between the dense layers relative to the input's.
         dropout: dropout rate between them, 0 to 1.
 
     Input and output shape: (batch, frames, channels).

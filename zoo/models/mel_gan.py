@@ -107,14 +107,14 @@ class MelGanGenerator(VocodingModel):
         **kwargs,
     ):
         strides = tuple(integer("strides", stride) for stride in strides)
+        if not strides or width % 2 ** len(strides):
+            raise ValueError(
+                "width must be a multiple of 2 ** len(strides), and there must be a stride. "
+                f"Received: width={width}, strides={strides}"
+            )
         super().__init__(bands, math.prod(strides), sample_rate_hz=sample_rate_hz, **kwargs)
         self.strides = strides
         self.width = integer("width", width)
-        if not self.strides or width % 2 ** len(self.strides):
-            raise ValueError(
-                "width must be a multiple of 2 for each stride, of which there must be one. "
-                f"Received: width={width}, strides={self.strides}"
-            )
         self.residual_blocks = integer("blocks", blocks, least=0)
         self.upsampler = one_of("upsampler", upsampler, UPSAMPLER_KINDS)
         self.use_bias = use_bias
@@ -146,7 +146,7 @@ class MelGanGenerator(VocodingModel):
 
     @property
     def context_samples(self) -> int:
-        """Samples on each side of a frame that reach it, whole frames."""
+        """Samples before and after a frame that it depends on, in whole frames."""
         margin = END_KERNEL_SIZE // 2
         beyond = max(self.activation.context) if self.filtered_activations else 0
         spacing, reach = self.hop_samples, margin * self.hop_samples + margin + beyond
@@ -222,10 +222,10 @@ class MelGanGenerator(VocodingModel):
 
 
 def without_weight_norm(generator: MelGanGenerator) -> MelGanGenerator:
-    """Returns a generator of the same numbers without the normalisation, for export.
+    """Returns a generator of the same numbers without the normalisation.
 
     >>> import numpy as np
-    >>> generator = MelGanGenerator(bands=4, width=4, strides=(2,), blocks=1)
+    >>> generator = MelGanGenerator(bands=4, width=4, strides=(8,), blocks=1)
     >>> mel = np.ones((1, 5, 4), "float32")
     >>> bool(np.allclose(without_weight_norm(generator)(mel), generator(mel), atol=1e-5))
     True

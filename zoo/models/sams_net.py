@@ -16,6 +16,7 @@ from tonezoo.layers.checks import integer
 from tonezoo.models.spectrogram_separator import BinScaling, SpectrogramSeparator
 from tonezoo.registry import ModelEntry
 
+FIRST_DEVIATION = 1e-2
 FREQUENCY_STRIDE = 4
 # Frames on each side that the stem and the head, and each block, see.
 STEM_AND_HEAD_REACH, BLOCK_REACH = 3, 3
@@ -89,7 +90,9 @@ class SamsNetMask(layers.Layer):
 
     def build(self, input_shape):
         channels = input_shape[2]
-        self.output_conv = conv(channels, 3, self.dtype_policy)
+        # So small that every mask begins near 1, its mean.
+        small = keras.initializers.RandomNormal(stddev=FIRST_DEVIATION)
+        self.output_conv = conv(channels, 3, self.dtype_policy, kernel_initializer=small)
         self.scale_input.build((None, None, channels, self.input_bins))
         kept = -(-self.input_bins // FREQUENCY_STRIDE)
         self.stem.build((None, None, FREQUENCY_STRIDE * kept, channels))
@@ -117,7 +120,7 @@ class SamsNetMask(layers.Layer):
         return ops.relu(self.scale_output(x))
 
 
-def conv(filters: int, kernel_size, dtype, strides=1) -> layers.Conv2D:
+def conv(filters: int, kernel_size, dtype, strides=1, **options) -> layers.Conv2D:
     return layers.Conv2D(
         filters,
         kernel_size,
@@ -125,6 +128,7 @@ def conv(filters: int, kernel_size, dtype, strides=1) -> layers.Conv2D:
         padding="same",
         data_format="channels_last",
         dtype=dtype,
+        **options,
     )
 
 
@@ -209,7 +213,7 @@ SMALL_TRANSFORM = {"window_samples": 512, "hop_samples": 128, "input_bins": 186}
 PRESETS: dict[str, dict[str, Any]] = {
     "reconstruction": {},
     "vocals": {"sources": ("vocals",)},
-    "small": {"width": 12, "blocks": 2, "slices": 4},
+    "small": {"width": 6, "blocks": 2, "slices": 2},
     "tiny": {"width": 6, "blocks": 1, "slices": 2, **SMALL_TRANSFORM},
 }
 
@@ -220,7 +224,7 @@ ENTRY = ModelEntry(
     parameters={
         "reconstruction": 14_671_112,
         "vocals": 3_667_778,
-        "small": 112_408,
+        "small": 50_192,
         "tiny": 15_968,
     },
     sample_rate_hz=44_100,

@@ -4,10 +4,13 @@ Source: H. Siuzdak, "Vocos: Closing the gap between time-domain and Fourier-base
 (2023).
 """
 
+import math
+
 import keras
 from keras import layers, ops
 
 from tonezoo.layers import InverseSTFT1D
+from tonezoo.layers.checks import integer
 from tonezoo.models.base import MEL_OVERLAP, VocodingModel
 from tonezoo.models.conv_next import KERNEL_SIZE, ConvNextBlock, layer_norm
 from tonezoo.registry import ModelEntry
@@ -25,15 +28,15 @@ class Vocos(VocodingModel):
     transform. What other vocoders leave at the multiples of their strides' rates it cannot leave:
     it is the control to compare them with.
 
-    Unlike the paper's, it takes the spectrogram of `MelSpectrogram1D`, as MelGAN does, and the
-    first and last three quarters of a window, where fewer frames overlap, fade.
+    Unlike the paper's, it takes the spectrogram of `MelSpectrogram1D`, as MelGAN does; its kernels
+    start as Keras's do; and 3 / 8 of a window at either end, where fewer frames overlap, fade.
 
     Args:
         bands: of the mel spectrogram.
         hop_samples: samples from a frame to the next; the window is four of them.
         width: channels of the network.
         blocks: number of ConvNeXt blocks.
-        expansion: channels inside of a block re `width`.
+        expansion: channels inside of a block relative to `width`.
         sample_rate_hz, lowest_hz, highest_hz: see `tonezoo.models.base.VocodingModel`.
 
     Input: (batch, frames, bands), logarithms of magnitudes as of `MelSpectrogram1D`, at least one
@@ -64,8 +67,9 @@ class Vocos(VocodingModel):
         **kwargs,
     ):
         super().__init__(bands, hop_samples, sample_rate_hz=sample_rate_hz, **kwargs)
-        self.width = width
-        self.expansion = expansion
+        self.width = integer("width", width)
+        self.expansion = integer("expansion", expansion)
+        blocks = integer("blocks", blocks)
         dtype, audio_dtype = self.dtype_policy, self.variable_dtype
         window_samples = MEL_OVERLAP * hop_samples
         self.inverse_stft = InverseSTFT1D(window_samples, hop_samples, dtype=audio_dtype)
@@ -79,7 +83,7 @@ class Vocos(VocodingModel):
 
     @property
     def context_samples(self) -> int:
-        """Samples on each side of a frame that reach it, whole frames."""
+        """Samples before and after a frame that it depends on, in whole frames."""
         convolutions = (len(self.blocks) + 1) * (KERNEL_SIZE // 2)
         return (convolutions + MEL_OVERLAP) * self.hop_samples
 
@@ -100,7 +104,7 @@ class Vocos(VocodingModel):
         y = self.head(self.last_norm(y))
         log_magnitude, phase = y[:, :, : self.inverse_stft.bins], y[:, :, self.inverse_stft.bins :]
         # In the scale of `STFT1D`, whose magnitudes are smaller by a quarter of the window.
-        magnitude = ops.minimum(ops.exp(log_magnitude), LARGEST_MAGNITUDE)
+        magnitude = ops.exp(ops.minimum(log_magnitude, math.log(LARGEST_MAGNITUDE)))
         magnitude = magnitude / self.hop_samples
         parts = [magnitude * ops.cos(phase), magnitude * ops.sin(phase)]
         return self.inverse_stft(ops.concatenate(parts, axis=-1))

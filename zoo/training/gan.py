@@ -77,7 +77,7 @@ class GanTrainer(Trainer):
     that do not learn, without the norms.
 
     Args:
-        generator: model from (batch, time, 1) to (batch, ratio * time, 1).
+        generator: model from (batch, time, channels) to (batch, ratio * time, 1).
         loss_weights: weight of each term that is on.
         discriminator: needed by the adversarial term, such as a `MuGanDiscriminator`, or by the
             least_squares or the hinge term, such as a `SpeechDiscriminator` or a

@@ -25,3 +25,4 @@ SPECTRAL_WINDOWS = (512, 1024, 2048)
 SHORT_SPECTRAL_WINDOWS = (128, 256)
 # The longest window is centred on every sample, the first one included.
 SHORTEST_SPECTRAL_PATCH = max(SPECTRAL_WINDOWS) // 2 + 1
+SHORTEST_SHORT_SPECTRAL_PATCH = max(SHORT_SPECTRAL_WINDOWS) // 2 + 1

@@ -145,8 +145,8 @@ def test_the_copies_of_biases_are_the_loudest_tones_at_initialisation():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"width": 12, "strides": (8, 8, 2)}, "width must be a multiple of 2 for each stride"),
-        ({"strides": ()}, "of which there must be one"),
+        ({"width": 12, "strides": (8, 8, 2)}, r"width must be a multiple of 2 \*\* len\(strides\)"),
+        ({"strides": ()}, "there must be a stride"),
         ({"upsampler": "bilinear"}, "upsampler must be one of"),
         ({"bands": 0}, "bands must be an integer of at least 1"),
     ],
@@ -158,6 +158,6 @@ def test_options_out_of_range_are_refused(options, message):
 
 def test_inputs_of_another_shape_are_refused():
     with pytest.raises(ValueError, match=r"takes \(batch, frames, 4\).*front_end"):
-        MelGanGenerator(bands=4, width=4, strides=(2,))(np.zeros((1, 4, 9), "float32"))
+        MelGanGenerator(bands=4, width=4, strides=(8,))(np.zeros((1, 4, 9), "float32"))
     with pytest.raises(ValueError, match="width must be a multiple of 4"):
         MelGanDiscriminator(width=6)

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 import signals
+import tensorflow as tf
 from scipy.special import erf
 
 import tonezoo
@@ -85,9 +86,11 @@ def test_a_frame_depends_on_what_the_context_says_at_most(name):
     assert context - 2 <= reach <= context
 
 
+@pytest.mark.parametrize("filtered", [False, True])
 @pytest.mark.parametrize("kind", tonezoo.layers.UPSAMPLER_KINDS)
-def test_the_context_covers_every_kind_of_upsampling_layer(kind):
-    model = tonezoo.create_model("mel_gan", **SMALL["mel_gan"], upsampler=kind)
+def test_the_context_covers_every_kind_of_upsampling_layer(kind, filtered):
+    options = {"upsampler": kind, "filtered_activations": filtered}
+    model = tonezoo.create_model("mel_gan", **SMALL["mel_gan"], **options)
     mel = signals.noise(1, 161, 4, std=1.0)
     context = model.context_samples // model.hop_samples
     whole = np.asarray(model(mel))[0, 80 * 8 : 81 * 8]
@@ -103,3 +106,28 @@ def test_the_front_end_makes_the_input_and_the_output_is_of_its_length(name):
     assert model.purpose == "4 mel bands, 8 samples apart, at 16000 Hz"
     copy = type(model).from_config(model.get_config())
     assert copy.front_end.highest_hz == 8000.0 and copy.front_end.stft.window_samples == 32
+
+
+def test_the_largest_magnitude_has_finite_gradients():
+    model = Vocos(**SMALL["vocos"])
+    model.build((None, None, 4))
+    model.head.bias.assign(np.full(model.head.bias.shape, 200.0))
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_mean(model(signals.noise(1, 5, 4)) ** 2)
+    gradients = tape.gradient(loss, [variable.value for variable in model.trainable_variables])
+    assert np.isfinite(loss) and all(np.isfinite(gradient).all() for gradient in gradients)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("mel_gan", {"strides": (5, 3), "width": 8}, "hop has to be an even number .* but is 15"),
+        ("vocos", {"hop_samples": 4}, "mel bands hold no bin"),
+        ("vocos", {"highest_hz": 20_000.0}, "half the rate"),
+        ("vocos", {"blocks": 0}, "blocks must be an integer"),
+        ("vocos", {"width": 0}, "width must be an integer"),
+    ],
+)
+def test_options_that_cannot_work_are_refused(name, options, message):
+    with pytest.raises(ValueError, match=message):
+        tonezoo.create_model(name, **options)

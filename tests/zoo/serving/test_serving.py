@@ -212,7 +212,9 @@ def test_files_that_tensorflow_cannot_load_although_they_are_signed(copy, name):
 def test_errors_of_operations_name_the_model(exported, task, keras_model):
     _, _, facts = read_exported(exported / "1")
     call = serving_function(exported / "1", task, facts)
-    with pytest.raises(ValueError, match=r"tiny/1 fails on an input of the shape \(1, 0, \d+\): .*"):
+    with pytest.raises(
+        ValueError, match=r"tiny/1 fails on an input of the shape \(1, 0, \d+\): .*"
+    ):
         call(noise(keras_model, 0))
 
 
@@ -227,7 +229,10 @@ def test_errors_of_operations_name_the_model(exported, task, keras_model):
         ({"name": "../other"}, r"name as '../other', but it must be that of a folder"),
         ({"name": ...}, "name as None"),
         ({"version": None}, "version as None"),
-        ({"task": "transcription"}, "'transcription' is unknown .* separation, super_resolution, vo"),
+        (
+            {"task": "transcription"},
+            "'transcription' is unknown .* separation, super_resolution, vo",
+        ),
         ({"task": ...}, "states no task"),
     ],
 )

@@ -1,11 +1,13 @@
 """Vocoding arrays and files: chunks, lengths, what is refused, signatures, evaluation."""
 
+import io
 import json
 import sys
 
 import numpy as np
 import pytest
 import soundfile
+from rich.console import Console
 from signals import noise, sine, write_audio
 
 import tonezoo
@@ -99,12 +101,34 @@ def test_both_layouts_of_a_mel_spectrogram_are_taken():
         (10 ** mel_of(5), "no value below 0.* is it linear"),
         (np.log(10) * mel_of(50), "goes down to -11.* natural logarithms"),
         (20 * mel_of(50), "in dB"),
+        (mel_of(50) - 1.2, "goes down to -6"),
         (mel_of(50) + 4.5, "goes up to 5.*whole numbers"),
     ],
 )
 def test_what_is_no_mel_spectrogram_of_the_models_is_told_by_its_values(mel, message):
     with pytest.raises(ValueError, match=message):
         engine().vocode(mel)
+
+
+def test_what_goes_a_little_below_the_floor_is_raised_to_it():
+    """As acoustic models predict it of silence."""
+    mel = mel_of(20)
+    mel[3] = -5.9
+    model = engine()
+    expected = model.vocode(np.maximum(mel, -5))
+    np.testing.assert_array_equal(model.vocode(mel), expected)
+    np.testing.assert_array_equal(np.concatenate(list(model.stream_mel(mel.T, 30))), expected)
+
+
+def test_a_stream_checks_the_mel_spectrogram_too():
+    for mel, message in ((10 ** mel_of(9), "linear"), (mel_of(9) * np.nan, "NaN")):
+        with pytest.raises(ValueError, match=message):
+            list(engine().stream_mel(mel, 100))
+    for chunk_samples in (0, -50):
+        with pytest.raises(ValueError, match="Give 1 or more"):
+            list(engine().stream_mel(mel_of(9), chunk_samples))
+        with pytest.raises(ValueError, match="Give 1 or more"):
+            list(engine().stream_audio([noise(99, 1)], chunk_samples))
 
 
 def test_silence_is_a_mel_spectrogram_like_any_other():
@@ -122,6 +146,10 @@ def test_what_cannot_be_vocoded_is_refused():
     ):
         with pytest.raises(ValueError, match=message):
             model.copy_synthesis(signal, RATE_HZ)
+    with pytest.raises(ValueError, match="nothing to make a mel spectrogram of"):
+        model.mel(np.zeros(0, "float32"), RATE_HZ)
+    with pytest.raises(ValueError, match="nothing to make a mel spectrogram of"):
+        model.mel(np.zeros(1), 24 * RATE_HZ)
     with pytest.raises(ValueError, match=r"one channel \(time,\)"):
         model.mel(np.zeros((9, 2)), RATE_HZ)
     with pytest.raises(ValueError, match="0 samples at 8000 Hz"):
@@ -137,16 +165,21 @@ def test_files_of_both_kinds_are_vocoded_one_bad_one_apart(tmp_path):
     np.save(folder / "c.npy", mel_of(70).T)
     np.save(folder / "linear.npy", 10 ** mel_of(70))
     (folder / "broken.npy").write_bytes(b"\x93NUMPY\x01\x00")
+    (folder / "zip.npy").write_bytes(b"PK\x03\x04")
     np.savez(folder / "several.npz", mel_of(9))
     (folder / "several.npz").rename(folder / "several.npy")
     np.save(folder / "objects.npy", np.array([{}], object), allow_pickle=True)
     model = engine()
-    results = {r.path.name: r for r in vocode_files([folder], out, model, segment_s=0.02)}
+    console = Console(file=io.StringIO())
+    done = vocode_files([folder], out, model, segment_s=0.02, console=console)
+    results = {result.path.name: result for result in done}
     errors = {name: result.error for name, result in results.items() if result.error}
-    assert sorted(errors) == ["broken.npy", "linear.npy", "objects.npy", "several.npy"]
+    assert sorted(errors) == [
+        *("broken.npy", "linear.npy", "objects.npy", "several.npy", "zip.npy")
+    ]
     assert "is it linear" in errors["linear.npy"] and "linear.npy" in errors["linear.npy"]
     assert "several arrays" in errors["several.npy"]
-    for name in ("broken.npy", "objects.npy"):
+    for name in ("broken.npy", "objects.npy", "zip.npy"):
         assert "not a readable .npy file" in errors[name]
     written = sorted(path.relative_to(out).as_posix() for path in out.rglob("*.wav"))
     assert written == ["b.wav", "c.wav", "speech/a.wav"]

@@ -81,3 +81,19 @@ def test_the_mel_term_needs_a_generator_with_a_front_end():
     generator = tonezoo.create_model("mu_gan", preset="tiny")
     with pytest.raises(ValueError, match="mel loss needs to know the front_end"):
         VocoderTrainer(generator, loss_weights={"mel": 1.0})
+
+
+def test_waveforms_alone_will_do_and_their_length_is_checked():
+    model = trainer({"mel": 1.0})
+    assert model.fit(noise(2, 64, 1), verbose=0).history["mel"][0] > 0
+    assert model.predict(np.zeros((1, 3, 4), "float32"), verbose=0).shape == (1, 48, 1)
+    with pytest.raises(ValueError, match="whole frames of 16 samples, but have 70"):
+        trainer({"mel": 1.0}).fit(noise(2, 70, 1), verbose=0)
+
+
+def test_a_discriminator_of_periods_serves_too():
+    other = tonezoo.create_model("speech_discriminator", preset="tiny")
+    weights = {"mel": 1.0, "least_squares": 1.0, "feature_matching": 1.0}
+    model = trainer(weights, discriminator=other)
+    history = model.fit(noise(2, 256, 1), verbose=0).history
+    assert history["discriminator_loss"][0] > 0

@@ -12,8 +12,8 @@ def vocode(mel: np.ndarray, *, model: str | os.PathLike | Vocoder) -> np.ndarray
     """Makes a waveform of a mel spectrogram with an exported model or a training run.
 
     The model is loaded at the first call and kept. For long spectrograms, for which memory matters,
-    use `tonezoo.load(model).stream_mel` or the command `tonezoo vocode`; `tonezoo.load(model)` also
-    makes mel spectrograms (`mel`), and audio of audio (`copy_synthesis`).
+    use the command `tonezoo vocode`, or `stream_mel(mel, chunk_samples)` of `tonezoo.load(model)`,
+    which also makes mel spectrograms (`mel`), and audio of audio (`copy_synthesis`).
 
     Args:
         mel: logarithms to base 10 of magnitudes in mel bands, as `tonezoo.layers.MelSpectrogram1D`

@@ -52,9 +52,7 @@ class Vocoder:
         Raises:
             ValueError: as `frames_of`.
         """
-        frames = frames_of(mel, self.bands)
-        (waveform,) = self.stream([np.asarray(frames, "float32")[:, None]])
-        return waveform[:, 0]
+        return np.concatenate(list(self.stream_mel(mel)))
 
     def mel(self, samples: np.ndarray, sample_rate_hz: float) -> np.ndarray:
         """Returns the mel spectrogram that the model takes of a recording.
@@ -64,7 +62,8 @@ class Vocoder:
             sample_rate_hz: its rate; another than the model's is resampled.
 
         Returns:
-            float32, (frames, bands), one frame for each `hop_samples` of the model's rate begun.
+            float32, (frames, bands): ceil(samples / hop_samples) frames, counted at the model's
+            rate.
 
         Raises:
             ValueError: no samples, NaN or infinite ones, integers, or more than one axis.
@@ -73,10 +72,14 @@ class Vocoder:
         check_signal(samples)
         if samples.ndim != 1:
             raise ValueError(
-                f"A mel spectrogram is made of one channel (time,), but got {samples.shape}."
+                f"A mel spectrogram is made of one channel (time,), but got {samples.shape}. Give "
+                "one channel after the other, or their mean."
             )
         blocks = self.at_rate([samples.astype("float32")[:, None]], sample_rate_hz)
-        return np.concatenate([block[:, 0] for block in self.mel_blocks(blocks)])
+        mels = [block[:, 0] for block in self.mel_blocks(blocks)]
+        if not mels:
+            raise self._nothing("make a mel spectrogram of")
+        return np.concatenate(mels)
 
     def copy_synthesis(self, samples: np.ndarray, sample_rate_hz: float) -> np.ndarray:
         """Returns what the model makes of a recording's own mel spectrogram.
@@ -127,7 +130,7 @@ class Vocoder:
         hop = self.hop_samples
         # A window at the end mirrors up to so much of what comes before it.
         context = 4 * -(-(self.facts.window_samples - hop) // (2 * hop)) * hop
-        chunk = sys.maxsize if chunk_samples is None else -(-chunk_samples // hop) * hop
+        chunk = hop * self._chunk_frames(chunk_samples)
         for window, left, size in windows(blocks, length=chunk, hop=chunk, context=context):
             # (time, channels) -> (channels, frames, bands) -> (frames, channels, bands)
             mel = np.asarray(self._front_end(np.ascontiguousarray(window.T)[..., None]))
@@ -147,12 +150,11 @@ class Vocoder:
                 frames; None computes all by one call.
 
         Raises:
-            ValueError: no frames, or a model that gives another shape than its facts say.
+            ValueError: `chunk_samples` below 1, or a model that gives another shape than its facts
+                say.
         """
-        chunk, context = sys.maxsize, 0
-        if chunk_samples is not None:
-            chunk = -(-chunk_samples // self.hop_samples)
-            context = -(-self.facts.context_samples // self.hop_samples)
+        chunk = self._chunk_frames(chunk_samples)
+        context = -(-self.facts.context_samples // self.hop_samples)
         for window, left, size in windows(blocks, length=chunk, hop=chunk, context=context):
             output = np.asarray(self._call(np.ascontiguousarray(window.transpose(1, 0, 2))))
             expected = (window.shape[1], self.hop_samples * len(window), 1)
@@ -163,11 +165,19 @@ class Vocoder:
                 )
             yield output[:, self.hop_samples * left : self.hop_samples * (left + size), 0].T
 
-    def stream_mel(
-        self, frames: np.ndarray, chunk_samples: int | None = None
-    ) -> Iterator[np.ndarray]:
-        """Yields the waveform of a checked mel spectrogram (frames, bands), as `stream` does."""
-        return self.stream(frame_blocks(frames), chunk_samples)
+    def stream_mel(self, mel: np.ndarray, chunk_samples: int | None = None) -> Iterator[np.ndarray]:
+        """Yields the waveform of a mel spectrogram in blocks (time,).
+
+        Args:
+            mel: (frames, bands) or (bands, frames), in memory or mapped from a file, see
+                `tonezoo.tasks.vocoding.mels.frames_of`.
+            chunk_samples: see `stream`.
+
+        Raises:
+            ValueError: as `frames_of` and `stream`.
+        """
+        blocks = frame_blocks(frames_of(mel, self.bands))
+        return (block[:, 0] for block in self.stream(blocks, chunk_samples))
 
     def stream_audio(
         self, blocks: Iterable[np.ndarray], chunk_samples: int | None = None
@@ -195,7 +205,18 @@ class Vocoder:
             made += len(block)
             yield block
         if not given:
-            raise ValueError(f"There is nothing to vocode: 0 samples at {self.sample_rate_hz} Hz.")
+            raise self._nothing("vocode")
+
+    def _chunk_frames(self, chunk_samples: int | None) -> int:
+        if chunk_samples is None:
+            # The chunk is never full, so the model is called once, at the end.
+            return sys.maxsize // self.hop_samples
+        if chunk_samples < 1:
+            raise ValueError(f"chunk_samples is {chunk_samples}. Give 1 or more, or None.")
+        return -(-chunk_samples // self.hop_samples)
+
+    def _nothing(self, what: str) -> ValueError:
+        return ValueError(f"There is nothing to {what}: 0 samples at {self.sample_rate_hz} Hz.")
 
     @functools.cached_property
     def _front_end(self):

@@ -1,5 +1,6 @@
 """Vocoding files: a mel spectrogram or a recording in, a recording out."""
 
+import contextlib
 import math
 import os
 from collections.abc import Iterable
@@ -7,12 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tonezoo.audio.folders import AUDIO_SUFFIXES
-from tonezoo.audio.jobs import FileResult, plan_outputs, process_files
+from tonezoo.audio.jobs import FileResult, duration_s, plan_outputs, process_files
 from tonezoo.audio.reader import AudioReader
 from tonezoo.audio.writer import AudioWriter, output_subtype
 from tonezoo.files import check_writable
 from tonezoo.tasks.vocoding.engine import Vocoder
-from tonezoo.tasks.vocoding.mels import SUFFIX, is_mel, read_mel
+from tonezoo.tasks.vocoding.mels import SUFFIX, frame_blocks, is_mel, read_mel
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -78,7 +79,7 @@ def vocode_files(
     def work(result, advance):
         if is_mel(result.path):
             mel = read_mel(result.path, vocoder.bands)
-            blocks = vocoder.stream_mel(mel, chunk_samples)
+            blocks = vocoder.stream(frame_blocks(mel), chunk_samples)
             write(result, blocks, 1, len(mel) * vocoder.hop_samples, advance)
             return
         with AudioReader(result.path) as audio:
@@ -89,4 +90,12 @@ def vocode_files(
             blocks = vocoder.stream_audio(given, chunk_samples)
             write(result, blocks, audio.channels, frames, advance)
 
-    return process_files(plan, work, console=console, doing="vocoding")
+    def length_s(path):
+        if not is_mel(path):
+            return duration_s(path)
+        # A file that cannot be read is told of when its turn comes.
+        with contextlib.suppress(ValueError):
+            return len(read_mel(path, vocoder.bands)) * vocoder.hop_samples / rate_hz
+        return 0.0
+
+    return process_files(plan, work, console=console, doing="vocoding", length_s=length_s)

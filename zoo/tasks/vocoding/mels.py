@@ -1,24 +1,28 @@
 """Mel spectrograms as arrays and files: their layout, and whether they are what a model takes."""
 
 import os
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
 BLOCK_FRAMES = 4096
-LOWEST, HIGHEST = -5.0, 2.0
-# float16 has steps of 0.004 there.
-TOLERANCE = 0.01
+FLOOR, HIGHEST = -5.0, 2.0
+# Acoustic models go a little below the floor, of which the model has seen nothing.
+LOWEST = -6.0
 DEFINITION = (
     "logarithms to base 10 of magnitudes in mel bands, np.log10(np.maximum(magnitude, 1e-5)): from "
-    f"{LOWEST:g} to {HIGHEST:g}"
+    f"{FLOOR:g} to {HIGHEST:g}"
 )
 SUFFIX = ".npy"
 
 
 def frames_of(mel: np.ndarray, bands: int, name: object = "The mel spectrogram") -> np.ndarray:
     """Returns a mel spectrogram as (frames, bands), a view, after checking shape, type and range.
+
+    Values from -6 to -5, as acoustic models predict them of silence, are for `frame_blocks` to
+    raise.
 
     Args:
         mel: (frames, bands), or (bands, frames) as librosa has it, which is told by the number of
@@ -47,11 +51,11 @@ def frames_of(mel: np.ndarray, bands: int, name: object = "The mel spectrogram")
     if mel.ndim != 2 or bands not in mel.shape:
         raise ValueError(
             f"{name} has the shape {mel.shape}, but this model takes (frames, {bands}) or "
-            f"({bands}, frames)."
+            f"({bands}, frames), one spectrogram at a time."
         )
     frames = mel if mel.shape[1] == bands else mel.T
     if not len(frames):
-        raise ValueError(f"{name} has no frames.")
+        raise ValueError(f"{name} has no frames. Give at least one.")
     check_values(frames, name)
     return frames
 
@@ -70,13 +74,13 @@ def check_values(frames: np.ndarray, name: object) -> None:
         lowest, highest = min(lowest, float(block.min())), max(highest, float(block.max()))
     if lowest >= 0:
         problem = f"holds no value below 0, {highest:.3g} being the highest: is it linear?"
-    elif lowest < LOWEST - TOLERANCE:
+    elif lowest < LOWEST:
         problem = (
-            f"goes down to {lowest:.3g}, below {LOWEST:g}: are these natural logarithms (divide "
-            "them by 2.3026), of powers (halve them), in dB (divide them by 20), or floored lower?"
+            f"goes down to {lowest:.3g}: are these natural logarithms (divide them by 2.3026), or "
+            "of powers, or in dB (make it again of magnitudes)?"
         )
-    elif highest > HIGHEST + TOLERANCE:
-        problem = f"goes up to {highest:.3g}, above {HIGHEST:g}: are the samples whole numbers?"
+    elif highest > HIGHEST:
+        problem = f"goes up to {highest:.3g}: were the samples whole numbers, not within 1?"
     else:
         return
     raise ValueError(f"{name} {problem} This model takes {DEFINITION}.")
@@ -93,19 +97,21 @@ def read_mel(path: str | os.PathLike, bands: int) -> np.ndarray:
     except OSError as error:
         raise ValueError(f"Cannot read {path}: {error.strerror or error}.") from error
     # Objects, a damaged header, or a file that is shorter than its header says.
-    except (ValueError, EOFError, SyntaxError) as error:
+    except (ValueError, EOFError, SyntaxError, zipfile.BadZipFile) as error:
         raise ValueError(
             f"{path} is not a readable .npy file of numbers. Write it with numpy.save."
         ) from error
     if not isinstance(mel, np.ndarray):
+        mel.close()
         raise ValueError(f"{path} holds several arrays. Give one .npy file per spectrogram.")
     return frames_of(mel, bands, path)
 
 
 def frame_blocks(frames: np.ndarray) -> Iterator[np.ndarray]:
-    """Yields (frames, bands) in blocks (frames, 1, bands), float32."""
+    """Yields (frames, bands) in blocks (frames, 1, bands), float32, nothing below the floor."""
     for start in range(0, len(frames), BLOCK_FRAMES):
-        yield np.asarray(frames[start : start + BLOCK_FRAMES], "float32")[:, None]
+        block = np.asarray(frames[start : start + BLOCK_FRAMES], "float32")
+        yield np.maximum(block, FLOOR)[:, None]
 
 
 def is_mel(path: Path) -> bool:
