@@ -1,4 +1,4 @@
-"""`make demo`: the shipped model on a clip, a tiny model from training to export, and one page.
+"""`make demo`: the shipped models at work, a tiny one from training to export, and one page.
 
     python -m tonezoo.recipes.demo demo [--input recording.wav]
 
@@ -23,10 +23,11 @@ RECIPE = "mu_gan_tiny"
 # Short epochs: the loss curves have a point for each.
 SETTINGS = ("steps_per_epoch=25", "epochs=1000", "autoencoder_epochs=10")
 PAGE_NAME = "index.html"
-SHIPPED_AUDIO, TINY_AUDIO = Path("audio", "shipped"), Path("audio", "tiny")
+SHIPPED_AUDIO, SEPARATED_AUDIO = Path("audio", "shipped"), Path("audio", "separated")
+TINY_AUDIO = Path("audio", "tiny")
 RUN, EXPORTED = Path("runs", RECIPE), Path("savedmodels", RECIPE)
 # All that a demo writes, and all that it replaces.
-PARTS = (SHIPPED_AUDIO, TINY_AUDIO, RUN, EXPORTED, Path(PAGE_NAME))
+PARTS = (SHIPPED_AUDIO, SEPARATED_AUDIO, TINY_AUDIO, RUN, EXPORTED, Path(PAGE_NAME))
 
 
 def make_demo(
@@ -42,7 +43,7 @@ def make_demo(
 
     Args:
         folder: where it goes.
-        recording_path: audio file for the shipped model; None for a procedural clip.
+        recording_path: audio file for the shipped speech models; None for a procedural clip.
         minutes: time for the training of the tiny model.
         settings: overrides of its recipe.
 
@@ -61,27 +62,39 @@ def make_demo(
     recording = None if recording_path is None else read_recording(recording_path)
     import_matplotlib()
     check_folder(folder)
-    with step("Loading TensorFlow and the shipped model"):
+    with step("Loading TensorFlow and the shipped models"):
         from tonezoo.cli import import_keras
 
         import_keras()
         from tonezoo.pretrained import load, shipped_models
         from tonezoo.serving.manifest import read_manifest, resolve_version
-        from tonezoo.tasks.super_resolution import TASK
+        from tonezoo.tasks import find_task
 
-        path = resolve_version(shipped_models()[TASK.default_model()])
-        manifest, model = read_manifest(path), load(path)
-        procedural = procedural_clip(model)
-        clip = procedural if recording is None else clip_of_recording(recording, model)
+        def shipped(task):
+            names = find_task(task).default_models
+            paths = [resolve_version(shipped_models()[name]) for name in names]
+            return [(load(path), read_manifest(path)) for path in paths]
+
+        enhancers, separators = shipped("super_resolution"), shipped("separation")
     folder.mkdir(parents=True, exist_ok=True)
     remove_leftovers(folder)
     with tempfile.TemporaryDirectory(
         prefix=TEMPORARY_PREFIX, dir=folder, ignore_cleanup_errors=True
     ) as temporary:
         work = Path(temporary, "new")
-        with step(f"Enhancing {clip.name} with {model.name}"):
-            shipped = show(model, manifest, clip, work / SHIPPED_AUDIO)
-        text = train_and_describe(work, shipped, procedural, minutes, settings)
+        enhanced = []
+        for model, manifest in enhancers:
+            clip = (
+                procedural_clip(model) if recording is None else clip_of_recording(recording, model)
+            )
+            with step(f"Enhancing {clip.name} with {model.name}"):
+                audio = work / SHIPPED_AUDIO / manifest["name"]
+                enhanced.append(show(model, manifest, clip, audio))
+        separator, manifest = separators[0]
+        with step(f"Separating a made-up song with {separator.name}"):
+            separated = show_separation(separator, manifest, work / SEPARATED_AUDIO)
+        clip = procedural_clip(enhancers[0][0])
+        text = train_and_describe(work, enhanced, separated, clip, minutes, settings)
         with atomic_path(work / PAGE_NAME) as page:
             page.write_text(text, encoding="utf-8")
         replace_parts(folder, work, Path(temporary, "earlier"))
@@ -104,7 +117,7 @@ def replace_parts(folder: Path, new: Path, aside: Path) -> None:
         raise
 
 
-def train_and_describe(work: Path, shipped, clip, minutes: float, settings) -> str:
+def train_and_describe(work: Path, enhanced, separated, clip, minutes: float, settings) -> str:
     """Takes the tiny model from training to export in a folder; returns the page."""
     from tonezoo.pretrained import load
     from tonezoo.recipes.demo.page import Training, page
@@ -133,7 +146,7 @@ def train_and_describe(work: Path, shipped, clip, minutes: float, settings) -> s
             log=RunFolder(run).read_log(),
             loss_weights=cfg.loss_weights,
         )
-        return page(shipped, tiny, training)
+        return page(enhanced, separated, tiny, training)
 
 
 def show(model, manifest, clip, folder: Path, evaluation=None):
@@ -164,6 +177,34 @@ def show(model, manifest, clip, folder: Path, evaluation=None):
     if evaluation is None and clip.target is not None:
         evaluation = evaluate_loaded(model, {clip.name: clip.target})
     return Shown(example=example, evaluation=evaluation, manifest=manifest)
+
+
+def show_separation(model, manifest, folder: Path):
+    """Separates a made-up song, writes the signals, and returns what the page shows of it.
+
+    Args:
+        model: a `tonezoo.tasks.separation.engine.Separator`.
+        manifest: of the exported model.
+        folder: where the WAV files go.
+    """
+    from tonezoo.audio.writer import AudioWriter
+    from tonezoo.recipes.demo.clip import procedural_song
+    from tonezoo.recipes.demo.page import Separation
+
+    stems = procedural_song(model)
+    mixture = sum(stems.values())
+    separation = Separation(
+        mixture=mixture,
+        stems=stems,
+        outputs=model.separate(mixture, model.sample_rate_hz),
+        sample_rate_hz=model.sample_rate_hz,
+        manifest=manifest,
+    )
+    for name, samples in separation.signals.items():
+        path = folder / f"{name}.wav"
+        with AudioWriter(path, model.sample_rate_hz, model.channels, bit_depth="16") as file:
+            file.write(samples)
+    return separation
 
 
 def check_folder(folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""The clip of the demo: a procedural one, or the first seconds of the user's file."""
+"""What the demo works on: a procedural clip or the first seconds of a file, and a made-up song."""
 
 import os
 from dataclasses import dataclass
@@ -8,6 +8,7 @@ import numpy as np
 
 LONGEST_S = 10
 SHORTEST_S = 0.1
+SONG_S = 5.0
 # Neither the seed of the tiny recipe's training clips nor that of its previews.
 PROCEDURAL_SEED = 2
 
@@ -146,6 +147,22 @@ def procedural_clip(model) -> Clip:
             "those of a voice, from tonezoo's procedural corpus.",
         ),
     )
+
+
+def procedural_song(model) -> dict[str, np.ndarray]:
+    """Returns the stems of a made-up song that nothing was trained on, (time, channels) each.
+
+    Args:
+        model: a `tonezoo.tasks.separation.engine.Separator`, which has such sources.
+    """
+    from tonezoo.recipes.corpus.songs import procedural_stems
+    from tonezoo.recipes.data.tracks import fit_channels
+
+    songs = procedural_stems(
+        seed=PROCEDURAL_SEED, tracks=1, track_s=SONG_S, sample_rate_hz=model.sample_rate_hz
+    )
+    ((name, stems),) = songs.items()
+    return {source: fit_channels(stems[source], model.channels, name) for source in model.sources}
 
 
 def kilohertz(rate_hz: float) -> str:

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tonezoo.analysis.metrics import METRICS, Metric
+from tonezoo.analysis.metrics import METRICS, Metric, snr_db
 from tonezoo.analysis.super_resolution_evaluation import SuperResolutionScores
 from tonezoo.recipes.demo.clip import Clip, kilohertz
 from tonezoo.recipes.demo.pictures import colour_scale_svg, loss_curves_svg, spectrogram_svg
-from tonezoo.recipes.demo.template import CURVES, PAGE, PANEL, TABLE
+from tonezoo.recipes.demo.template import CURVES, PAGE, PANEL, SECTION, TABLE
 
 # A line of the page, by which a later demo knows it as one that it may replace.
 GENERATOR = '<meta name="generator" content="tonezoo demo">'
@@ -69,6 +69,30 @@ class Shown:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Separation:
+    """A song, its sources, and what a model took them for.
+
+    Attributes:
+        mixture: (time, channels).
+        stems: the sources, name -> (time, channels).
+        outputs: the model's, of the same names.
+        sample_rate_hz: of all.
+        manifest: of the exported model.
+    """
+
+    mixture: np.ndarray
+    stems: Mapping[str, np.ndarray]
+    outputs: Mapping[str, np.ndarray]
+    sample_rate_hz: int
+    manifest: Mapping
+
+    @property
+    def signals(self) -> dict[str, np.ndarray]:
+        """Name -> signal of what there is to hear."""
+        return {"mixture": self.mixture, **self.outputs}
+
+
+@dataclass(frozen=True, kw_only=True)
 class Training:
     """How the tiny model came about.
 
@@ -85,21 +109,21 @@ class Training:
     loss_weights: Mapping[str, float]
 
 
-def page(shipped: Shown, tiny: Shown, training: Training) -> str:
+def page(enhanced: Sequence[Shown], separation: Separation, tiny: Shown, training: Training) -> str:
     """Returns the whole page as HTML."""
+    examples = [shown.example for shown in enhanced]
     return PAGE.substitute(
         generator=GENERATOR,
-        low=kilohertz(shipped.example.low_rate_hz),
-        high=kilohertz(shipped.example.sample_rate_hz),
-        low_top=kilohertz(shipped.example.low_rate_hz / 2),
-        high_top=kilohertz(shipped.example.sample_rate_hz / 2),
+        low=" or ".join(kilohertz(example.low_rate_hz) for example in examples),
+        high=kilohertz(examples[0].sample_rate_hz),
+        holes=", ".join(
+            f"one of {kilohertz(example.low_rate_hz)} holds nothing above "
+            f"{kilohertz(example.low_rate_hz / 2)}"
+            for example in examples
+        ),
         scale=colour_scale_svg(),
-        shipped_name=html.escape(shipped.manifest["name"]),
-        shipped_facts=model_facts(shipped.manifest),
-        shipped_clip=paragraphs(shipped.example.clip.notes),
-        shipped_guide=guide(shipped.example),
-        shipped_panels=panels(shipped.example),
-        shipped_figures=figures(shipped),
+        enhanced="".join(map(enhanced_section, enhanced)),
+        separated=separated_section(separation),
         tiny_minutes=f"{training.minutes:g}",
         tiny_facts=model_facts(tiny.manifest),
         tiny_clip=paragraphs(tiny.example.clip.notes),
@@ -109,6 +133,63 @@ def page(shipped: Shown, tiny: Shown, training: Training) -> str:
         recipe=html.escape(training.recipe),
         files=len(tiny.manifest["files"]),
         definitions=definitions(),
+    )
+
+
+def enhanced_section(shown: Shown) -> str:
+    """Returns the part of a shipped speech model."""
+    example = shown.example
+    rates = f"{kilohertz(example.low_rate_hz)} to {kilohertz(example.sample_rate_hz)}"
+    return SECTION.substitute(
+        title=html.escape(f"From {rates}: {shown.manifest['name']}"),
+        facts=model_facts(shown.manifest),
+        clip=paragraphs(example.clip.notes),
+        guide=guide(example),
+        panels=panels(example),
+        figures=figures(shown),
+    )
+
+
+def separated_section(separation: Separation) -> str:
+    """Returns the part of the shipped separation model."""
+    captions = {
+        "mixture": "What the model gets.",
+        **{name: f"What the model takes for {name}." for name in separation.outputs},
+    }
+    cells = [
+        panel(name, captions[name], samples, separation.sample_rate_hz, separation.sample_rate_hz)
+        for name, samples in separation.signals.items()
+    ]
+    return SECTION.substitute(
+        title=html.escape(f"A song in its sources: {separation.manifest['name']}"),
+        facts=model_facts(separation.manifest),
+        clip=paragraphs(
+            ["The song is made up, and nothing was trained on it: tonezoo's procedural songs."]
+        ),
+        guide="Listen for what of the other sources is left in each, and for what is missing.",
+        panels=f'<div class="panels" style="--panels: {len(cells)}">{"".join(cells)}</div>',
+        figures=separation_figures(separation),
+    )
+
+
+def separation_figures(separation: Separation) -> str:
+    """Returns the table of how near each output is to its source."""
+    count = len(separation.stems)
+    titles = ("the model's output", f"the mixture / {count}")
+    head = "".join(f'<th scope="col">{title}</th>' for title in titles)
+    rows = []
+    for name, stem in separation.stems.items():
+        estimates = (separation.outputs[name], separation.mixture / count)
+        values = (snr_db(stem.ravel(), estimate.ravel()) for estimate in estimates)
+        cells = "".join(f"<td>{value:.2f}</td>" for value in values)
+        rows.append(f'<tr><th scope="row">{html.escape(name)}</th>{cells}</tr>')
+    return TABLE.substitute(
+        about="Signal-to-noise ratio in dB, 10 log10 of the source's energy over that of the "
+        "difference, of this song alone; more is better:",
+        label="Signal-to-noise ratio of each source",
+        head=head,
+        rows="".join(rows),
+        remarks="",
     )
 
 
@@ -154,18 +235,23 @@ def panels(example: Example) -> str:
         "target": f"The original at {high}, which the model does not get.",
     }
     cells = [
-        panel(name, captions[name], samples, rate_hz, example)
+        panel(name, captions[name], samples, rate_hz, example.sample_rate_hz)
         for name, (samples, rate_hz) in example.signals.items()
     ]
     return f'<div class="panels" style="--panels: {len(cells)}">{"".join(cells)}</div>'
 
 
-def panel(name: str, caption: str, samples: np.ndarray, rate_hz: float, example: Example) -> str:
-    """Returns one signal's spectrogram, player and caption."""
+def panel(name: str, caption: str, samples: np.ndarray, rate_hz: float, high_hz: int) -> str:
+    """Returns the spectrogram, player and caption of a signal (time,) or (time, channels).
+
+    Args:
+        rate_hz: of the signal.
+        high_hz: of the player and of the spectrogram's axis.
+    """
     from tonezoo.audio.resampling import resample
 
-    high_hz = example.sample_rate_hz
-    picture = spectrogram_svg(samples, rate_hz, top_hz=high_hz / 2, ratio=round(high_hz / rate_hz))
+    mono = samples if samples.ndim == 1 else samples.mean(axis=1)
+    picture = spectrogram_svg(mono, rate_hz, top_hz=high_hz / 2, ratio=round(high_hz / rate_hz))
     label = f"Spectrogram of the {name}: 0 to {kilohertz(high_hz / 2)}, "
     label += f"{len(samples) / rate_hz:.1f} s. {caption}"
     audio = wav_data_uri(resample(samples, rate_hz, high_hz), high_hz)
@@ -179,7 +265,7 @@ def panel(name: str, caption: str, samples: np.ndarray, rate_hz: float, example:
 
 
 def wav_data_uri(samples: np.ndarray, sample_rate_hz: int) -> str:
-    """Returns a signal (time,) as a 16-bit WAV file inside a URI; what exceeds +-1 is clamped.
+    """Returns a signal as a 16-bit WAV file inside a URI; what exceeds +-1 is clamped.
 
     Example:
 

@@ -21,6 +21,15 @@ TABLE = Template("""
 <ul>$remarks</ul>
 """)
 
+SECTION = Template("""
+<h2>$title</h2>
+<p>$facts</p>
+$clip
+<p>$guide</p>
+$panels
+$figures
+""")
+
 PAGE = Template("""<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -82,20 +91,17 @@ pre { overflow-x: auto; padding: .75rem; background: var(--card); border: 1px so
 <body>
 <main>
 <h1>$low in, $high out</h1>
-<p>A recording of $low holds nothing above $low_top. The models on this page turn it into one of
-$high and make up what lies between $low_top and $high_top. Whether they do it well can be seen,
-heard and measured below, always beside a plain spline, which makes up nothing.</p>
+<p>Of a recording all is missing that lies above half of its rate: $holes. The models on this page
+turn it into one of $high and make up what is missing; one takes a song apart. Whether they do it
+well can be seen, heard and measured below, of recordings always beside a plain spline, which makes
+up nothing.</p>
 <p>In the spectrograms time runs to the right and frequency upwards; the colour is the level, on one
 scale for all of them. The players leave the level as it is.</p>
 <div class="scale" role="img" aria-label="Colours from black, -100 dB, to light yellow, 0 dB.">
 $scale</div>
 
-<h2>The shipped model: $shipped_name</h2>
-<p>$shipped_facts</p>
-$shipped_clip
-<p>$shipped_guide</p>
-$shipped_panels
-$shipped_figures
+$enhanced
+$separated
 
 <h2>A tiny model, trained on this machine for $tiny_minutes min</h2>
 <p>$tiny_facts</p>

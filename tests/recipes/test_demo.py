@@ -19,7 +19,8 @@ from tonezoo.analysis.metrics import METRICS
 from tonezoo.analysis.super_resolution_evaluation import evaluate
 from tonezoo.recipes import demo
 from tonezoo.recipes.demo.clip import clip_of_recording, procedural_clip, read_recording
-from tonezoo.recipes.demo.page import GENERATOR, Example, Shown, Training, page
+from tonezoo.recipes.demo.page import GENERATOR, Example, Separation, Shown, Training, page
+from tonezoo.tasks import find_task
 from tonezoo.tasks.super_resolution import TASK
 from tonezoo.tasks.super_resolution.engine import SuperResolver
 
@@ -34,7 +35,8 @@ MANIFEST = {
 }
 HOSTILE_NAME = '<script>&".wav'
 DEMO_FILES = (
-    *("audio/shipped/output.wav", "audio/tiny/output.wav", "runs/mu_gan_tiny/config.json"),
+    *("audio/shipped/output.wav", "audio/separated/bass.wav", "audio/tiny/output.wav"),
+    "runs/mu_gan_tiny/config.json",
     *("savedmodels/mu_gan_tiny/1/manifest.json", "index.html"),
 )
 MY_FILES = ("runs/mu_gan_small_x4/config.json", "savedmodels/mine/1/a", "audio/mine.wav", "notes")
@@ -108,7 +110,7 @@ def test_files_that_are_too_short_are_refused(recorded):
 
 def test_the_procedural_clip_is_not_trained_or_evaluated_on(model):
     from tonezoo.recipes.corpus.speech import procedural_corpus
-    from tonezoo.tasks.super_resolution.evaluation import EVALUATION_SEED
+    from tonezoo.tasks.evaluation_data import EVALUATION_SEED
 
     clip = procedural_clip(model)
     assert len(clip.target) == 4 * len(clip.low)
@@ -177,8 +179,17 @@ def html(model, recorded, evaluation) -> str:
         | {"discriminator_loss": 1.4, "discriminator_accuracy": 0.5},
     ]
     weights = {"l2": 1.0, "feature": 0.0, "adversarial": 1e-3}
+    stems = {name: np.full((4410, 2), level) for name, level in (("bass", 0.4), ("rest", 0.1))}
+    separation = Separation(
+        mixture=sum(stems.values()),
+        stems=stems,
+        outputs={name: 0.9 * stem for name, stem in stems.items()},
+        sample_rate_hz=44_100,
+        manifest=MANIFEST | {"name": "songs"},
+    )
     return page(
-        shown(model, clip_of(recorded(4000, name=HOSTILE_NAME), model)),
+        [shown(model, clip_of(recorded(4000, name=HOSTILE_NAME), model))],
+        separation,
         shown(model, clip_of(recorded(16_000), model), evaluation),
         Training(recipe="mu_gan_tiny", minutes=1.0, log=log, loss_weights=weights),
     )
@@ -201,9 +212,9 @@ def test_names_from_outside_are_text(html):
 def test_every_signal_has_a_player_and_a_picture_with_a_description(html):
     tags = Tags(html)
     players = tags.attributes("audio")
-    # input, spline, output; and with a target once more.
-    assert len(players) == 3 + 4
-    for player in players:
+    # Input, spline, output; the mixture and two sources; and with a target once more.
+    assert len(players) == 3 + 3 + 4
+    for player in (*players[:3], *players[6:]):
         header, _, data = player["src"].partition(",")
         assert header == "data:audio/wav;base64"
         samples, rate_hz = soundfile.read(io.BytesIO(base64.b64decode(data, validate=True)))
@@ -220,13 +231,18 @@ def test_every_signal_has_a_player_and_a_picture_with_a_description(html):
 def test_the_input_is_drawn_to_its_own_nyquist_frequency(html):
     # Frames of 32 ms at either rate: 65 frequencies up to 2 kHz, 257 up to 8 kHz.
     heights = [int(image["height"]) for image in Tags(html).attributes("image")]
-    assert heights == [1, 65, 257, 257, 65, 257, 257, 257]
+    assert heights == [1, 65, 257, 257, 257, 257, 257, 65, 257, 257, 257]
     assert html.count(">nothing above 2 kHz<") == 2
 
 
 def test_the_table_shows_the_evaluation(html, evaluation):
     rows = re.findall(r"<tr[^>]*><th scope=\"row\">(.*?)</th>(.*?)</tr>", html)
-    assert [name for name, _ in rows] == list(evaluation.rows)
+    assert [name for name, _ in rows] == ["bass", "rest", *evaluation.rows]
+    # Outputs at 0.9 of their sources; half of the mixture is 0.25.
+    values = [[20.0, 20 * np.log10(0.4 / 0.15)], [20.0, 20 * np.log10(0.1 / 0.15)]]
+    for (_, cells), expected in zip(rows[:2], values, strict=True):
+        assert re.findall(r"<td>(.*?)</td>", cells) == [f"{value:.2f}" for value in expected]
+    rows = rows[2:]
     for (_, cells), summary in zip(rows, evaluation.summary, strict=True):
         expected = [
             f"{mean:.2f}<small>{low:.2f} – {high:.2f}</small>" if np.isfinite(mean) else "–"
@@ -246,7 +262,7 @@ def test_the_page_says_what_is_better_and_worse_than_the_spline(html, evaluation
     )
     lower_is_better = {"lsd", "lsd_hop512", "lsd_kuleshov", "low_band_error_db"}
     assert lower_is_better == {key for key, m in METRICS.items() if not m.higher_is_better}
-    headings = re.findall(r'<th scope="col">(.*?)&nbsp;<span title="(\w+) is better">', html)
+    headings = re.findall(r'<th scope="col">([^<]*?)&nbsp;<span title="(\w+) is better">', html)
     assert headings == [
         (metric.title, "lower" if key in lower_is_better else "higher")
         for key, metric in METRICS.items()
@@ -356,8 +372,8 @@ def test_an_error_while_replacing_leaves_the_earlier_demo(earlier, tmp_path, mon
     write_all(tmp_path / "new", "new", DEMO_FILES)
     before, new = contents(earlier), contents(tmp_path / "new")
     replace = os.replace
-    # Four parts go aside, five take their place.
-    for moves, is_made in [(moves, is_made) for moves in range(9) for is_made in (False, True)]:
+    # Five parts go aside, six take their place.
+    for moves, is_made in [(moves, is_made) for moves in range(11) for is_made in (False, True)]:
         countdown = iter(range(moves, -1, -1))
 
         def failing(source, target, countdown=countdown, is_made=is_made):
@@ -379,7 +395,9 @@ def test_an_error_while_replacing_leaves_the_earlier_demo(earlier, tmp_path, mon
 
 
 @pytest.mark.slow
-def test_a_failure_while_training_leaves_the_earlier_demo(earlier, tiny_model, monkeypatch):
+def test_a_failure_while_training_leaves_the_earlier_demo(
+    earlier, tiny_model, tiny_separation_model, monkeypatch
+):
     from tonezoo import pretrained
     from tonezoo.recipes import runner
 
@@ -387,7 +405,8 @@ def test_a_failure_while_training_leaves_the_earlier_demo(earlier, tiny_model, m
         request.run.mkdir(parents=True)
         raise ValueError("loss became NaN")
 
-    shipped = {TASK.default_model(): tiny_model}
+    shipped = dict.fromkeys(TASK.default_models, tiny_model)
+    shipped |= dict.fromkeys(find_task("separation").default_models, tiny_separation_model)
     monkeypatch.setattr(pretrained, "shipped_models", lambda: shipped)
     monkeypatch.setattr(runner, "train", fail)
     before = contents(earlier)
@@ -419,11 +438,16 @@ make_demo(sys.argv[1], recording_path=sys.argv[2], settings=sys.argv[3:])
     assert {(earlier / name).read_text() for name in MY_FILES} == {"mine"}
     assert b"old" not in {(earlier / name).read_bytes() for name in DEMO_FILES}
     tags = Tags((earlier / "index.html").read_text())
-    assert len(tags.attributes("audio")) == 8
-    assert "recording.wav" in tags.text and TASK.default_model() in tags.text
-    for name in ("shipped", "tiny"):
+    assert len(tags.attributes("audio")) == 4 + 4 + 5 + 4
+    assert "recording.wav" in tags.text
+    x4, x2 = TASK.default_models
+    assert x4 in tags.text and x2 in tags.text
+    for name, low_hz in ((f"shipped/{x4}", 4000), (f"shipped/{x2}", 8000), ("tiny", 4000)):
         _, rate_hz = soundfile.read(earlier / "audio" / name / "input.wav")
         output, high_hz = soundfile.read(earlier / "audio" / name / "output.wav")
-        assert (rate_hz, high_hz) == (4000, 16_000) and len(output) % 4 == 0
+        assert (rate_hz, high_hz) == (low_hz, 16_000) and len(output) % 4 == 0
+    for name in ("mixture", "drums", "bass", "other", "vocals"):
+        song, rate_hz = soundfile.read(earlier / "audio" / "separated" / f"{name}.wav")
+        assert rate_hz == 44_100 and song.shape == (5 * 44_100, 2) and song.any()
     model = earlier / "savedmodels" / "mu_gan_tiny" / "1"
     assert (model / "manifest.json").is_file()
