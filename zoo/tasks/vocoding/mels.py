@@ -41,7 +41,7 @@ def frames_of(mel: np.ndarray, bands: int, name: object = "The mel spectrogram")
     (3, 80)
     >>> frames_of(np.full((80, 3), -11.5), 80)
     Traceback (most recent call last):
-    ValueError: The mel spectrogram goes down to -11.5, ... are these natural logarithms ...
+    ValueError: The mel spectrogram goes down to -11.5: are these natural logarithms ...
     """
     mel = np.asanyarray(mel)
     if not np.issubdtype(mel.dtype, np.floating):
