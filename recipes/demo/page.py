@@ -195,10 +195,11 @@ def separation_figures(separation: Separation) -> str:
 
 def model_facts(manifest: Mapping) -> str:
     """Returns a sentence on size and training of an exported model."""
+    before = " after those of earlier runs" if manifest.get("started_from") else ""
     return html.escape(
         f"{manifest['model']}, {manifest['parameters']:,} parameters. Recipe: "
-        f"{manifest['recipe']}; training steps: {manifest['training_steps']:,}; training data: "
-        f"{manifest['data_licence']}."
+        f"{manifest['recipe']}; training steps: {manifest['training_steps']:,}{before}; training "
+        f"data: {manifest['data_licence'].rstrip('.')}."
     )
 
 
