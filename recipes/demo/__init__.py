@@ -16,6 +16,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from tonezoo.files import TEMPORARY_PREFIX, atomic_path, check_writable, remove_leftovers
 
 TRAINING_MINUTES = 1.0
@@ -192,7 +194,7 @@ def show_separation(model, manifest, folder: Path):
     from tonezoo.recipes.demo.page import Separation
 
     stems = procedural_song(model)
-    mixture = sum(stems.values())
+    mixture = np.sum(list(stems.values()), axis=0)
     separation = Separation(
         mixture=mixture,
         stems=stems,

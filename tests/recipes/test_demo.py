@@ -35,7 +35,8 @@ MANIFEST = {
 }
 HOSTILE_NAME = '<script>&".wav'
 DEMO_FILES = (
-    *("audio/shipped/output.wav", "audio/separated/bass.wav", "audio/tiny/output.wav"),
+    "audio/shipped/band_extender_speech_x4/output.wav",
+    *("audio/separated/bass.wav", "audio/tiny/output.wav"),
     "runs/mu_gan_tiny/config.json",
     *("savedmodels/mu_gan_tiny/1/manifest.json", "index.html"),
 )
