@@ -8,7 +8,6 @@ from tonezoo.files import atomic_path
 
 COLUMNS = 3
 COLORS = ("tab:blue", "tab:orange")
-VALIDATION_LOSS = "val_loss"
 
 
 def save_training_curves(path: str | os.PathLike, log: Sequence[Mapping]) -> None:
@@ -26,12 +25,15 @@ def save_training_curves(path: str | os.PathLike, log: Sequence[Mapping]) -> Non
     _save(path, {name: {name: _points(log, name)} for name in names})
 
 
-def save_loss_curves(path: str | os.PathLike, logs: Mapping[str, Sequence[Mapping]]) -> None:
-    """Writes a PNG with a panel for each run: its loss, and that of its validation.
+def save_loss_curves(
+    path: str | os.PathLike, logs: Mapping[str, Sequence[Mapping]], names: Sequence[str]
+) -> None:
+    """Writes a PNG with a panel for each run.
 
     Args:
         path: the PNG, replaced when it is complete.
         logs: name of the run -> lines of its log.jsonl.
+        names: of the figures in its panel, two at most: of those that it has.
 
     Raises:
         ImportError: matplotlib is missing; it is in the extra `eval`.
@@ -39,8 +41,7 @@ def save_loss_curves(path: str | os.PathLike, logs: Mapping[str, Sequence[Mappin
     """
     panels = {}
     for run, log in logs.items():
-        names = [name for name in ("loss", VALIDATION_LOSS) if log and name in log[0]]
-        panels[run] = {name: _points(log, name) for name in names}
+        panels[run] = {name: _points(log, name) for name in names if log and name in log[0]}
     _save(path, panels)
 
 

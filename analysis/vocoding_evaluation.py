@@ -13,6 +13,7 @@ from tonezoo.analysis.super_resolution_evaluation import measure
 
 if TYPE_CHECKING:
     from tonezoo.tasks.vocoding import VocodingFacts
+    from tonezoo.tasks.vocoding.engine import Vocoder
 
 ITERATIONS = (32, 200)
 BASELINES = tuple(f"Griffin-Lim, {count} iterations" for count in ITERATIONS)
@@ -28,11 +29,9 @@ VOCODING_METRICS = {
 
 
 def evaluate_vocoding(
-    vocode: Callable[[np.ndarray], np.ndarray],
-    facts: "VocodingFacts",
+    model: "Vocoder",
     clips: Mapping[str, np.ndarray],
     *,
-    model_name: str,
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> Scores:
@@ -42,10 +41,8 @@ def evaluate_vocoding(
     the clip. Nothing is rounded or clipped.
 
     Args:
-        vocode: from a mel spectrogram (frames, bands) to a waveform (frames * hop,).
-        facts: of the model.
+        model: a `tonezoo.tasks.vocoding.engine.Vocoder`.
         clips: name and mono samples (time,) at the model's rate of each clip.
-        model_name: name of the model's row.
         seed: of the first phases of Griffin-Lim, and of the bootstrap.
         progress: called after each clip with the number of finished and of all clips.
 
@@ -53,11 +50,9 @@ def evaluate_vocoding(
         ValueError: there is no clip, or the model fails on one, which the message names.
         ImportError: librosa is missing.
     """
-    from tonezoo.tasks.vocoding.engine import Vocoder
-
     if not clips:
         raise ValueError("There is no clip to evaluate on: `clips` is empty.")
-    front_end = Vocoder(vocode, facts, model_name)
+    facts = model.facts
     missing = missing_packages()
     keys = [key for key in SIGNAL_KEYS if key not in missing]
     available = [key not in missing for key in VOCODING_METRICS]
@@ -65,11 +60,11 @@ def evaluate_vocoding(
     for number, (name, samples) in enumerate(clips.items()):
         reference = np.asarray(samples, "float32")
         try:
-            mel = front_end.mel(reference, facts.sample_rate_hz)
-            waveforms = [vocode(mel), *griffin_lim_waveforms(mel, facts, seed)]
+            mel = model.mel(reference, facts.sample_rate_hz)
+            waveforms = [model.vocode(mel), *griffin_lim_waveforms(mel, facts, seed)]
             for row, waveform in enumerate(waveforms):
                 estimate = waveform[: len(reference)]
-                distance = np.abs(front_end.mel(estimate, facts.sample_rate_hz) - mel).mean()
+                distance = np.abs(model.mel(estimate, facts.sample_rate_hz) - mel).mean()
                 scores = measure(
                     reference, estimate, ratio=1, sample_rate_hz=facts.sample_rate_hz, keys=keys
                 )
@@ -79,8 +74,8 @@ def evaluate_vocoding(
         if progress:
             progress(number + 1, len(clips))
     return Scores(
-        title=f"{model_name}, {facts.sample_rate_hz} Hz",
-        rows=(model_name, *BASELINES),
+        title=f"{model.name}, {facts.sample_rate_hz} Hz",
+        rows=(model.name, *BASELINES),
         items=tuple(clips),
         metrics=VOCODING_METRICS,
         values=values,

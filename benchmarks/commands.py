@@ -1,6 +1,7 @@
 """Commands in processes of their own, with their peak memory, and what benchmarks feed them."""
 
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -25,6 +26,19 @@ class Command:
 def run_tonezoo(*arguments: str | Path) -> Command:
     """Runs the command line in a process of its own."""
     return run(sys.executable, "-m", "tonezoo", *arguments)
+
+
+def train_anew(recipe: str, run: Path, **settings) -> None:
+    """Trains a recipe into a folder, in place of what is there."""
+    shutil.rmtree(run, ignore_errors=True)
+    words = [word for name, value in settings.items() for word in ("--set", f"{name}={value}")]
+    check(run_tonezoo("train", recipe, "--run", run, *words))
+
+
+def check(command: Command) -> None:
+    """Ends the program, with its message, if a command failed."""
+    if command.exit_code:
+        raise SystemExit(f"The command failed:\n{command.message}")
 
 
 def run(*words: str | Path) -> Command:

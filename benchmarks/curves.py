@@ -8,16 +8,16 @@ other ones than the former. A run that is finished is not trained again.
 
 import argparse
 import os
-import shutil
 from pathlib import Path
 
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ["KERAS_BACKEND"] = "tensorflow"
 
-from commands import run_tonezoo
+from commands import train_anew
 
 from tonezoo.analysis.training_curves import save_loss_curves
+from tonezoo.recipes.experiment import VALIDATION_LOSS
 from tonezoo.recipes.runs import RunFolder, is_run
 
 RECIPES = ("wave_unet_small", "open_unmix_small", "sams_net_small", "melgan_small", "vocos_speech")
@@ -37,24 +37,17 @@ def main() -> None:
     for recipe in RECIPES:
         run = options.runs / recipe
         if not is_run(run) or RunFolder(run).trained_steps() != options.steps:
-            shutil.rmtree(run, ignore_errors=True)
-            train(recipe, run, options.steps)
+            train_anew(
+                recipe,
+                run,
+                steps_per_epoch=EPOCH_STEPS,
+                epochs=options.steps // EPOCH_STEPS,
+                validation_batches=VALIDATION_BATCHES,
+            )
         logs[recipe] = RunFolder(run).read_log()
-        first, last = (logs[recipe][line]["val_loss"] for line in (0, -1))
+        first, last = (logs[recipe][line][VALIDATION_LOSS] for line in (0, -1))
         print(f"{recipe}: validation loss {first:.4g} after the first epoch, {last:.4g} at the end")
-    save_loss_curves(options.out, logs)
-
-
-def train(recipe: str, run: Path, steps: int) -> None:
-    settings = {
-        "steps_per_epoch": EPOCH_STEPS,
-        "epochs": steps // EPOCH_STEPS,
-        "validation_batches": VALIDATION_BATCHES,
-    }
-    words = [word for name, value in settings.items() for word in ("--set", f"{name}={value}")]
-    command = run_tonezoo("train", recipe, "--run", run, *words)
-    if command.exit_code:
-        raise SystemExit(f"The command failed:\n{command.message}")
+    save_loss_curves(options.out, logs, ("loss", VALIDATION_LOSS))
 
 
 if __name__ == "__main__":

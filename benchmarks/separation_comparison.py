@@ -16,10 +16,7 @@ peak memory of a process that does it.
 import argparse
 import json
 import os
-import shutil
 import statistics
-import subprocess
-import sys
 from pathlib import Path
 
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
@@ -27,14 +24,15 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ["KERAS_BACKEND"] = "tensorflow"
 
 import numpy as np
-from commands import print_row, run_tonezoo
+from commands import check, print_row, run_tonezoo, train_anew
+from models import measure_apart
 from timing import in_turn, median_ratio
 
 from tonezoo.analysis.published import SEPARATION_SDR
 from tonezoo.recipes import load_recipe
 from tonezoo.recipes.runs import RunFolder, is_run
 
-# row -> recipe, and for those of Table 1 the paper's seconds per epoch
+# The paper's seconds per epoch of the rows of its Table 1.
 TABLE1_EPOCH_S = {
     "transposed": 319,
     "modified transposed": 326,
@@ -102,35 +100,23 @@ def main() -> None:
 def inference(row: str) -> tuple[str, str]:
     """Returns seconds per second of audio and peak memory in GB, in a process of its own."""
     cfg = load_recipe(RECIPES[row]).config
-    script = Path(__file__).with_name("models.py")
-    words = ("--one", cfg.model, str(cfg.preset), "--seconds", str(INFERENCE_S))
-    done = subprocess.run(
-        [sys.executable, str(script), *words], capture_output=True, text=True, check=True
-    )
-    figures = json.loads(done.stdout.splitlines()[-1])
-    return f"{figures['factor']:.3g}", f"{figures['peak_gb']:.2g}"
+    return measure_apart(cfg.model, str(cfg.preset), INFERENCE_S)
 
 
 def evaluated(row: str, seed: int, options) -> dict:
     """Returns the evaluation of a run, training and evaluating it where that is left to do."""
     run = options.runs / f"{row.replace(' ', '_')}-seed{seed}"
     if not is_run(run) or RunFolder(run).trained_steps() != options.steps:
-        shutil.rmtree(run, ignore_errors=True)
-        settings = {
-            "seed": seed,
-            "steps_per_epoch": EPOCH_STEPS,
-            "epochs": options.steps // EPOCH_STEPS,
-        }
-        words = [word for name, value in settings.items() for word in ("--set", f"{name}={value}")]
-        check(run_tonezoo("train", RECIPES[row], "--run", run, *words))
+        train_anew(
+            RECIPES[row],
+            run,
+            seed=seed,
+            steps_per_epoch=EPOCH_STEPS,
+            epochs=options.steps // EPOCH_STEPS,
+        )
     if not (run / "evaluation.json").exists():
         check(run_tonezoo("evaluate", run))
     return json.loads((run / "evaluation.json").read_text())
-
-
-def check(command) -> None:
-    if command.exit_code:
-        raise SystemExit(f"The command failed:\n{command.message}")
 
 
 def spread(values: list[float]) -> str:

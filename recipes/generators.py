@@ -10,7 +10,13 @@ from tonezoo.recipes.config import check_at_least
 from tonezoo.recipes.data.augmentation import Augmentation
 from tonezoo.recipes.data.layouts import DataSplit
 from tonezoo.recipes.data.patches import PatchSource
-from tonezoo.training.loss_terms import CRITICS, LOSS_TERMS, STACKED_CRITICS
+from tonezoo.training.loss_terms import (
+    CRITICS,
+    LOSS_TERMS,
+    SHORTEST_SHORT_SPECTRAL_PATCH,
+    SHORTEST_SPECTRAL_PATCH,
+    STACKED_CRITICS,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,6 +87,13 @@ class GeneratorConfig(BaseConfig):
         return Augmentation(
             gain_db=self.gain_db, max_speedup=self.max_speedup, equaliser_db=self.equaliser_db
         )
+
+    @property
+    def shortest_spectral_patch(self) -> int:
+        """Samples that the spectral terms which are on need at least, 1 without any."""
+        if self.spectral_weight:
+            return SHORTEST_SPECTRAL_PATCH
+        return SHORTEST_SHORT_SPECTRAL_PATCH if self.short_spectral_weight else 1
 
     def find_data(self, root: str | Path, hold_out: Iterable[str] = ()) -> DataSplit:
         from tonezoo.recipes.data.layouts import find_clips

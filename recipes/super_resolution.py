@@ -14,7 +14,6 @@ from tonezoo.recipes.data.patches import PatchSource
 from tonezoo.recipes.experiment import AVERAGE_NETWORK, Experiment, Phase
 from tonezoo.recipes.generators import GeneratorConfig
 from tonezoo.registry import create_model
-from tonezoo.training.loss_terms import SHORTEST_SPECTRAL_PATCH
 
 DISCRIMINATOR_HALVINGS = 7
 
@@ -199,9 +198,7 @@ def patch_samples(cfg: Config, levels: int) -> int:
     from tonezoo.training.loudness import shortest_patch
 
     multiple = math.lcm(2 ** max(levels, DISCRIMINATOR_HALVINGS), cfg.ratio)
-    needed = [multiple]
-    if cfg.spectral_weight:
-        needed.append(SHORTEST_SPECTRAL_PATCH)
+    needed = [multiple, cfg.shortest_spectral_patch]
     if cfg.loudness_weight:
         needed.append(shortest_patch(cfg.sample_rate_hz))
     shortest = -(-max(needed) // multiple) * multiple

@@ -12,11 +12,7 @@ from tonezoo.recipes.data.patches import PatchSource
 from tonezoo.recipes.experiment import Experiment
 from tonezoo.recipes.generators import GeneratorConfig
 from tonezoo.registry import create_model
-from tonezoo.training.loss_terms import (
-    CRITICS,
-    SHORTEST_SHORT_SPECTRAL_PATCH,
-    SHORTEST_SPECTRAL_PATCH,
-)
+from tonezoo.training.loss_terms import CRITICS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,12 +121,7 @@ class Config(GeneratorConfig):
         Raises:
             ValueError: segment_samples is shorter than the shortest patch possible.
         """
-        needed = hop_samples
-        if self.short_spectral_weight:
-            needed = max(needed, SHORTEST_SHORT_SPECTRAL_PATCH)
-        if self.spectral_weight:
-            needed = max(needed, SHORTEST_SPECTRAL_PATCH)
-        shortest = -(-needed // hop_samples) * hop_samples
+        shortest = -(-self.shortest_spectral_patch // hop_samples) * hop_samples
         if self.segment_samples < shortest:
             raise ValueError(
                 f"segment_samples must be at least {shortest} with these losses, but is "

@@ -80,18 +80,17 @@ class Augmentation:
         spectrum = np.fft.rfft(faded(samples[:played]))[: length // 2 + 1] * (length / played)
         frequencies = np.linspace(0, 1, len(spectrum))  # 1 is the high rate's Nyquist frequency
         spectrum *= 10 ** (self._gain_db(frequencies, rng) / 20)
+        high = np.fft.irfft(spectrum, length)[MARGIN_SAMPLES:-MARGIN_SAMPLES].astype("float32")
         if ratio == 1:
-            high = np.fft.irfft(spectrum, length)[MARGIN_SAMPLES:-MARGIN_SAMPLES].astype("float32")
             return high, high
         low_pass = random_low_pass if rng.random() < self.random_low_pass_share else usual_low_pass
-        high = np.fft.irfft(spectrum, length)[MARGIN_SAMPLES:-MARGIN_SAMPLES]
         low = np.fft.irfft(spectrum * low_pass(frequencies, ratio, rng), length)
         margin, first = divmod(MARGIN_SAMPLES, ratio)
         low = low[first::ratio]
         if rng.random() < self.telephone_share:
             low = telephone(low, rng)
         low = low[margin : margin + segment_samples // ratio]
-        return low.astype("float32"), high.astype("float32")
+        return low.astype("float32"), high
 
     def _gain_db(self, frequencies, rng):
         knots = rng.normal(0, self.equaliser_db, EQUALISER_KNOTS)

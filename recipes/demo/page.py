@@ -167,7 +167,7 @@ def separated_section(separation: Separation) -> str:
             ["The song is made up, and nothing was trained on it: tonezoo's procedural songs."]
         ),
         guide="Listen for what of the other sources is left in each, and for what is missing.",
-        panels=f'<div class="panels" style="--panels: {len(cells)}">{"".join(cells)}</div>',
+        panels=side_by_side(cells),
         figures=separation_figures(separation),
     )
 
@@ -239,6 +239,10 @@ def panels(example: Example) -> str:
         panel(name, captions[name], samples, rate_hz, example.sample_rate_hz)
         for name, (samples, rate_hz) in example.signals.items()
     ]
+    return side_by_side(cells)
+
+
+def side_by_side(cells: Sequence[str]) -> str:
     return f'<div class="panels" style="--panels: {len(cells)}">{"".join(cells)}</div>'
 
 
@@ -372,7 +376,7 @@ def curves(training: Training) -> str:
                     picture=picture,
                 )
             )
-    return f'<div class="panels" style="--panels: {len(cells)}">{"".join(cells)}</div>'
+    return side_by_side(cells)
 
 
 def definitions() -> str:

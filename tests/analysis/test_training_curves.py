@@ -4,6 +4,8 @@ from tonezoo.analysis.training_curves import save_loss_curves, save_training_cur
 
 LOG = [{"phase": 0, "name": "generator", "step": s, "loss": 1 / s, "l2": 2 / s} for s in (1, 2, 5)]
 
+LOSSES = ("loss", "val_loss")
+
 
 @pytest.fixture
 def drawn(monkeypatch):
@@ -40,14 +42,14 @@ def test_a_picture_has_a_panel_of_every_figure_with_its_values(tmp_path, drawn):
 
 def test_runs_stand_side_by_side_with_the_loss_of_their_validation(tmp_path, drawn):
     validated = [{**line, "val_loss": 3 * line["loss"]} for line in LOG]
-    save_loss_curves(tmp_path / "curves.png", {"first": LOG, "second": validated})
+    save_loss_curves(tmp_path / "curves.png", {"first": LOG, "second": validated}, LOSSES)
     (figure,) = drawn
     assert [panel.get_title() for panel in figure.axes] == ["first", "second"]
     first, second = (panel.lines for panel in figure.axes)
     assert [line.get_label() for line in second] == ["loss", "val_loss"]
     assert len(first) == 1 and second[1].get_ydata() == pytest.approx([3, 3 / 2, 3 / 5])
     with pytest.raises(ValueError, match="no epoch was finished"):
-        save_loss_curves(tmp_path / "none.png", {"first": LOG, "second": []})
+        save_loss_curves(tmp_path / "none.png", {"first": LOG, "second": []}, LOSSES)
 
 
 def test_an_empty_log_is_explained_and_nothing_is_left(tmp_path):

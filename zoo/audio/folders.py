@@ -64,7 +64,7 @@ def find_audio(
             f"{folder} is a file, but a folder of audio is needed. Give the folder it lies in."
         )
     paths = list(walk_files(folder))
-    files = sorted(path for path in paths if path.suffix.lower() in suffixes)
+    files = sorted(path for path in paths if is_audio(path, suffixes))
     left_out = left_out_line(paths, folder)
     if not files:
         raise ValueError(
@@ -74,9 +74,9 @@ def find_audio(
     return FolderAudio(files, left_out)
 
 
-def is_audio(path: Path) -> bool:
+def is_audio(path: Path, suffixes: Collection[str] = AUDIO_SUFFIXES) -> bool:
     """Returns whether a file's name says that it is audio which can be read."""
-    return path.suffix.lower() in AUDIO_SUFFIXES
+    return path.suffix.lower() in suffixes
 
 
 def left_out_line(paths: Iterable[Path], folder: Path) -> str | None:

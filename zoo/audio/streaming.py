@@ -1,9 +1,34 @@
 """Signals of any length, block by block: windows, weights, exact lengths, resampling, checks."""
 
 import itertools
+import sys
 from collections.abc import Iterable, Iterator
 
 import numpy as np
+
+# Each chunk costs a call of the model and its context anew: below this a file would take hours.
+MIN_SEGMENT_S = 0.01
+
+
+def chunk_units(chunk_samples: int | None, unit_samples: int) -> int:
+    """Returns how many units of so many samples a chunk has, rounded up.
+
+    Of None, for all at once, they are more than any signal has: the chunk is never full, so that
+    the model is called once, at the end.
+
+    Raises:
+        ValueError: a chunk below 1.
+
+    Example:
+
+    >>> chunk_units(500, 256)
+    2
+    """
+    if chunk_samples is None:
+        return sys.maxsize // unit_samples
+    if chunk_samples < 1:
+        raise ValueError(f"chunk_samples is {chunk_samples}. Give 1 or more, or None.")
+    return -(-chunk_samples // unit_samples)
 
 
 def windows(

@@ -106,6 +106,7 @@ class MelGanGenerator(VocodingModel):
         sample_rate_hz: int = 22_050,
         **kwargs,
     ):
+        width = integer("width", width)
         strides = tuple(integer("strides", stride) for stride in strides)
         if not strides or width % 2 ** len(strides):
             raise ValueError(
@@ -114,7 +115,7 @@ class MelGanGenerator(VocodingModel):
             )
         super().__init__(bands, math.prod(strides), sample_rate_hz=sample_rate_hz, **kwargs)
         self.strides = strides
-        self.width = integer("width", width)
+        self.width = width
         self.residual_blocks = integer("blocks", blocks, least=0)
         self.upsampler = one_of("upsampler", upsampler, UPSAMPLER_KINDS)
         self.use_bias = use_bias

@@ -12,7 +12,7 @@ from tonezoo.training import drivers, loss_terms, losses
 from tonezoo.training.base import Trainer, check_backend
 from tonezoo.training.callbacks import classifier_name
 from tonezoo.training.drivers import GRADIENT_NORM
-from tonezoo.training.loss_terms import CRITICS, LOSS_TERMS, STACKED_CRITICS
+from tonezoo.training.loss_terms import CRITICS, LOSS_TERMS
 from tonezoo.training.loudness import loudness_disturbance
 
 # Terms that compare target and estimate by themselves, without a network.
@@ -352,11 +352,11 @@ def check_critic(active_weights: Mapping[str, float], discriminator) -> None:
             f"The discriminator learns by one term, but {' and '.join(terms)} are on. Leave all "
             "but one out."
         )
-    stacked = [name for name in terms if name in STACKED_CRITICS]
+    stacked = [name for name in terms if name in STACKED]
     if "feature_matching" in active_weights and not stacked:
         raise ValueError(
             "The feature_matching term compares layers of a discriminator that learns by the "
-            f"{' or '.join(STACKED_CRITICS)} term. Give one of them a weight too."
+            f"{' or '.join(STACKED)} term. Give one of them a weight too."
         )
     if stacked and not hasattr(discriminator, "activations"):
         raise ValueError(

@@ -1,14 +1,13 @@
 """Running a super-resolution model on signals of any length, whole or in chunks."""
 
 import functools
-import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 
 from tonezoo.audio.checks import check_rate_hz, check_signal
-from tonezoo.audio.streaming import check_finite, resampled_blocks, windows
+from tonezoo.audio.streaming import check_finite, chunk_units, resampled_blocks, windows
 from tonezoo.tasks.super_resolution import RATE_TOLERANCE_HZ, check_strength
 
 
@@ -222,19 +221,17 @@ class SuperResolver:
         return Interpolate1D(self.ratio, self.interpolation), taps
 
     def _low_rate_sizes(self, chunk_samples, gain):
-        if chunk_samples is None:
-            # The chunk is never full, so the model is called once, at the end.
-            return sys.maxsize, 0
-        if chunk_samples < 1:
-            raise ValueError(f"chunk_samples is {chunk_samples}. Give 1 or more, or None.")
         context_samples = self.context_samples
         if gain != 1:
             interpolation, high_pass = self._made_up
             around = self.ratio * max(interpolation.context)
             context_samples = max(context_samples, around) + len(high_pass) // 2
-        return (
-            -(-samples // self.grid_samples) * self.grid_samples // self.ratio
-            for samples in (chunk_samples, context_samples)
+        return tuple(
+            units * self.grid_samples // self.ratio
+            for units in (
+                chunk_units(chunk_samples, self.grid_samples),
+                -(-context_samples // self.grid_samples),
+            )
         )
 
     def _upsample(self, window, left, size, gain):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from tonezoo.audio.jobs import FileResult, plan_outputs, process_files
 from tonezoo.audio.reader import AudioReader
+from tonezoo.audio.streaming import MIN_SEGMENT_S
 from tonezoo.audio.writer import AudioWriter, output_subtype
 from tonezoo.files import check_writable
 from tonezoo.pretrained import engine_for
@@ -16,9 +17,6 @@ from tonezoo.tasks.super_resolution.engine import SuperResolver
 
 if TYPE_CHECKING:
     from rich.console import Console
-
-# Each chunk costs a call of the model and its context anew: below this a file would take hours.
-MIN_SEGMENT_S = 0.01
 
 
 def enhance_files(

@@ -1,13 +1,12 @@
 """Running a vocoder on mel spectrograms and on recordings of any length, whole or in chunks."""
 
 import functools
-import sys
 from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 
 from tonezoo.audio.checks import check_rate_hz, check_signal
-from tonezoo.audio.streaming import check_finite, resampled_blocks, windows
+from tonezoo.audio.streaming import check_finite, chunk_units, resampled_blocks, windows
 from tonezoo.tasks.vocoding import VocodingFacts
 from tonezoo.tasks.vocoding.mels import frame_blocks, frames_of
 
@@ -130,7 +129,7 @@ class Vocoder:
         hop = self.hop_samples
         # A window at the end mirrors up to so much of what comes before it.
         context = 4 * -(-(self.facts.window_samples - hop) // (2 * hop)) * hop
-        chunk = hop * self._chunk_frames(chunk_samples)
+        chunk = hop * chunk_units(chunk_samples, hop)
         for window, left, size in windows(blocks, length=chunk, hop=chunk, context=context):
             # (time, channels) -> (channels, frames, bands) -> (frames, channels, bands)
             mel = np.asarray(self._front_end(np.ascontiguousarray(window.T)[..., None]))
@@ -153,7 +152,7 @@ class Vocoder:
             ValueError: `chunk_samples` below 1, or a model that gives another shape than its facts
                 say.
         """
-        chunk = self._chunk_frames(chunk_samples)
+        chunk = chunk_units(chunk_samples, self.hop_samples)
         context = -(-self.facts.context_samples // self.hop_samples)
         for window, left, size in windows(blocks, length=chunk, hop=chunk, context=context):
             output = np.asarray(self._call(np.ascontiguousarray(window.transpose(1, 0, 2))))
@@ -206,14 +205,6 @@ class Vocoder:
             yield block
         if not given:
             raise self._nothing("vocode")
-
-    def _chunk_frames(self, chunk_samples: int | None) -> int:
-        if chunk_samples is None:
-            # The chunk is never full, so the model is called once, at the end.
-            return sys.maxsize // self.hop_samples
-        if chunk_samples < 1:
-            raise ValueError(f"chunk_samples is {chunk_samples}. Give 1 or more, or None.")
-        return -(-chunk_samples // self.hop_samples)
 
     def _nothing(self, what: str) -> ValueError:
         return ValueError(f"There is nothing to {what}: 0 samples at {self.sample_rate_hz} Hz.")

@@ -38,9 +38,7 @@ def evaluate_vocoder(
     clips = evaluation_clips(
         data, training_data(path), sample_rate_hz=model.sample_rate_hz, ratio=1, report=report
     )
-    evaluation = evaluate_vocoding(
-        model.vocode, model.facts, clips, model_name=model.name, progress=progress
-    )
+    evaluation = evaluate_vocoding(model, clips, progress=progress)
     written = evaluation.write(out)
     report(f"Wrote {' and '.join(map(str, written))}.")
     return evaluation

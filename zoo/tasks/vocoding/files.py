@@ -10,16 +10,14 @@ from typing import TYPE_CHECKING
 from tonezoo.audio.folders import AUDIO_SUFFIXES
 from tonezoo.audio.jobs import FileResult, duration_s, plan_outputs, process_files
 from tonezoo.audio.reader import AudioReader
+from tonezoo.audio.streaming import MIN_SEGMENT_S
 from tonezoo.audio.writer import AudioWriter, output_subtype
 from tonezoo.files import check_writable
 from tonezoo.tasks.vocoding.engine import Vocoder
-from tonezoo.tasks.vocoding.mels import SUFFIX, frame_blocks, is_mel, read_mel
+from tonezoo.tasks.vocoding.mels import SUFFIX, frame_blocks, is_mel, read_mel, stated_frames
 
 if TYPE_CHECKING:
     from rich.console import Console
-
-# Each chunk costs a call of the model and its context anew: below this a file would take hours.
-MIN_SEGMENT_S = 0.01
 
 
 def vocode_files(
@@ -95,7 +93,7 @@ def vocode_files(
             return duration_s(path)
         # A file that cannot be read is told of when its turn comes.
         with contextlib.suppress(ValueError):
-            return len(read_mel(path, vocoder.bands)) * vocoder.hop_samples / rate_hz
+            return stated_frames(path, vocoder.bands) * vocoder.hop_samples / rate_hz
         return 0.0
 
     return process_files(plan, work, console=console, doing="vocoding", length_s=length_s)

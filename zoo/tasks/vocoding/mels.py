@@ -92,6 +92,19 @@ def read_mel(path: str | os.PathLike, bands: int) -> np.ndarray:
     Raises:
         ValueError: no such file, another format, or as `frames_of`.
     """
+    return frames_of(_mapped(path), bands, path)
+
+
+def stated_frames(path: str | os.PathLike, bands: int) -> int:
+    """Returns the frames that the header of a .npy file states; of its values none is looked at.
+
+    Raises:
+        ValueError: no such file, or another format.
+    """
+    return _mapped(path).size // bands
+
+
+def _mapped(path: str | os.PathLike) -> np.ndarray:
     try:
         mel = np.load(path, mmap_mode="r", allow_pickle=False)
     except OSError as error:
@@ -104,7 +117,7 @@ def read_mel(path: str | os.PathLike, bands: int) -> np.ndarray:
     if not isinstance(mel, np.ndarray):
         mel.close()
         raise ValueError(f"{path} holds several arrays. Give one .npy file per spectrogram.")
-    return frames_of(mel, bands, path)
+    return mel
 
 
 def frame_blocks(frames: np.ndarray) -> Iterator[np.ndarray]:
