@@ -1,7 +1,7 @@
 """Times a training step of MU-GAN's generator: superpixel against strided, folded against plain.
 
     python benchmarks/mu_gan.py                          TensorFlow, quarter width, CPU
-    KERAS_BACKEND=jax python benchmarks/mu_gan.py --width full --batch 32     JAX, on a GPU
+    KERAS_BACKEND=jax python benchmarks/mu_gan.py --width full --batch 32       JAX, on a GPU
 
 Forward and backward of the mean square error of a patch, no optimizer. The variants of a depth run
 in turn in one process; ratios are medians over rounds of the ratio within a round.
@@ -28,6 +28,7 @@ WIDTHS = {"full": "", "half": "_half", "quarter": "_quarter"}
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--width", choices=WIDTHS, default="quarter")
+    parser.add_argument("--depths", default="4,8", help="of the presets; default: %(default)s")
     parser.add_argument("--batch", type=int, default=4)
     parser.add_argument("--rounds", type=int, default=7)
     options = parser.parse_args()
@@ -37,7 +38,7 @@ def main() -> None:
     )
     print("| depth | patch | variant | ms a step (median) | against superpixel, folded |")
     print("|---|---|---|---|---|")
-    for levels in (4, 8):
+    for levels in map(int, options.depths.split(",")):
         steps = {
             name: training_step(model, levels, options.batch)
             for name, model in variants(levels, options.width).items()

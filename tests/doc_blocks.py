@@ -98,7 +98,10 @@ def blocks(text: str, page: str = "page") -> list[Block]:
 
 
 def command_lines(text: str) -> Iterator[list[str]]:
-    """Yields the words of each command, which may go over lines by backslash or quotes."""
+    """Yields the words of each command, which may go over lines by backslash or quotes.
+
+    A backend of Keras before it is left out.
+    """
     pending = ""
     for line in text.replace("\\\n", " ").splitlines():
         pending += line + "\n"
@@ -106,7 +109,7 @@ def command_lines(text: str) -> Iterator[list[str]]:
             words = shlex.split(pending, comments=True)
             pending = ""
             if words:
-                yield words
+                yield words[words[0].startswith("KERAS_BACKEND=") :]
     assert not pending, f"the quotation is not closed in {pending!r}"
 
 
@@ -288,8 +291,10 @@ def check_python(words: list[str]) -> None:
 
 
 def check_gpu_run(words: list[str]) -> None:
-    """Tables, or what `tonezoo train` takes; tests/test_benchmark_gpu.py trains."""
-    if words != ["tables"]:
+    """Tables, or what `tonezoo train` or ablation.py takes; tests/test_benchmark_gpu.py trains."""
+    if words[0] == "ablation":
+        check_python(["benchmarks/ablation.py", *words[1:]])
+    elif words != ["tables"]:
         assert words[0] == "train"
         check_tonezoo(words)
 

@@ -59,6 +59,7 @@ def test_a_recipe_trains_without_tensorflow_from_the_working_tree(source_tree, t
             **os.environ,
             "OUT": str(tmp_path / "out"),
             "PYTHON": str(python),
+            "WHEELS": str(tmp_path / "none"),  # those at hand are of the GPU machine's Python
             "JAX_PLATFORMS": "cpu",
         },
         capture_output=True,

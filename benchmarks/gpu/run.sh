@@ -3,17 +3,19 @@
 #
 #     benchmarks/gpu/run.sh tables
 #     benchmarks/gpu/run.sh train mu_gan_speech --data .gpu/audio --hold-out p228 --max-minutes 8
+#     benchmarks/gpu/run.sh ablation --table speech --steps 3000 --jobs 8 --data .gpu/audio
 #
 # Before, where there is a network, `make gpu-files DATA=speech` fetches the missing wheels and packs
 # the recordings; the working tree and .gpu/ are then all that the machine needs. Results go to
-# gpu-results/, or to the folder that OUT names: tables.md, or the run, which any machine evaluates,
+# gpu-results/, or to the folder that OUT names: tables.md, or the runs, which any machine evaluates,
 # exports and resumes. Tables and training take at most 9 minutes each. QUICK=1 makes tiny tables.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 case ${1:-}:${2:-} in
-tables: | train:?*) ;;
+tables: | train:?* | ablation:?*) ;;
 *)
-    echo "usage: benchmarks/gpu/run.sh tables | train RECIPE [words of tonezoo train]" >&2
+    echo "usage: benchmarks/gpu/run.sh tables | train RECIPE [words of tonezoo train] |" \
+        "ablation [words of benchmarks/ablation.py]" >&2
     exit 2
     ;;
 esac
@@ -22,8 +24,9 @@ python=${PYTHON:-python3}
 site=$(mktemp -d)
 trap 'rm -rf "$site"' EXIT
 
-if compgen -G ".gpu/wheels/*.whl" >/dev/null; then
-    "$python" -m pip install --quiet --no-index --no-deps --target "$site" .gpu/wheels/*.whl
+wheels=${WHEELS-.gpu/wheels}
+if compgen -G "$wheels/*.whl" >/dev/null; then
+    "$python" -m pip install --quiet --no-index --no-deps --target "$site" "$wheels"/*.whl
 fi
 mkdir -p "$site/tonezoo" "$out"
 ln -s "$PWD"/zoo/* "$PWD"/{layers,recipes,analysis,savedmodels} "$site/tonezoo/"
@@ -44,20 +47,29 @@ tables() {
         table 170 benchmarks/demucs.py --backend jax --presets tiny --segment-s 0.2 --rounds 1
         return
     fi
-    table 90 benchmarks/upsamplers.py --batch 64 --rounds 20
-    table 90 benchmarks/mu_gan.py --width full --batch 32
+    table 80 benchmarks/upsamplers.py --batch 64 --rounds 20 --sizes medium
+    table 300 benchmarks/mu_gan.py --width full --batch 32 --depths 4
     # Of four models of 700 million parameters, Adam's moments included, all of the memory.
     export XLA_PYTHON_CLIENT_MEM_FRACTION=0.95
     presets=table1_transposed,table1_nearest,table1_linear,table1_subpixel
-    for dtype in mixed_bfloat16 float32; do
-        table 170 benchmarks/demucs.py --backend jax --dtypes "$dtype" --presets "$presets"
-    done
+    table 100 benchmarks/demucs.py --backend jax --dtypes float32 --presets "$presets"
+    table 50 benchmarks/demucs.py --backend jax --dtypes mixed_bfloat16 --presets table1_transposed
 }
 
-if [ "$1" = tables ]; then
+# Several runs share the memory.
+export XLA_PYTHON_CLIENT_PREALLOCATE=false
+case $1 in
+tables)
+    unset XLA_PYTHON_CLIENT_PREALLOCATE
     tables | tee "$out/tables.md"
-else
+    ;;
+train)
     recipe=$2
     shift 2
     "$python" -m tonezoo train "$recipe" --run "$out/$recipe" "$@"
-fi
+    ;;
+ablation)
+    shift
+    "$python" benchmarks/ablation.py --runs "$out/ablation" "$@"
+    ;;
+esac
