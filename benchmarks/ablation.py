@@ -94,7 +94,6 @@ TABLES = {
             "the same + band level": ("loudness_weight=0", "tonal_weight=0"),
             "the same + loudness": ("tonal_weight=0",),
             "the same + tonal (band_extender_speech)": (),
-            "the same + critics": CRITICS,
             "the same + critics in the second half": CRITICS,
         },
         # A quarter of the 3000 steps that it is made for.

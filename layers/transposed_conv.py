@@ -9,7 +9,8 @@ from keras import ops
 
 from tonezoo.layers.checks import one_integer, one_of
 from tonezoo.layers.masks import mask_extended, mask_per_output
-from tonezoo.layers.signal_layer import SignalConvolution, add_bias
+from tonezoo.layers.shuffle import channels_to_time
+from tonezoo.layers.signal_layer import SignalConvolution, add_bias, convolve
 
 
 @keras.saving.register_keras_serializable(package="tonezoo")
@@ -105,17 +106,41 @@ class TransposedConv1D(SignalConvolution, keras.layers.Conv1DTranspose):
         return self.kernel_size[0] - self.strides[0] if self.padding == "valid" else 0
 
     def call(self, inputs):
-        y = ops.conv_transpose(
-            inputs,
-            self.kernel,
-            strides=self.strides[0],
-            padding=self.padding,
-            data_format="channels_last",
-        )
-        if self._tail < 0:
-            y = y[:, : self._tail]  # Keras ends on the last sample's zeros.
+        if keras.backend.backend() == "jax":
+            y = self._polyphase(inputs)
+        else:
+            y = ops.conv_transpose(
+                inputs,
+                self.kernel,
+                strides=self.strides[0],
+                padding=self.padding,
+                data_format="channels_last",
+            )
+            if self._tail < 0:
+                y = y[:, : self._tail]  # Keras ends on the last sample's zeros.
         y = add_bias(y, self.bias) if self.use_bias else y
         return y if self.activation is None else self.activation(y)
+
+    def _polyphase(self, x):
+        """Returns the same by a convolution at the low rate with all phases as its filters.
+
+        XLA's gradients of a strided transposed convolution take twenty times as long.
+        """
+        (length,), (stride,) = self.kernel_size, self.strides
+        taps = -(-length // stride)
+        kernel = ops.pad(self.kernel, ((0, taps * stride - length), (0, 0), (0, 0)))
+        kernel = ops.reshape(kernel, (taps, stride, self.filters, -1))
+        # (tap, phase, filter, channel) -> (tap, channel, phase * filter), the latest sample last
+        kernel = ops.transpose(ops.flip(kernel, axis=0), (0, 3, 1, 2))
+        kernel = ops.reshape(kernel, (taps, -1, stride * self.filters))
+        left_out = max(length - stride, 0) // 2 if self.padding == "same" else 0
+        skipped, start = divmod(left_out, stride)
+        if self.padding == "same":
+            after, end = skipped + (start > 0), start - stride if start else 0
+        else:
+            after, end = taps - 1, length - taps * stride
+        x = ops.pad(x, ((0, 0), (taps - 1 - skipped, after), (0, 0)))
+        return channels_to_time(convolve(x, kernel), stride)[:, start : end or None]
 
     def compute_mask(self, inputs, previous_mask):
         return mask_extended(mask_per_output(previous_mask, self.strides[0]), self._tail)

@@ -87,7 +87,7 @@ def test_options_become_those_of_the_augmentation():
 
 def test_there_is_a_recipe_of_every_variant_at_both_sizes():
     names = [f"demucs_{size}_{variant}" for size in ("musdb", "small") for variant in VARIANTS]
-    assert sorted(RECIPES) == sorted([*names, "demucs_small_music", "demucs_tiny"])
+    assert sorted(RECIPES) == sorted([*names, "demucs_tiny"])
 
 
 @pytest.mark.parametrize("name", RECIPES)
