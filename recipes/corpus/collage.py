@@ -6,7 +6,8 @@ Needs:    librosa, pip install "tonezoo[eval]"
 Real songs as stems are few; single sounds are many. A track takes tempo, key and chords from
 `song_notes`, whose drum and bass parts are played with the recorded strokes and notes, while
 phrases and loops are brought to its tempo and its key and laid over it. What there are no
-recordings of is played by the instruments of the procedural songs. The parts start and stop.
+recordings of is played by the instruments of the procedural songs. Of some songs the bass is the
+deep one of electronic music. The parts start and stop.
 """
 
 import argparse
@@ -17,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from tonezoo.audio.resampling import resample
-from tonezoo.recipes.corpus.instruments import PLAYERS, panned
+from tonezoo.recipes.corpus.instruments import PLAYERS, panned, play_sub_bass
 from tonezoo.recipes.corpus.notes import (
     CLOSED_HAT,
     KICK,
@@ -47,6 +48,9 @@ KICK_BELOW_HZ, SNARE_BELOW_HZ = 1000.0, 4500.0
 # How far a note is moved from the one that was recorded, and a phrase from its tempo.
 FARTHEST_SEMITONES = 9
 LARGEST_STRETCH = 1.3
+# How far a stroke is tuned, drawn once for each kind.
+LARGEST_TUNING_SEMITONES = 5.0
+SUB_BASS_SHARE = 0.4
 RECORDED_SHARE = 0.8
 FADE_S = 0.01
 BARS_OF_A_SECTION = 4
@@ -81,10 +85,10 @@ class Library:
         """Returns a recording as it is, (time,)."""
         return self._read(recording.path)
 
-    def _moved(self, note: RecordedNote, semitones: float) -> np.ndarray:
-        """Returns a note played faster or slower, and so higher or lower, (time,)."""
+    def _moved(self, recording: Recording, semitones: float) -> np.ndarray:
+        """Returns a recording played faster or slower, and so higher or lower, (time,)."""
         faster = 2 ** (semitones / 12)
-        return resample(self.whole(note), self.rate_hz * faster, self.rate_hz)
+        return resample(self.whole(recording), self.rate_hz * faster, self.rate_hz)
 
     def _fitted(self, phrase: Phrase, stretch: float, semitones: int) -> np.ndarray:
         """Returns a phrase `stretch` times as fast and some semitones higher, (time,)."""
@@ -99,7 +103,7 @@ class Library:
 def play_strokes(
     stem: np.ndarray, rng: np.random.Generator, notes: Sequence[Note], library: Library
 ) -> None:
-    """Adds a drum part to (time, 2), played with a stroke of each kind, drawn once."""
+    """Adds a drum part to (time, 2), played with a stroke of each kind, drawn and tuned once."""
     strokes = library.strokes()
     kinds = {
         KICK: [r for r in strokes if r.centroid_hz < KICK_BELOW_HZ],
@@ -108,10 +112,15 @@ def play_strokes(
     }
     chosen = {kind: found[rng.integers(len(found))] for kind, found in kinds.items() if found}
     places = {kind: rng.uniform(-0.3, 0.3) for kind in kinds}
+    limit = LARGEST_TUNING_SEMITONES
+    tuned = {
+        kind: library.moved(stroke, round(rng.uniform(-limit, limit), 1))
+        for kind, stroke in chosen.items()
+    }
     for note in notes:
         kind = CLOSED_HAT if note.pitch == OPEN_HAT else int(note.pitch)
         if kind in chosen:
-            stroke = np.float32(note.velocity**1.5) * library.whole(chosen[kind])
+            stroke = np.float32(note.velocity**1.5) * tuned[kind]
             add(stem, panned(stroke, places[kind]), round(note.start_s * library.rate_hz))
 
 
@@ -221,7 +230,9 @@ def compose(seed: int, index: int, track_s: float, library: Library) -> dict[str
             ways.append(functools.partial(play_notes, stem, rng, score[source], library, source))
         if library.phrases(source):
             ways.append(functools.partial(play_phrases, stem, rng, song, library, source))
-        if ways and rng.random() < RECORDED_SHARE:
+        if source == "bass" and rng.random() < SUB_BASS_SHARE:
+            play_sub_bass(stem, rng, score[source], library.rate_hz)
+        elif ways and rng.random() < RECORDED_SHARE:
             ways[rng.integers(len(ways))]()
         if not stem.any():
             PLAYERS[source](stem, rng, score[source], library.rate_hz)

@@ -21,6 +21,8 @@ from tonezoo.recipes.corpus.speech import (
     without_rumble,
 )
 
+LOUDEST_SUB_HZ = 75.0
+
 
 def panned(mono: np.ndarray, position: float) -> np.ndarray:
     """(time,) -> (time, 2) of equal power at any position from -1, left, to 1, right."""
@@ -168,6 +170,22 @@ def play_bass(stem, rng, notes, rate_hz) -> None:
         return panned(_partials(frequency_hz, heard, decay_s, phase, length, rate_hz), place)
 
     _play(stem, notes, tone, (0.006, 0.05), rate_hz)
+
+
+def play_sub_bass(stem, rng, notes, rate_hz) -> None:
+    """The bass of electronic music: a saturated sine below 75 Hz that falls into its pitch."""
+    drive, fall, fall_s = rng.uniform(0.3, 3.0), rng.uniform(0.0, 0.8), rng.uniform(0.01, 0.06)
+    decay_s, release_s = rng.uniform(0.25, 3.0), rng.uniform(0.02, 0.15)
+
+    def tone(note, length):
+        frequency_hz = note.pitch_hz * 2.0 ** np.floor(np.log2(LOUDEST_SUB_HZ / note.pitch_hz))
+        t = np.arange(length) / rate_hz
+        # The integral of a frequency that falls to frequency_hz from (1 + fall) times that.
+        cycles = frequency_hz * (t + fall * fall_s * (1 - np.exp(-t / fall_s)))
+        sine = np.sin(2 * np.pi * cycles) * np.exp(-t / decay_s)
+        return panned((np.tanh(drive * sine) / np.tanh(drive)).astype("float32"), 0.0)
+
+    _play(stem, notes, tone, (0.004, release_s), rate_hz)
 
 
 def play_other(stem, rng, notes, rate_hz) -> None:
