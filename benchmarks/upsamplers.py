@@ -60,6 +60,7 @@ INTERPOLATORS = {
     "learned": ("learned", None),
 }
 KERAS_NEAREST = "Keras UpSampling1D + Conv1D"
+FOLDED = "the same, folded"
 # A layer against: the subpixel convolution with as many low-rate taps, its own plain form, Keras.
 REFERENCES = ("subpixel", "plain", "Keras")
 
@@ -91,6 +92,9 @@ def layers_and_references(size):
                 layers[subpixel] = SubpixelConv1D(size.filters, taps, size.factor)
                 references[f"{name}, {form}"]["subpixel"] = subpixel
                 references[subpixel] = {}
+    # What `fold_upsampling` makes of Keras's.
+    layers[FOLDED] = InterpolatedConv1D(size.filters, size.length, size.factor, ends="zeros")
+    references[FOLDED] = {}
     for name in layers:
         references[name]["Keras"] = KERAS_NEAREST
     return layers, references

@@ -1,6 +1,7 @@
 """Upsampling and downsampling layers for audio, on (batch, time, channels), in keras.ops only."""
 
 from tonezoo.layers.filtered_activation import FilteredActivation1D
+from tonezoo.layers.fold_upsampling import fold_upsampling
 from tonezoo.layers.folded_conv import FoldedConv1D
 from tonezoo.layers.initializers import ICNR, Rescaled, TransposedICNR
 from tonezoo.layers.interpolate import Interpolate1D
@@ -37,5 +38,6 @@ __all__ = [
     "TransposedICNR",
     "UPSAMPLER_KINDS",
     "WeightNorm",
+    "fold_upsampling",
     "upsampler",
 ]

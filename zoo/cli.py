@@ -360,6 +360,25 @@ app.command("export")(set_parameters(export, joint_parameters(TASKS, "export_opt
 
 
 @app.command()
+def fold(
+    model: Annotated[Path, typer.Argument(help="A .keras file.")],
+    to: Annotated[Path, typer.Option(help="The .keras file to write.")],
+) -> None:
+    """Compute upsampling and the convolution after it as one layer, with the same result."""
+    from tonezoo.keras_files import load_keras_model, save_keras_model
+
+    import_keras()
+    from tonezoo.layers import InterpolatedConv1D, fold_upsampling
+
+    folded = fold_upsampling(load_keras_model(model))
+    save_keras_model(folded, to)
+    names = [
+        layer.name for layer in folded._flatten_layers() if isinstance(layer, InterpolatedConv1D)
+    ]
+    say(f"{to}: {', '.join(names)} with the upsampling before. Load it after `import tonezoo`.")
+
+
+@app.command()
 def verify(
     path: Annotated[
         Path, typer.Argument(help="Folder of an exported model, or a shipped model's name.")

@@ -104,6 +104,11 @@ LAYERS = [
         for form in ("plain", "polyphase")
     ),
     Case(
+        name="InterpolatedConv1D-linear-zeros",
+        make=lambda: layers.InterpolatedConv1D(2, 5, 3, "linear", ends="zeros"),
+        output_length=times(3),
+    ),
+    Case(
         name="TransposedConv1D-same",
         make=lambda: layers.TransposedConv1D(2, 6, 3),
         output_length=times(3),

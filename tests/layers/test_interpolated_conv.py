@@ -173,3 +173,30 @@ def test_the_learned_weights_train_in_both_forms():
 def test_bad_arguments_are_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
         InterpolatedConv1D(**{"filters": 2, "kernel_size": 3, "factor": 2, **arguments})
+
+
+@pytest.mark.parametrize("method, grid", METHOD_GRIDS)
+def test_with_zeros_beyond_the_ends_it_is_interpolation_and_then_a_convolution_of_keras(
+    method, grid
+):
+    random = np.random.default_rng(0)
+    form = None if method in ("cubic", "sinc") else "polyphase"
+    for kernel_size, factor, time in ((1, 2, 3), (4, 3, 1), (9, 4, 2), (16, 2, 7), (3, 5, 1)):
+        options = {"ends": "zeros", "dtype": "float64"}
+        layer = InterpolatedConv1D(3, kernel_size, factor, method, grid, form, **options)
+        x = random.standard_normal((2, time, 2))
+        layer.build(x.shape)
+        layer.bias.assign(random.standard_normal(3))
+        after = keras.layers.Conv1D(3, kernel_size, padding="same", dtype="float64")
+        after.build((None, None, 2))
+        after.set_weights([layer.kernel, layer.bias])
+        expected = after(layer.interpolate(x))
+        np.testing.assert_allclose(layer(x), expected, rtol=0, atol=1e-12)
+
+
+def test_a_form_without_zeros_at_the_ends_is_refused():
+    with pytest.raises(ValueError, match="'sinc' with ends='zeros' has the plain form only"):
+        InterpolatedConv1D(1, 33, 2, "sinc", form="polyphase", ends="zeros")
+    assert InterpolatedConv1D(1, 33, 2, "sinc", ends="zeros").form == "plain"
+    with pytest.raises(ValueError, match="ends"):
+        InterpolatedConv1D(1, 3, 2, ends="same")
