@@ -45,10 +45,7 @@ class Config(BaseConfig):
     """
 
     MAIN_NETWORK: ClassVar[str] = "separator"
-    LOSSES: ClassVar[tuple[str, ...]] = (
-        *("mean_absolute_error", "mean_squared_error"),
-        "negative_snr",
-    )
+    LOSSES: ClassVar[tuple[str, ...]] = ("mean_absolute_error", "mean_squared_error")
 
     model: str = "demucs"
     preset: str = "table1_transposed"
@@ -143,13 +140,11 @@ class Config(BaseConfig):
 
     def build(self, source: StemSource, replicas: int) -> Experiment:
         from tonezoo.training import SupervisedTrainer
-        from tonezoo.training.separation_losses import negative_snr
 
         model = self.new_model(self.dtype)
         average = self.average_network()
         trainer = SupervisedTrainer(model, average=average)
-        loss = negative_snr if self.loss == "negative_snr" else self.loss
-        trainer.compile(self.adam(self.halving_steps), loss=loss)
+        trainer.compile(self.adam(self.halving_steps), loss=self.loss)
         segment_samples = model.valid_length(round(self.segment_s * self.sample_rate_hz))
         augmentation = self.augmentation
         crops = source.crop_count(

@@ -17,7 +17,6 @@ from tonezoo.recipes.data.layouts import DataSplit
 from tonezoo.recipes.data.stems import StemAugmentation
 from tonezoo.recipes.runs import RunFolder
 from tonezoo.registry import model_entry
-from tonezoo.training.separation_losses import negative_snr
 from tonezoo.variables import named_variables
 
 RECIPES = [name for name in list_recipes() if name.startswith("demucs_")]
@@ -325,11 +324,3 @@ def test_tracks_are_trained_on_and_those_held_out_written_down(tmp_path):
     assert (data["train"], data["test"]) == (["a", "bad", "c"], ["b"])
     model = RunFolder(tmp_path / "run").model()
     assert (model.sources, model.sample_rate_hz) == (("drums", "bass"), 8000)
-
-
-def test_the_loss_that_counts_quiet_sources_is_not_one_of_keras():
-    cfg = replace(TINY, loss="negative_snr")
-    experiment = cfg.build(cfg.data_source(None), replicas=1)
-    assert experiment.phases[0].model.loss is negative_snr
-    with pytest.raises(ValueError, match=r"loss must be one of .*negative_snr.*, but is 'snr'"):
-        replace(TINY, loss="snr")
