@@ -60,8 +60,8 @@ TABLES = {
             "MU-GAN, L2 (paper)": SMALL_PAPER,
             "MU-GAN, L2 + L_f (paper)": (*SMALL_PAPER, "feature_weight=1"),
             "MU-GAN, L2 + L_f + L_adv (paper)": (
-                *(*SMALL_PAPER, "feature_weight=1"),
-                "adversarial_weight=1e-3",
+                *SMALL_PAPER,
+                *("feature_weight=1", "adversarial_weight=1e-3"),
             ),
             "MU-GAN, L2 + spectral": ("preset=l4_quarter", "loudness_weight=0", "tonal_weight=0"),
             "band kept, L2 + spectral": ("loudness_weight=0", "tonal_weight=0"),
@@ -96,7 +96,7 @@ TABLES = {
             "the same + tonal (band_extender_speech)": (),
             "the same + critics in the second half": CRITICS,
         },
-        # A quarter of the 3000 steps that it is made for.
+        # A quarter of 3000 steps, for which the table was made.
         settings=("halving_steps=750",),
         continued=("the same + critics in the second half",),
     ),
@@ -130,19 +130,19 @@ def train(name: str, table: Table, options) -> None:
 
 
 def train_run(run: Path, recipe: str, settings: Sequence[str], options, share: float = 1.0) -> None:
+    """Trains a run that is not there; it has another name until it is finished."""
     if is_run(run):
         return
+    unfinished = run.with_name(f"{run.name}-unfinished")
+    shutil.rmtree(unfinished, ignore_errors=True)
     words: list[str | Path] = [f"--hold-out={pattern}" for pattern in options.hold_out]
-    words += ["--data", options.data, "--ratio", str(options.ratio), "--run", run]
+    words += ["--data", options.data, "--ratio", str(options.ratio), "--run", unfinished]
     words += ["--max-minutes", str(share * options.minutes)]
     if options.steps:
         steps = round(share * options.steps / EPOCHS)
         settings = [*settings, f"steps_per_epoch={steps}", f"epochs={EPOCHS}"]
-    try:
-        tonezoo("train", recipe, *words, *(f"--set={setting}" for setting in settings))
-    except subprocess.CalledProcessError:
-        shutil.rmtree(run, ignore_errors=True)
-        raise
+    tonezoo("train", recipe, *words, *(f"--set={setting}" for setting in settings))
+    unfinished.rename(run)
 
 
 def evaluation_of(run: Path, options) -> dict:

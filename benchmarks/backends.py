@@ -1,6 +1,6 @@
 """Does training on JAX end where training on TensorFlow does?
 
-    python benchmarks/backends.py --data speech --hold-out p228 --steps 300 [--dtype float32]
+    python benchmarks/backends.py --data speech --hold-out p228 --steps 300 --out runs/backends
 
 Trains a recipe on both backends in processes of their own, from one seed, from the same weights and
 on the same batches, and prints a Markdown table of the validation losses: of the weights that would
@@ -38,7 +38,6 @@ def main() -> None:
     parser.add_argument("--data", type=Path, help="folder of audio")
     parser.add_argument("--hold-out", nargs="+", default=[], metavar="PATTERN")
     parser.add_argument("--steps", type=int, default=300)
-    parser.add_argument("--dtype", help="default: the recipe's")
     parser.add_argument("--out", type=Path, default=Path("runs/backends"))
     options = parser.parse_args()
     words = [] if options.data is None else ["--data", str(options.data)]
@@ -52,8 +51,6 @@ def main() -> None:
         "validation_batches": BATCHES,
         "start_from": start,
     }
-    if options.dtype:
-        settings["dtype"] = options.dtype
     found = {}
     for backend in BACKENDS:
         run = options.out / backend

@@ -60,7 +60,7 @@ def fold_upsampling(model: keras.Model) -> keras.Model:
         )
     copies: list[tuple[keras.layers.Layer, keras.layers.Layer]] = []
     folded = _folded(model, copies)
-    if not any(isinstance(new, InterpolatedConv1D) and new is not old for old, new in copies):
+    if all(type(new) is type(old) for old, new in copies):
         raise ValueError(
             f"There is nothing to fold in {model.name}: no UpSampling1D or Interpolate1D that is "
             'followed by Conv1D layers alone, of padding "same" and without strides, dilations or '

@@ -97,8 +97,14 @@ class TransposedConv1D(SignalConvolution, keras.layers.Conv1DTranspose):
     @property
     def context(self) -> tuple[int, int]:
         stride, beyond = self.strides[0], max(self.kernel_size[0] - self.strides[0], 0)
-        left_out = beyond // 2 if self.padding == "same" else 0
+        left_out = self._left_out
         return -(-(beyond - left_out) // stride), (left_out + stride - 1) // stride
+
+    @property
+    def _left_out(self) -> int:
+        """Samples of the whole output before the first."""
+        beyond = max(self.kernel_size[0] - self.strides[0], 0)
+        return beyond // 2 if self.padding == "same" else 0
 
     @property
     def _tail(self):
@@ -133,8 +139,7 @@ class TransposedConv1D(SignalConvolution, keras.layers.Conv1DTranspose):
         # (tap, phase, filter, channel) -> (tap, channel, phase * filter), the latest sample last
         kernel = ops.transpose(ops.flip(kernel, axis=0), (0, 3, 1, 2))
         kernel = ops.reshape(kernel, (taps, -1, stride * self.filters))
-        left_out = max(length - stride, 0) // 2 if self.padding == "same" else 0
-        skipped, start = divmod(left_out, stride)
+        skipped, start = divmod(self._left_out, stride)
         if self.padding == "same":
             after, end = skipped + (start > 0), start - stride if start else 0
         else:

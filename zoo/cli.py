@@ -370,11 +370,14 @@ def fold(
     import_keras()
     from tonezoo.layers import InterpolatedConv1D, fold_upsampling
 
-    folded = fold_upsampling(load_keras_model(model))
+    def interpolated(model) -> list[str]:
+        return [x.name for x in model._flatten_layers() if isinstance(x, InterpolatedConv1D)]
+
+    original = load_keras_model(model)
+    folded = fold_upsampling(original)
     save_keras_model(folded, to)
-    names = [
-        layer.name for layer in folded._flatten_layers() if isinstance(layer, InterpolatedConv1D)
-    ]
+    before = interpolated(original)
+    names = [name for name in interpolated(folded) if name not in before]
     say(f"{to}: {', '.join(names)} with the upsampling before. Load it after `import tonezoo`.")
 
 

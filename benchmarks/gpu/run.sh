@@ -56,11 +56,8 @@ tables() {
     table 50 benchmarks/demucs.py --backend jax --dtypes mixed_bfloat16 --presets table1_transposed
 }
 
-# Several runs share the memory.
-export XLA_PYTHON_CLIENT_PREALLOCATE=false
 case $1 in
 tables)
-    unset XLA_PYTHON_CLIENT_PREALLOCATE
     tables | tee "$out/tables.md"
     ;;
 train)
@@ -70,6 +67,8 @@ train)
     ;;
 ablation)
     shift
+    # Several runs share the memory.
+    export XLA_PYTHON_CLIENT_PREALLOCATE=false
     "$python" benchmarks/ablation.py --runs "$out/ablation" "$@"
     ;;
 esac

@@ -21,7 +21,7 @@ from tonezoo.recipes.corpus.speech import (
     without_rumble,
 )
 
-LOUDEST_SUB_HZ = 75.0
+HIGHEST_SUB_HZ = 75.0
 
 
 def panned(mono: np.ndarray, position: float) -> np.ndarray:
@@ -178,7 +178,7 @@ def play_sub_bass(stem, rng, notes, rate_hz) -> None:
     decay_s, release_s = rng.uniform(0.25, 3.0), rng.uniform(0.02, 0.15)
 
     def tone(note, length):
-        frequency_hz = note.pitch_hz * 2.0 ** np.floor(np.log2(LOUDEST_SUB_HZ / note.pitch_hz))
+        frequency_hz = note.pitch_hz * 2.0 ** np.floor(np.log2(HIGHEST_SUB_HZ / note.pitch_hz))
         t = np.arange(length) / rate_hz
         # The integral of a frequency that falls to frequency_hz from (1 + fall) times that.
         cycles = frequency_hz * (t + fall * fall_s * (1 - np.exp(-t / fall_s)))

@@ -103,6 +103,7 @@ def test_what_would_compute_something_else_stays():
         lambda x: conv(2, 3)(layers.ReLU()(layers.UpSampling1D(2)(x))),
         lambda x: conv(2, 3)(Interpolate1D(2, "cubic")(x)),
         lambda x: conv(2, 3)(Interpolate1D(2, "learned")(x)),
+        lambda x: InterpolatedConv1D(2, 3, 2)(x),
     ):
         x = keras.Input((8, 2))
         with pytest.raises(ValueError, match="There is nothing to fold in"):
