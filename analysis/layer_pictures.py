@@ -193,7 +193,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, required=True, help="PNG to write")
     out = parser.parse_args().out
-    from tonezoo.cli import fail, import_keras
+    from tonezoo.terminal import fail, import_keras
 
     import_keras()
     behaviours = {title: measure(make) for title, make in layers().items()}

@@ -76,7 +76,7 @@ def run_cases(
 
 def make_fixtures(folder: Path) -> Fixtures:
     """Trains and exports the tiny model, or takes what an earlier call left in the folder."""
-    from tonezoo.cli import import_keras
+    from tonezoo.terminal import import_keras
 
     fixtures = Fixtures(model=folder / "model", run=folder / "run")
     if not fixtures.model.exists():

@@ -1,14 +1,12 @@
 """The command `tonezoo`. Each command imports what it needs when it runs."""
 
-import faulthandler
-import importlib
 import os
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from tonezoo import laboratory_commands
 from tonezoo.command_options import (
     check_foreign,
     joint_parameters,
@@ -18,7 +16,8 @@ from tonezoo.command_options import (
     set_parameters,
 )
 from tonezoo.tasks import Task, find_task, list_tasks
-from tonezoo.text import printable, show_any_text
+from tonezoo.terminal import fail, import_keras, say
+from tonezoo.text import show_any_text
 
 TASKS = tuple(map(find_task, list_tasks()))
 
@@ -61,50 +60,6 @@ def main() -> None:
         fail(f"{error.filename}: {error.strerror}." if error.filename else str(error))
     except (ValueError, ImportError, MemoryError) as error:
         fail(str(error) or type(error).__name__)
-
-
-def fail(message: str) -> None:
-    from rich.console import Console
-    from rich.text import Text
-
-    Console(stderr=True).print(Text(printable(f"error: {message}"), style="red"), soft_wrap=True)
-    sys.exit(1)
-
-
-def import_keras(backend: str = "tensorflow") -> None:
-    """Imports Keras on a backend without the build notes that TensorFlow writes to stderr.
-
-    Keras is set to what the command line needs, whatever a keras.json of the user's says.
-
-    Raises:
-        ImportError: the backend is not installed.
-    """
-    os.environ["KERAS_BACKEND"] = backend
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    sys.stderr.flush()
-    kept = os.dup(2)
-    with os.fdopen(kept, "wb") as terminal, open(os.devnull, "w") as nowhere:
-        # A native library that ends the process still says so.
-        faulthandler.enable(terminal)
-        os.dup2(nowhere.fileno(), 2)
-        try:
-            importlib.import_module(backend)
-            import keras
-        except ModuleNotFoundError as error:
-            package = "'tonezoo[tensorflow]'" if backend == "tensorflow" else backend
-            raise ImportError(
-                f"{error.name} is not installed. This command runs Keras on {backend}: pip install "
-                f"{package}."
-            ) from error
-        finally:
-            os.dup2(kept, 2)
-            faulthandler.enable(2)
-    keras.config.set_floatx("float32")
-    keras.config.set_image_data_format("channels_last")
-
-
-def say(line: str) -> None:
-    print(line, flush=True)
 
 
 @app.command()
@@ -360,28 +315,6 @@ app.command("export")(set_parameters(export, joint_parameters(TASKS, "export_opt
 
 
 @app.command()
-def fold(
-    model: Annotated[Path, typer.Argument(help="A .keras file.")],
-    to: Annotated[Path, typer.Option(help="The .keras file to write.")],
-) -> None:
-    """Compute upsampling and the convolution after it as one layer, with the same result."""
-    from tonezoo.keras_files import load_keras_model, save_keras_model
-
-    import_keras()
-    from tonezoo.layers import InterpolatedConv1D, fold_upsampling
-
-    def interpolated(model) -> list[str]:
-        return [x.name for x in model._flatten_layers() if isinstance(x, InterpolatedConv1D)]
-
-    original = load_keras_model(model)
-    folded = fold_upsampling(original)
-    save_keras_model(folded, to)
-    before = interpolated(original)
-    names = [name for name in interpolated(folded) if name not in before]
-    say(f"{to}: {', '.join(names)} with the upsampling before. Load it after `import tonezoo`.")
-
-
-@app.command()
 def verify(
     path: Annotated[
         Path, typer.Argument(help="Folder of an exported model, or a shipped model's name.")
@@ -393,3 +326,6 @@ def verify(
     import_keras()
     manifest = verify_model(path)
     say(f"{path}: version {manifest['version']}, {len(manifest['files'])} files, output as golden.")
+
+
+laboratory_commands.add_to(app)

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tonezoo.keras_files import SUFFIX, load_keras_model
+
 if TYPE_CHECKING:
     import keras
 
     from tonezoo.tasks import Engine
 
-KERAS_SUFFIX = ".keras"
 # Models kept by `engine_for`: at least as many as are taken where none is named.
 KEPT_ENGINES = 3
 
@@ -195,7 +196,7 @@ def from_pretrained(model: str | os.PathLike) -> "keras.Model":
     >>> model.ratio, model.count_params()
     (4, 1162464)
     """
-    if Path(model).suffix == KERAS_SUFFIX:
+    if Path(model).suffix == SUFFIX:
         return _from_keras_file(Path(model))
     from tonezoo.recipes.trained import trained_model
 
@@ -203,18 +204,9 @@ def from_pretrained(model: str | os.PathLike) -> "keras.Model":
 
 
 def _from_keras_file(path: Path) -> "keras.Model":
-    import keras
-
     from tonezoo.models.base import AudioModel
 
-    if not path.is_file():
-        raise ValueError(f"There is no file {path}. Give a .keras file, a folder, or a name.")
-    try:
-        model = keras.saving.load_model(path)
-    # What Keras raises for a file that it cannot read has no common base class.
-    except Exception as error:
-        reason = str(error).strip().partition("\n")[0]
-        raise ValueError(f"{path} cannot be loaded as a Keras model: {reason}") from error
+    model = load_keras_model(path)
     if not isinstance(model, AudioModel):
         raise ValueError(
             f"{path} holds a {type(model).__name__}, which is no audio model of tonezoo. Load it "

@@ -65,7 +65,7 @@ def make_demo(
     import_matplotlib()
     check_folder(folder)
     with step("Loading TensorFlow and the shipped models"):
-        from tonezoo.cli import import_keras
+        from tonezoo.terminal import import_keras
 
         import_keras()
         from tonezoo.pretrained import load, shipped_models
@@ -254,7 +254,7 @@ def main() -> None:
     try:
         page = make_demo(arguments.folder, recording_path=arguments.input)
     except (ValueError, ImportError, OSError, MemoryError) as error:
-        from tonezoo.cli import fail
+        from tonezoo.terminal import fail
 
         fail(str(error) or type(error).__name__)
     except KeyboardInterrupt:

@@ -107,9 +107,9 @@ def _serve(pipe, folder, fixtures, limit_s):
 
 
 def _serve_cases(pipe, folder, fixtures, limit_s):
-    from tonezoo import cli
+    from tonezoo import terminal
 
-    cli.import_keras()
+    terminal.import_keras()
     _load_once(fixtures)
     # As at a terminal, but every time and not once a process.
     warnings.simplefilter("always", UserWarning)

@@ -52,9 +52,9 @@ def test_from_pretrained_refuses_files_of_something_else(tmp_path):
     with pytest.raises(ValueError, match="holds a Sequential, which is no audio model of tonezoo"):
         tonezoo.from_pretrained(tmp_path / "dense.keras")
     (tmp_path / "text.keras").write_text("no archive")
-    with pytest.raises(ValueError, match=r"text.keras cannot be loaded as a Keras model"):
+    with pytest.raises(ValueError, match=r"text\.keras cannot be loaded"):
         tonezoo.from_pretrained(tmp_path / "text.keras")
-    with pytest.raises(ValueError, match=r"There is no file .*nowhere.keras"):
+    with pytest.raises(ValueError, match=r"nowhere\.keras does not exist"):
         tonezoo.from_pretrained(tmp_path / "nowhere.keras")
 
 

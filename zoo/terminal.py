@@ -1,0 +1,55 @@
+"""What the commands print with, and how they import Keras."""
+
+import faulthandler
+import importlib
+import os
+import sys
+from typing import NoReturn
+
+from tonezoo.text import printable
+
+
+def fail(message: str) -> NoReturn:
+    """Prints an error to stderr and ends the program with exit code 1."""
+    from rich.console import Console
+    from rich.text import Text
+
+    Console(stderr=True).print(Text(printable(f"error: {message}"), style="red"), soft_wrap=True)
+    sys.exit(1)
+
+
+def import_keras(backend: str = "tensorflow") -> None:
+    """Imports Keras on a backend without the build notes that TensorFlow writes to stderr.
+
+    Keras is set to what the command line needs, whatever a keras.json of the user's says.
+
+    Raises:
+        ImportError: the backend is not installed.
+    """
+    os.environ["KERAS_BACKEND"] = backend
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with os.fdopen(kept, "wb") as terminal, open(os.devnull, "w") as nowhere:
+        # A native library that ends the process still says so.
+        faulthandler.enable(terminal)
+        os.dup2(nowhere.fileno(), 2)
+        try:
+            importlib.import_module(backend)
+            import keras
+        except ModuleNotFoundError as error:
+            package = "'tonezoo[tensorflow]'" if backend == "tensorflow" else backend
+            raise ImportError(
+                f"{error.name} is not installed. This command runs Keras on {backend}: pip install "
+                f"{package}."
+            ) from error
+        finally:
+            os.dup2(kept, 2)
+            faulthandler.enable(2)
+    keras.config.set_floatx("float32")
+    keras.config.set_image_data_format("channels_last")
+
+
+def say(line: str) -> None:
+    """Prints a line at once."""
+    print(line, flush=True)
