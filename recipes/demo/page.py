@@ -1,13 +1,12 @@
 """The page of the demo: one HTML file that holds its pictures and audio and needs nothing else."""
 
-import base64
 import html
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from tonezoo.analysis.html_page import wav_data_uri
 from tonezoo.analysis.metrics import METRICS, Metric, snr_db
 from tonezoo.analysis.super_resolution_evaluation import SuperResolutionScores
 from tonezoo.recipes.demo.clip import Clip, kilohertz
@@ -267,21 +266,6 @@ def panel(name: str, caption: str, samples: np.ndarray, rate_hz: float, high_hz:
         picture=picture,
         audio=audio,
     )
-
-
-def wav_data_uri(samples: np.ndarray, sample_rate_hz: int) -> str:
-    """Returns a signal as a 16-bit WAV file inside a URI; what exceeds +-1 is clamped.
-
-    Example:
-
-    >>> wav_data_uri(np.zeros(2, "float32"), 16_000)[:22]
-    'data:audio/wav;base64,'
-    """
-    import soundfile
-
-    file = io.BytesIO()
-    soundfile.write(file, samples.clip(-1, 1), sample_rate_hz, format="WAV", subtype="PCM_16")
-    return "data:audio/wav;base64," + base64.b64encode(file.getvalue()).decode()
 
 
 def figures(shown: Shown) -> str:

@@ -1,28 +1,13 @@
 """Spectrograms and loss curves as SVG that takes its text colour from the page around it."""
 
-import io
-import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from tonezoo.analysis.spectrogram import FLOOR_DB, import_matplotlib, spectrogram_db
+from tonezoo.analysis.html_page import COLOUR_MAP, INK, inline_svg
+from tonezoo.analysis.spectrogram import FLOOR_DB, spectrogram_db
 
 N_FFT, HOP = 512, 256
-COLOUR_MAP = "magma"
-# Replaced by currentColor, which matplotlib does not know.
-INK = "#0a0b0c"
-STYLE = {
-    "svg.fonttype": "none",
-    "svg.hashsalt": "tonezoo",
-    "font.size": 8.0,
-    "axes.linewidth": 0.6,
-    "text.color": INK,
-    "axes.labelcolor": INK,
-    "axes.edgecolor": INK,
-    "xtick.color": INK,
-    "ytick.color": INK,
-}
 # Legible on white and on black.
 LINES = (("#4a90d9", "o"), ("#e08020", "s"), ("#2fa36b", "^"), ("#d1605e", "D"), ("#9a7bd0", "v"))
 
@@ -64,7 +49,7 @@ def spectrogram_svg(
             middle = (duration_s / 2, (nyquist_hz + top_hz) / 2000)
             axes.annotate(f"nothing above {nyquist_hz / 1000:g} kHz", middle, ha="center")
 
-    return _svg(2.9, 2.3, draw)
+    return inline_svg(2.9, 2.3, draw)
 
 
 def colour_scale_svg() -> str:
@@ -80,7 +65,7 @@ def colour_scale_svg() -> str:
         )
         axes.set(yticks=[], xlabel="level (dB re full-scale sine)")
 
-    return _svg(2.9, 0.55, draw)
+    return inline_svg(2.9, 0.55, draw)
 
 
 def loss_curves_svg(log: Sequence[Mapping], curves: Mapping[str, str], *, ylabel: str) -> str:
@@ -106,25 +91,4 @@ def loss_curves_svg(log: Sequence[Mapping], curves: Mapping[str, str], *, ylabel
         axes.grid(color=INK, alpha=0.15, linewidth=0.5)
         axes.figure.legend(loc="outside upper left", ncols=2, frameon=False)
 
-    return _svg(3.5, 2.7, draw)
-
-
-def _svg(width_in: float, height_in: float, draw: Callable) -> str:
-    """Returns what `draw` puts on a figure's axes as an <svg> element to stand in HTML."""
-    matplotlib = import_matplotlib()
-    text = io.StringIO()
-    with matplotlib.rc_context(STYLE):
-        figure = matplotlib.figure.Figure(figsize=(width_in, height_in), layout="constrained")
-        draw(figure.subplots())
-        nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
-        figure.savefig(text, format="svg", transparent=True, metadata=nothing)
-    # The XML prologue has no place in HTML.
-    svg = text.getvalue()[text.getvalue().index("<svg") :].replace(INK, "currentColor")
-    # Every picture of a page would have the same names, to which nothing refers; the page has a
-    # font, and smooth scaling is better than the pixels of frames.
-    names, font, pixels = (
-        r' id="[a-zA-Z.0-9]+_\d+"',
-        r"font-family: [^;]+; ",
-        r"image-rendering:[^\"]+",
-    )
-    return re.sub(f"{names}|{font}|{pixels}", "", svg)
+    return inline_svg(3.5, 2.7, draw)

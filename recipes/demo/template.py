@@ -2,6 +2,8 @@
 
 from string import Template
 
+from tonezoo.analysis.html_page import STYLE
+
 PANEL = Template(
     '<figure><h3>$name</h3><div role="img" aria-label="$label">$picture</div>'
     '<audio controls preload="metadata" src="$audio" aria-label="Play the $name"></audio>'
@@ -30,7 +32,8 @@ $panels
 $figures
 """)
 
-PAGE = Template("""<!DOCTYPE html>
+PAGE = Template(
+    """<!DOCTYPE html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
@@ -38,55 +41,9 @@ PAGE = Template("""<!DOCTYPE html>
 $generator
 <title>tonezoo: $low to $high</title>
 <style>
-:root { color-scheme: light dark; --ink: #1c1c22; --dim: #5a5a66; --paper: #fbfbf9;
-  --card: #ffffff; --line: #d9d9d4; --mark: #fff3d6; }
-@media (prefers-color-scheme: dark) {
-  :root { --ink: #e6e6ea; --dim: #a5a5b0; --paper: #16161a; --card: #1e1e24; --line: #3a3a44;
-    --mark: #3a3220; }
-}
-* { box-sizing: border-box; }
-body { margin: 0; background: var(--paper); color: var(--ink);
-  font: 16px/1.5 system-ui, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif; }
-main { max-width: 76rem; margin: 0 auto; padding: 1.5rem 1rem 3rem; }
-h1 { font-size: 1.7rem; line-height: 1.2; margin: 0 0 .75rem; }
-h2 { font-size: 1.3rem; line-height: 1.25; margin: 2.5rem 0 .5rem; padding-top: 1.25rem;
-  border-top: 1px solid var(--line); overflow-wrap: anywhere; }
-h3 { font-size: 1rem; margin: 0 0 .4rem; text-transform: capitalize; }
-ul { padding-left: 1.2rem; }
-p, dl, ul { max-width: 46rem; margin: .5rem 0; overflow-wrap: anywhere; }
-.panels { display: grid; grid-template-columns: repeat(var(--panels), minmax(0, 1fr)); gap: 1rem;
-  margin: 1rem 0; }
-@media (max-width: 60rem) { .panels { grid-template-columns: repeat(2, minmax(0, 1fr)); } }
-@media (max-width: 36rem) {
-  .panels { grid-template-columns: minmax(0, 1fr); }
-  .table { font-size: .875rem; }
-}
-figure { margin: 0; padding: .75rem; background: var(--card); border: 1px solid var(--line);
-  border-radius: .5rem; }
-figure svg, .scale svg { display: block; width: 100%; height: auto; }
-.scale { max-width: 24rem; margin: 0 0 1rem; }
-audio { display: block; width: 100%; margin: .5rem 0; }
-figcaption, small, .dim { color: var(--dim); }
-figcaption { font-size: .875rem; line-height: 1.4; }
-.table { overflow-x: auto; margin: .75rem 0; border: 1px solid var(--line); border-radius: .5rem;
-  background: var(--card); }
-table { border-collapse: separate; border-spacing: 0; width: 100%;
-  font-variant-numeric: tabular-nums; }
-th, td { padding: .35rem .7rem; text-align: right; vertical-align: top;
-  border-bottom: 1px solid var(--line); }
-td { white-space: nowrap; }
-tbody tr:last-child > * { border-bottom: 0; }
-tr > :first-child { position: sticky; left: 0; min-width: 8.5rem; background: var(--card); }
-thead th { vertical-align: bottom; }
-tbody th { text-align: left; font-weight: normal; }
-@media (min-width: 60rem) { tbody th { white-space: nowrap; } }
-tr.model > * { background: var(--mark); font-weight: 600; }
-td small { display: block; font-weight: normal; font-size: .75rem; }
-dt { font-weight: 600; margin-top: .5rem; }
-dd { margin: 0; }
-pre { overflow-x: auto; padding: .75rem; background: var(--card); border: 1px solid var(--line);
-  border-radius: .5rem; font-size: .875rem; }
-</style>
+"""
+    + STYLE
+    + """</style>
 </head>
 <body>
 <main>
@@ -134,4 +91,5 @@ tonezoo train mu_gan_small --data FOLDER --hold-out PATTERN --max-minutes 75</pr
 </main>
 </body>
 </html>
-""")
+"""
+)

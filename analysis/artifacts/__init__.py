@@ -1,0 +1,1 @@
+"""Tonal and filtering artifacts: of layers, of whole models, and of audio alone."""

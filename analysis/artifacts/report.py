@@ -1,0 +1,314 @@
+"""The artifacts of a model or of a recording: measured, told in sentences, and as JSON."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from tonezoo.analysis.artifacts.combs import Comb, find_combs, implied_product
+from tonezoo.analysis.artifacts.lines import (
+    LineSpectrum,
+    checked_periods,
+    measure_lines,
+)
+from tonezoo.analysis.artifacts.probing import (
+    ONES,
+    SIGNALS,
+    ProbedModel,
+    samples_needed,
+    without_borders,
+)
+from tonezoo.audio.resampling import resample
+
+# Eighths of the band whose levels are compared.
+BANDS = 8
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Probe:
+    """What a model made of one input, or a recording as it is.
+
+    Attributes:
+        name: of the input.
+        samples: output, (time, channels), its borders cut off.
+        spectrum: lines of the channel in which one stands out most; None where no period is known.
+        combs: the combs found without knowing any period.
+        phase_profile: of ones, period -> standard deviation over the phases of the mean of
+            y[n P + p], re the mean of all.
+        tilt_db: level of the highest eighth of the band re that of the lowest, in dB.
+    """
+
+    name: str
+    samples: np.ndarray
+    spectrum: LineSpectrum | None
+    combs: tuple[Comb, ...]
+    phase_profile: Mapping[int, float]
+    tilt_db: float
+
+    @property
+    def line_db(self) -> float:
+        """Prominence of the strongest line that stands out, 0 if none does."""
+        if self.spectrum is not None:
+            return max((line.prominence_db for line in self.spectrum.found), default=0.0)
+        return max((comb.prominence_db for comb in self.combs), default=0.0)
+
+    @property
+    def sentence(self) -> str:
+        """Which lines stand out."""
+        if self.spectrum is None:
+            return f"{self.name}: {combs_in_words(self.combs)}"
+        found = self.spectrum.found
+        if not found:
+            return f"{self.name}: no line of the grid stands out."
+        line = max(found, key=lambda line: line.prominence_db)
+        return (
+            f"{self.name}: {len(found)} of {len(self.spectrum.lines)} lines stand out, most that "
+            f"at {line.frequency_hz:,.0f} Hz, by {line.prominence_db:.0f} dB "
+            f"({line.level_dbfs:.0f} dBFS)."
+        )
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ArtifactReport:
+    """What was measured of a model or of a recording.
+
+    Attributes:
+        title: name of it.
+        sample_rate_hz: of the output.
+        periods: that lines were looked for at, in samples; none where combs were.
+        layers: findings on the upsampling layers, of models that have some.
+        probes: by input.
+        notes: what else a reader has to know.
+    """
+
+    title: str
+    sample_rate_hz: float
+    periods: tuple[int, ...]
+    layers: tuple
+    probes: tuple[Probe, ...]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def line_db(self) -> float:
+        """Prominence of the strongest line of all probes, 0 if none stands out."""
+        return max((probe.line_db for probe in self.probes), default=0.0)
+
+    @property
+    def sentences(self) -> list[str]:
+        """One for each layer, for each probe, and the notes."""
+        return [
+            *(finding.sentence for finding in self.layers),
+            *(probe.sentence for probe in self.probes),
+            *self.notes,
+        ]
+
+    def to_json(self) -> dict:
+        """Returns everything but the signals as JSON types."""
+        return {
+            "title": self.title,
+            "sample_rate_hz": self.sample_rate_hz,
+            "periods": list(self.periods),
+            "line_db": self.line_db,
+            "layers": [_layer_json(finding) for finding in self.layers],
+            "probes": [_probe_json(probe) for probe in self.probes],
+            "sentences": self.sentences,
+        }
+
+
+def measure_model(
+    model: ProbedModel,
+    *,
+    inputs: Sequence[str] = SIGNALS,
+    recordings: Mapping[str, tuple[np.ndarray, float]] | None = None,
+    periods: Sequence[int] = (),
+) -> ArtifactReport:
+    """Measures the artifacts of a model.
+
+    Args:
+        model: see `tonezoo.analysis.artifacts.sources`.
+        inputs: of "silence", "ones" and "noise".
+        recordings: name -> audio (time, channels) and its rate in Hz; it is resampled to that of
+            the model's input.
+        periods: of the lines, in output samples; by default those of the layers found.
+
+    Raises:
+        ValueError: the model fails on an input, its output is not finite, or it has no upsampling
+            layers, none that can be found and no periods are given, or is too short for them.
+
+    Example:
+
+    >>> from tonezoo import create_model
+    >>> from tonezoo.analysis.artifacts.sources import keras_model
+    >>> import keras
+    >>> keras.utils.set_random_seed(0)
+    >>> report = measure_model(keras_model(create_model("demucs", preset="tiny")), inputs=["noise"])
+    >>> report.periods, [finding.artifact for finding in report.layers]
+    ((4, 16, 64), ['tonal', 'tonal', 'tonal'])
+    """
+    first = model.answer("white noise", model.first_input)
+    ratio = len(first) / model.first_input.shape[1]
+    layers, notes = (), []
+    if model.model is not None:
+        layers = _layer_findings(model, len(first))
+    wanted = periods or sorted({f.layer.period for f in layers if f.layer.kind != "inverse STFT"})
+    if not wanted and not layers and model.model is not None:
+        notes.append(
+            f"{model.name} has no upsampling layer that can be found: no layer of it gives more "
+            "time steps than it takes. If it raises the rate by itself, give --periods."
+        )
+    nested = tuple(checked_periods(wanted)) if wanted else ()
+    needed = samples_needed(nested[-1] if nested else 2)
+    probes = [
+        _probe(name, model.answer(name, _signal(model, name, needed, ratio)), model, nested)
+        for name in inputs
+    ]
+    input_rate_hz = model.sample_rate_hz / (ratio if model.features is None else 1)
+    for name, (audio, rate_hz) in (recordings or {}).items():
+        inputs_of_model = model.input_of(resample(audio, rate_hz, input_rate_hz))
+        probes.append(_probe(name, model.answer(name, inputs_of_model), model, nested))
+    return ArtifactReport(
+        title=model.name,
+        sample_rate_hz=model.sample_rate_hz,
+        periods=nested,
+        layers=layers,
+        probes=tuple(probes),
+        notes=tuple(notes),
+    )
+
+
+def measure_audio(
+    name: str, audio: np.ndarray, sample_rate_hz: float, periods: Sequence[int] = ()
+) -> ArtifactReport:
+    """Measures the lines in a recording.
+
+    Args:
+        name: for titles.
+        audio: (time, channels).
+        sample_rate_hz: its rate.
+        periods: of the lines, in samples, as of the strides of a model; None to look for combs.
+
+    Raises:
+        ValueError: it is too short, or not finite.
+    """
+    nested = tuple(checked_periods(periods)) if periods else ()
+    probe = _measured(name, audio, sample_rate_hz, nested)
+    return ArtifactReport(
+        title=name, sample_rate_hz=sample_rate_hz, periods=nested, layers=(), probes=(probe,)
+    )
+
+
+def combs_in_words(combs: Sequence[Comb]) -> str:
+    """Returns a sentence on the combs of a signal: it never says who made it."""
+    if not combs:
+        return "no comb of steady lines."
+    spacings = "; ".join(
+        f"multiples of {comb.spacing_hz:,.2f} Hz (1/{comb.period} of the rate), "
+        f"{comb.prominence_db:.0f} dB out of their surroundings, up to {comb.level_dbfs:.0f} dBFS"
+        for comb in combs
+    )
+    return (
+        f"steady lines at {spacings}. Upsampling by strides whose product is "
+        f"{implied_product(tuple(combs))} leaves such lines; so does other periodic processing."
+    )
+
+
+def _layer_findings(model: ProbedModel, output_samples: int) -> tuple:
+    from tonezoo.analysis.artifacts.layer_findings import find_upsampling, measure_layer
+
+    found = find_upsampling(model.model, model.call, model.first_input, output_samples)
+    return tuple(measure_layer(layer) for layer in found)
+
+
+def _signal(model: ProbedModel, name: str, needed: int, ratio: float) -> np.ndarray:
+    """Returns a probe whose answer has the output samples needed."""
+    samples = int(np.ceil(needed / ratio))
+    if model.input_samples is not None:
+        samples = model.input_samples * -(-samples // model.input_samples)
+    else:
+        # A multiple of any stride.
+        samples = 1024 * -(-samples // 1024) if model.takes_audio else samples
+    return model.signal(name, samples)
+
+
+def _probe(name: str, output: np.ndarray, model: ProbedModel, periods: tuple[int, ...]) -> Probe:
+    return _measured(name, without_borders(output), model.sample_rate_hz, periods)
+
+
+def _measured(
+    name: str, output: np.ndarray, sample_rate_hz: float, periods: tuple[int, ...]
+) -> Probe:
+    spectra = [measure_lines(x, sample_rate_hz, periods) for x in output.T] if periods else []
+    spectrum = max(spectra, key=lambda each: each.strongest.prominence_db, default=None)
+    combs: dict[int, Comb] = {}
+    if not periods:
+        for channel in output.T:
+            for comb in find_combs(channel, sample_rate_hz):
+                kept = combs.setdefault(comb.period, comb)
+                if comb.prominence_db > kept.prominence_db:
+                    combs[comb.period] = comb
+    return Probe(
+        name=name,
+        samples=output,
+        spectrum=spectrum,
+        combs=tuple(combs[period] for period in sorted(combs)),
+        phase_profile={p: phase_profile(output, p) for p in periods if name == ONES},
+        tilt_db=tilt_db(output),
+    )
+
+
+def phase_profile(output: np.ndarray, period: int) -> float:
+    """Returns how far the means of the phases of a period lie apart, re the mean of all.
+
+    std_p / |mean_p| of E_n[y(n P + p)], both root-mean-square over channels.
+
+    Args:
+        output: (time, channels).
+        period: P, in samples.
+
+    >>> phase_profile(np.tile([[3.0], [1.0]], (8, 1)), 2)
+    0.5
+    """
+    steps = len(output) // period
+    means = output[: steps * period].reshape(steps, period, -1).mean(axis=0)
+    overall = np.sqrt(np.mean(means.mean(axis=0) ** 2))
+    deviation = np.sqrt(np.mean(means.var(axis=0)))
+    return float(deviation / overall) if overall > 0 else float("nan")
+
+
+def tilt_db(output: np.ndarray) -> float:
+    """Returns the level of the highest eighth of the band re that of the lowest, in dB.
+
+    >>> round(tilt_db(np.random.default_rng(0).standard_normal((65536, 1))))
+    0
+    """
+    power = np.mean(np.abs(np.fft.rfft(output - output.mean(axis=0), axis=0)) ** 2, axis=1)
+    edge = len(power) // BANDS
+    low, high = power[1:edge].mean(), power[-edge:].mean()
+    return float(10 * np.log10(max(high, 1e-20) / max(low, 1e-20)))
+
+
+def _layer_json(finding) -> dict:
+    layer = finding.layer
+    return {
+        **{name: getattr(layer, name) for name in ("name", "kind", "factor", "period")},
+        **{name: getattr(finding, name) for name in ("imbalance", "droop_db", "image_db")},
+        "artifact": finding.artifact,
+    }
+
+
+def _probe_json(probe: Probe) -> dict:
+    spectrum = probe.spectrum
+    return {
+        "name": probe.name,
+        "line_db": probe.line_db,
+        "threshold_db": None if spectrum is None else spectrum.threshold_db,
+        "lines": [] if spectrum is None else [dataclasses.asdict(x) for x in spectrum.lines],
+        "combs": [dataclasses.asdict(comb) for comb in probe.combs],
+        "phase_profile": {str(p): _finite(x) for p, x in probe.phase_profile.items()},
+        "tilt_db": probe.tilt_db,
+    }
+
+
+def _finite(value: float) -> float | None:
+    return value if np.isfinite(value) else None
