@@ -40,8 +40,8 @@ def aliasing_to_signal_db(
     ...     return x**2  # 0 and twice the frequency
     >>> bool(aliasing_to_signal_db(square, frequency=0.2) < -100)
     True
-    >>> round(aliasing_to_signal_db(square, frequency=0.3))  # half of the energy is at 0.6
-    -5
+    >>> round(aliasing_to_signal_db(square, frequency=0.3))  # 1/4 at 0 Hz, 1/8 at 0.6 cycles
+    -3
     """
     cycles = round(frequency * period_samples)
     if not 0 < frequency < 0.5 or not 0 < cycles < period_samples / 2:

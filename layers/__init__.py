@@ -1,5 +1,6 @@
 """Upsampling and downsampling layers for audio, on (batch, time, channels), in keras.ops only."""
 
+from tonezoo.layers.calm_start import CalmedLayer, calm_start
 from tonezoo.layers.decimate import Decimate1D
 from tonezoo.layers.filtered_activation import FilteredActivation1D
 from tonezoo.layers.fold_upsampling import fold_upsampling
@@ -23,6 +24,7 @@ from tonezoo.layers.weight_norm import WeightNorm
 
 __all__ = [
     "BidirectionalLSTM",
+    "CalmedLayer",
     "Decimate1D",
     "FilteredActivation1D",
     "FoldedConv1D",
@@ -44,6 +46,7 @@ __all__ = [
     "TransposedICNR",
     "UPSAMPLER_KINDS",
     "WeightNorm",
+    "calm_start",
     "fold_upsampling",
     "upsampler",
 ]

@@ -36,10 +36,10 @@ class Decimate1D(SignalLayer):
     Source: Lee et al., "BigVGAN", 2023, section 3.2.
 
     >>> import numpy as np
-    >>> fast = np.cos(np.pi * np.arange(9)).reshape(1, 9, 1)  # at the old Nyquist frequency
-    >>> print(np.ravel(Decimate1D(2)(np.ones((1, 9, 1)))))
-    [1. 1. 1. 1. 1.]
-    >>> print(bool(np.abs(np.array(Decimate1D(2)(fast)))[0, 2].max() < 0.01))
+    >>> print(np.ravel(Decimate1D(2)(np.ones((1, 5, 1)))).round(4))
+    [1. 1. 1.]
+    >>> fast = np.cos(np.pi * np.arange(41)).reshape(1, 41, 1)  # at half the old rate
+    >>> print(abs(np.ravel(Decimate1D(2)(fast))[10]) < 1e-6)
     True
     """
 
