@@ -1,5 +1,7 @@
 """Upsampling and downsampling layers for audio, on (batch, time, channels), in keras.ops only."""
 
+from tonezoo.layers.calm_start import CalmedLayer, calm_start
+from tonezoo.layers.decimate import Decimate1D
 from tonezoo.layers.filtered_activation import FilteredActivation1D
 from tonezoo.layers.fold_upsampling import fold_upsampling
 from tonezoo.layers.folded_conv import FoldedConv1D
@@ -8,9 +10,11 @@ from tonezoo.layers.interpolate import Interpolate1D
 from tonezoo.layers.interpolated_conv import InterpolatedConv1D
 from tonezoo.layers.mel import MelSpectrogram1D
 from tonezoo.layers.multiscale_conv import MultiscaleConv1D
+from tonezoo.layers.noise_path import NoisePath1D
 from tonezoo.layers.phase_shuffle import PhaseShuffle1D
 from tonezoo.layers.recurrent import BidirectionalLSTM
 from tonezoo.layers.short_time import STFT1D, InverseSTFT1D
+from tonezoo.layers.snake_beta import SnakeBeta1D
 from tonezoo.layers.subpixel import Subpixel1D
 from tonezoo.layers.subpixel_conv import SubpixelConv1D
 from tonezoo.layers.superpixel import Superpixel1D
@@ -20,6 +24,8 @@ from tonezoo.layers.weight_norm import WeightNorm
 
 __all__ = [
     "BidirectionalLSTM",
+    "CalmedLayer",
+    "Decimate1D",
     "FilteredActivation1D",
     "FoldedConv1D",
     "ICNR",
@@ -28,9 +34,11 @@ __all__ = [
     "InverseSTFT1D",
     "MelSpectrogram1D",
     "MultiscaleConv1D",
+    "NoisePath1D",
     "PhaseShuffle1D",
     "Rescaled",
     "STFT1D",
+    "SnakeBeta1D",
     "Subpixel1D",
     "SubpixelConv1D",
     "Superpixel1D",
@@ -38,6 +46,7 @@ __all__ = [
     "TransposedICNR",
     "UPSAMPLER_KINDS",
     "WeightNorm",
+    "calm_start",
     "fold_upsampling",
     "upsampler",
 ]

@@ -1,13 +1,12 @@
 """Activations at a higher rate, whose harmonics beyond the band are filtered off."""
 
-import math
-
 import keras
 import numpy as np
 from keras import ops
 
 from tonezoo.layers.checks import integer
-from tonezoo.layers.padding import hold_ends
+from tonezoo.layers.decimate import Decimate1D
+from tonezoo.layers.interpolate import Interpolate1D
 from tonezoo.layers.signal_layer import SignalLayer
 
 
@@ -16,12 +15,13 @@ class FilteredActivation1D(SignalLayer):
     """Applies an activation at `factor` times the rate, between an interpolation and a low-pass.
 
     At its own rate an activation folds the harmonics that it makes back into the band. Here the
-    signal is interpolated by `kaiser_low_pass(factor)`, put through the activation, and decimated
-    by the same filter; its ends are held. The filter is short, 12 taps at a factor of 2: it softens
-    the top of the band and leaves some of what lies above it. A mask stays as it is.
+    signal goes through `Interpolate1D(factor, "kaiser")`, the activation and `Decimate1D(factor)`;
+    its ends are held. The filter is short, 12 taps at a factor of 2: it softens the top of the band
+    and leaves some of what lies above it. A mask stays as it is.
 
     Args:
-        activation: name or function, as of `keras.layers.Activation`.
+        activation: name or function, as of `keras.layers.Activation`, or a layer that keeps the
+            shape of a signal, such as `SnakeBeta1D`.
         factor: integer >= 2.
 
     Attributes:
@@ -44,47 +44,31 @@ class FilteredActivation1D(SignalLayer):
         super().__init__(**kwargs)
         self.activation = keras.activations.get(activation)
         self.factor = integer("factor", factor, least=2)
-        self.taps = kaiser_low_pass(self.factor)
-        # Output n * factor + p of the interpolation weighs sample n + j, -left <= j <= right, by
-        # tap p + shift - j * factor.
-        shift = (len(self.taps) - self.factor) // 2
-        self.left = (shift + self.factor - 1) // self.factor
-        self.right = (len(self.taps) - 1 - shift) // self.factor
-        places = np.arange(-self.left, self.right + 1)
-        index = np.arange(self.factor)[None] + shift - places[:, None] * self.factor
-        inside = (index >= 0) & (index < len(self.taps))
-        # (place, phase)
-        self.phase_taps = np.where(inside, self.taps[index.clip(0, len(self.taps) - 1)], 0.0)
-        self.built = True  # It has no weights.
+        self.interpolate = Interpolate1D(self.factor, "kaiser", dtype=self.dtype_policy)
+        self.decimate = Decimate1D(self.factor, dtype=self.dtype_policy)
+        self.built = not isinstance(self.activation, keras.layers.Layer)
 
     @property
     def context(self) -> tuple[int, int]:
+        before, after = getattr(self.activation, "context", (0, 0))
+        left, right = self.decimate.context
+        taps, offset = self.interpolate.taps, self.interpolate.offset
         reached = [
-            place // self.factor + j
-            for place in range(-((len(self.taps) - 1) // 2), len(self.taps) // 2 + 1)
-            for j in np.flatnonzero(self.phase_taps[:, place % self.factor]) - self.left
+            place // self.factor + offset + j
+            for place in range(-left - before, right + after + 1)
+            for j in np.flatnonzero(taps[place % self.factor])
         ]
         return -int(min(reached)), int(max(reached))
 
-    def call(self, inputs):
-        batch, time, channels = ops.shape(inputs)
-        x = ops.cast(inputs, self.compute_dtype)
-        x = hold_ends(x, self.left, self.right)
-        # Depthwise kernels are (tap, channel, phase).
-        kernel = self._kernel(self.factor * self.phase_taps[:, None], channels)
-        y = ops.depthwise_conv(x, kernel, padding="valid", data_format="channels_last")
-        # (batch, time, channel * phase) -> (batch, time, phase, channel)
-        y = ops.transpose(ops.reshape(y, (batch, time, channels, self.factor)), (0, 1, 3, 2))
-        y = self.activation(ops.reshape(y, (batch, time * self.factor, channels)))
-        y = hold_ends(y, (len(self.taps) - 1) // 2, len(self.taps) // 2)
-        kernel = self._kernel(self.taps[:, None, None], channels)
-        y = ops.depthwise_conv(
-            y, kernel, strides=self.factor, padding="valid", data_format="channels_last"
-        )
-        return y[:, :time]
+    def build(self, input_shape):
+        if isinstance(self.activation, keras.layers.Layer):
+            self.fix_channels(input_shape)
+            if not self.activation.built:  # One that comes out of a saved file is.
+                self.activation.build((input_shape[0], None, input_shape[2]))
 
-    def _kernel(self, taps, channels):
-        return ops.repeat(ops.convert_to_tensor(taps, self.compute_dtype), channels, axis=1)
+    def call(self, inputs):
+        x = ops.cast(inputs, self.compute_dtype)
+        return self.decimate(self.activation(self.interpolate(x)))
 
     def compute_output_shape(self, input_shape):
         return input_shape
@@ -95,26 +79,3 @@ class FilteredActivation1D(SignalLayer):
             "activation": keras.activations.serialize(self.activation),
             "factor": self.factor,
         }
-
-
-def kaiser_low_pass(factor: int) -> np.ndarray:
-    """Returns the low-pass for resampling by a factor, (taps,), of gain 1: a Kaiser-windowed sinc.
-
-    2 * (6 factor // 2) taps; in shares of the high rate, its cutoff is 0.5 / factor and half of its
-    transition 0.6 / factor wide.
-
-    >>> taps = kaiser_low_pass(2)
-    >>> print(len(taps), taps.sum().round(6), taps.round(4).tolist()[:6])
-    12 1.0 [0.002, 0.0094, -0.0255, -0.0577, 0.1286, 0.4432]
-    """
-    half = 6 * factor // 2
-    attenuation_db = 2.285 * (half - 1) * math.pi * 4 * (0.6 / factor) + 7.95
-    if attenuation_db > 50:
-        beta = 0.1102 * (attenuation_db - 8.7)
-    elif attenuation_db >= 21:
-        beta = 0.5842 * (attenuation_db - 21) ** 0.4 + 0.07886 * (attenuation_db - 21)
-    else:
-        beta = 0.0
-    time = np.arange(-half, half) + 0.5
-    taps = np.kaiser(2 * half, beta) * np.sinc(time / factor)
-    return taps / taps.sum()

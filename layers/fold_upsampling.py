@@ -1,10 +1,10 @@
 """Finds interpolation followed by a convolution in a Keras model, and computes both as one."""
 
-from collections import Counter, defaultdict
 from collections.abc import Iterator
 
 import keras
 
+from tonezoo.layers.graphs import call_counts, consumers, is_graph
 from tonezoo.layers.interpolate import Interpolate1D
 from tonezoo.layers.interpolated_conv import InterpolatedConv1D
 
@@ -52,7 +52,7 @@ def fold_upsampling(model: keras.Model) -> keras.Model:
     >>> bool(np.allclose(folded(x), model(x), atol=1e-5))
     True
     """
-    if not _is_graph(model) or not model.built:
+    if not is_graph(model) or not model.built:
         raise ValueError(
             "Only Sequential and functional models can be folded, built ones. Received: "
             f"{model.name}, a {type(model).__name__}. Where layers are called in a method of "
@@ -71,13 +71,6 @@ def fold_upsampling(model: keras.Model) -> keras.Model:
     return folded
 
 
-def _is_graph(model) -> bool:
-    """Tells whether Keras knows the order in which a model calls its layers."""
-    return isinstance(model, keras.Sequential) or (
-        isinstance(model, keras.Model) and hasattr(model, "operations")
-    )
-
-
 def _folded(model, copies: list):
     """Returns a copy of a model without its weights, and adds (layer, its copy) to the list."""
     upsampling_before = dict(_pairs(model))
@@ -86,7 +79,7 @@ def _folded(model, copies: list):
     def clone(layer):
         if layer in left_out or not isinstance(layer, keras.layers.Layer):
             return layer
-        if _is_graph(layer):
+        if is_graph(layer):
             return _folded(layer, copies)
         upsampling = upsampling_before.get(layer)
         if upsampling is None:
@@ -123,26 +116,10 @@ def _combined(upsampling, conv) -> InterpolatedConv1D:
 
 def _pairs(model) -> Iterator[tuple[keras.layers.Layer, keras.layers.Layer]]:
     """Yields each convolution that can be folded, and the upsampling before it."""
-    if isinstance(model, keras.Sequential):
-        for layer, following in zip(model.layers, model.layers[1:], strict=False):
-            if _is_upsampling(layer) and _is_foldable(following):
-                yield following, layer
-        return
-    nodes = [node for nodes in model._nodes_by_depth.values() for node in nodes]
-    calls = Counter(node.operation for node in nodes)
-    consumers = defaultdict(list)
-    for node in nodes:
-        for tensor in node.input_tensors:
-            consumers[id(tensor)].append(node.operation)
-    outputs = {id(tensor) for tensor in model.outputs}
-    for node in nodes:
-        upsampling, (output, *_) = node.operation, node.outputs
-        after = consumers[id(output)]
-        if (
-            _is_upsampling(upsampling)
-            and calls[upsampling] == 1
-            and id(output) not in outputs
-            and all(_is_foldable(conv) and calls[conv] == 1 for conv in after)
+    calls = call_counts(model)
+    for upsampling, after in consumers(model).items():
+        if _is_upsampling(upsampling) and all(
+            _is_foldable(conv) and calls[conv] == 1 for conv in after
         ):
             for conv in after:
                 yield conv, upsampling

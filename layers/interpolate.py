@@ -20,7 +20,9 @@ class Interpolate1D(SignalLayer):
 
     Methods: "nearest"; "linear"; "cubic", the cardinal cubic spline; "sinc", with a Kaiser window,
     8 zero crossings a side and every phase scaled to a DC gain of 1 (ASSUMED: no source fixes it);
-    "stretch", zeros between the samples, no gain (ASSUMED); "learned", which gives
+    "kaiser", BigVGAN's short alias-free filter, 3 zero crossings a side (see
+    `tonezoo.layers.interpolation.kaiser_low_pass`), scaled likewise, which changes it for factors
+    above 2 only; "stretch", zeros between the samples, no gain (ASSUMED); "learned", which gives
     y[n r + p] = s[p] x[n] + (1 - s[p]) x[n + 1] with factor - 1 weights s = sigmoid(logits) per
     channel that start as linear interpolation (ASSUMED beyond factor 2).
 
@@ -29,8 +31,8 @@ class Interpolate1D(SignalLayer):
         method: one of the above.
         grid: "half_pixel" (sample n in the middle of its `factor` outputs), "aligned" (sample n
             on output n * factor; a tie of "nearest" goes to the earlier sample), or None for
-            the default: half-pixel for nearest and linear, aligned for the others. Stretch and
-            learned exist on the aligned grid only.
+            the default: half-pixel for nearest, linear and kaiser, aligned for the others. Stretch
+            and learned exist on the aligned grid only.
 
     Attributes:
         context: (left, right): outputs n * factor ... n * factor + factor - 1 depend on the
@@ -42,7 +44,8 @@ class Interpolate1D(SignalLayer):
         ValueError: an unknown method or grid, a method that lacks the grid, a factor below 1, an
             input known to have no samples.
 
-    Source: learned interpolation: Stoller et al., "Wave-U-Net", 2018, "Learned upsampling".
+    Source: learned interpolation: Stoller et al., "Wave-U-Net", 2018, "Learned upsampling"; kaiser:
+    Lee et al., "BigVGAN", 2023, section 3.2.
 
     >>> import numpy as np
     >>> x = np.array([0.0, 4.0, 8.0]).reshape(1, 3, 1)

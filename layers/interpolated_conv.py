@@ -48,7 +48,8 @@ class InterpolatedConv1D(SignalConvolution, keras.layers.Conv1D):
         grid: as in Interpolate1D.
         form: "plain", "polyphase", or None for the one measured cheaper: polyphase, except where
             its kernel has more than 1.5 times the taps (the sinc, unless `kernel_size` is long).
-        ends: "hold" or "zeros", above. For "cubic" and "sinc" zeros exist in the plain form only.
+        ends: "hold" or "zeros", above. For "cubic", "sinc" and "kaiser" zeros exist in the plain
+            form only.
         **kwargs: of `keras.layers.Conv1D`: activation, use_bias, initializers, regularizers and
             constraints of the kernel (kernel_size, input channels, filters) and the bias
             (filters,); strides, dilation_rate and groups must stay 1.

@@ -9,6 +9,9 @@ middle of the r samples n r ... n r + r - 1. The cubic spline is the one method 
 taps here are those of the B-spline, which acts on x filtered by `spline_prefilter()`.
 """
 
+import functools
+import math
+
 import numpy as np
 
 from tonezoo.layers.checks import one_of
@@ -20,6 +23,7 @@ DEFAULT_GRIDS = {
     "linear": "half_pixel",
     "cubic": "aligned",
     "sinc": "aligned",
+    "kaiser": "half_pixel",
     "stretch": "aligned",
     "learned": "aligned",
 }
@@ -46,9 +50,24 @@ def _cubic_b_spline(u):
 
 
 def _kaiser_sinc(u):
-    inside = np.maximum(0.0, 1.0 - (u / SINC_ZERO_CROSSINGS) ** 2)
-    window = np.i0(SINC_KAISER_BETA * np.sqrt(inside)) / np.i0(SINC_KAISER_BETA)
-    values = np.where(inside > 0, np.sinc(u) * window, 0.0)
+    return _windowed_sinc(u, SINC_ZERO_CROSSINGS, SINC_KAISER_BETA)
+
+
+def _alias_free(u, factor):
+    """The low-pass of `kaiser_low_pass`, as a function of the distance in low-rate samples."""
+    attenuation_db = 2.285 * (3 * factor - 1) * math.pi * 4 * (0.6 / factor) + 7.95
+    if attenuation_db > 50:
+        beta = 0.1102 * (attenuation_db - 8.7)
+    else:  # a factor of 1
+        beta = 0.5842 * (attenuation_db - 21) ** 0.4 + 0.07886 * (attenuation_db - 21)
+    return _windowed_sinc(u, (6 * factor - 1) / (2 * factor), beta)
+
+
+def _windowed_sinc(u, half_width, beta):
+    inside = 1.0 - (u / half_width) ** 2
+    window = np.i0(beta * np.sqrt(np.maximum(inside, 0.0))) / np.i0(beta)
+    # The window does not end on 0, so that the last tap counts however it is rounded.
+    values = np.where(inside > -1e-9, np.sinc(u) * window, 0.0)
     return np.where(np.abs(values) < 1e-15, 0.0, values)  # sin(pi n) is not exactly 0 in floats
 
 
@@ -62,6 +81,7 @@ _BASES = {
     "linear": (_linear, 1),
     "cubic": (_cubic_b_spline, 2),
     "sinc": (_kaiser_sinc, SINC_ZERO_CROSSINGS),
+    "kaiser": (_alias_free, 3),
     "stretch": (_stretch, 1),
     "learned": (_linear, 1),  # where its weights start
 }
@@ -98,14 +118,37 @@ def interpolation_taps(method: str, factor: int, grid: str | None = None) -> tup
     """
     grid = resolve_grid(method, grid)
     basis, half_width = _BASES[method]
+    if method == "kaiser":
+        basis = functools.partial(basis, factor=factor)
     phase = np.arange(factor)
     position = phase / factor if grid == "aligned" else (phase + 0.5) / factor - 0.5
     sample = np.arange(-half_width, half_width + 1)
     taps = basis(position[:, None] - sample[None, :])
-    if method == "sinc":
+    if method in ("sinc", "kaiser"):
         taps /= taps.sum(axis=1, keepdims=True)
     used = np.flatnonzero(taps.any(axis=0))
     return taps[:, used[0] : used[-1] + 1], int(sample[used[0]])
+
+
+def kaiser_low_pass(factor: int, grid: str = "half_pixel") -> np.ndarray:
+    """Returns the low-pass for resampling by a factor, (taps,), of gain 1: a Kaiser-windowed sinc.
+
+    In shares of the high rate, its cutoff is 0.5 / factor and half of its transition 0.6 / factor
+    wide. It has 6 * factor taps where its middle lies between two of them, which is the published
+    filter: on the half-pixel grid of an even factor. Where its middle is a tap it has one fewer.
+
+    Source: Lee et al., "BigVGAN", 2023, section 3.2; Karras et al., "Alias-Free Generative
+    Adversarial Networks", 2021.
+
+    >>> taps = kaiser_low_pass(2)
+    >>> print(len(taps), taps.sum().round(6), taps.round(4).tolist()[:6])
+    12 1.0 [0.002, 0.0094, -0.0255, -0.0577, 0.1286, 0.4432]
+    """
+    one_of("grid", grid, GRIDS)
+    between = grid == "half_pixel" and factor % 2 == 0
+    first = 3 * factor - (0.5 if between else 1)
+    taps = np.trim_zeros(_alias_free(np.arange(-first, first + 1) / factor, factor))
+    return taps / taps.sum()
 
 
 def spline_prefilter() -> np.ndarray:

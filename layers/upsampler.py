@@ -20,8 +20,8 @@ def upsampler(
 
     Args:
         kind: "transposed" (TransposedConv1D, "same"), "subpixel" (SubpixelConv1D), or one of the
-            methods of InterpolatedConv1D: "nearest", "linear", "cubic", "sinc", "stretch",
-            "learned".
+            methods of InterpolatedConv1D: "nearest", "linear", "cubic", "sinc", "kaiser",
+            "stretch", "learned".
         filters: integer >= 1, output channels.
         kernel_size: integer >= 1, or a tuple of one, taps: at the low rate for "subpixel", else
             at the high rate.

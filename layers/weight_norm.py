@@ -55,6 +55,10 @@ class WeightNorm(keras.layers.Wrapper):
         """Returns the kernel that the layer computes with."""
         return ops.convert_to_tensor(self._kernel()) * (self.gain / self._norms())
 
+    def restart(self) -> None:
+        """Makes the gains the norms of the kernel that is there, which is then computed with."""
+        self.gain.assign(self._norms())
+
     def compute_mask(self, inputs, previous_mask):
         return self.layer.compute_mask(inputs, previous_mask)
 

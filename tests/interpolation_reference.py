@@ -13,6 +13,8 @@ METHOD_GRIDS = [
     ("cubic", "aligned"),
     ("sinc", "half_pixel"),
     ("sinc", "aligned"),
+    ("kaiser", "half_pixel"),
+    ("kaiser", "aligned"),
     ("stretch", "aligned"),
     ("learned", "aligned"),
 ]
@@ -38,6 +40,8 @@ def interpolate(x, factor, method, grid, earlier=None, beyond=0):
         return make_interp_spline(low, held, k=3)(position)
     if method == "sinc":
         return np.array([_windowed_sinc(held, at + HELD) for at in position])
+    if method == "kaiser":
+        return np.array([_alias_free(held, at + HELD, factor) for at in position])
     n, phase = np.divmod(index, factor)
     if method == "stretch":
         return np.where(phase == 0, held[n + HELD], 0.0)
@@ -50,6 +54,19 @@ def _windowed_sinc(held, at):
     distance = at - samples
     weights = np.sinc(distance) * i0(5.0 * np.sqrt(1 - (distance / 8) ** 2)) / i0(5.0)
     return held[samples] @ weights / weights.sum()
+
+
+def _alias_free(held, at, factor):
+    """Weights of the published attenuation, and of its window over 6 * factor high-rate taps."""
+    attenuation_db = 2.285 * (3 * factor - 1) * np.pi * 4 * 0.6 / factor + 7.95
+    assert attenuation_db > 50 or factor == 1  # which gives the sample itself
+    beta = 0.1102 * (attenuation_db - 8.7)
+    distance = np.round(at * 2 * factor - 2 * factor * np.arange(len(held)))  # half high-rate taps
+    weights = np.zeros(len(held))
+    near = abs(distance) <= 6 * factor - 1
+    inside = 1 - (distance[near] / (6 * factor - 1)) ** 2
+    weights[near] = np.sinc(distance[near] / (2 * factor)) * i0(beta * np.sqrt(inside))
+    return held @ weights / weights.sum()
 
 
 def convolve(v, kernel, time):

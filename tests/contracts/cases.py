@@ -27,7 +27,7 @@ from tonezoo.models import (
 )
 from tonezoo.training import classifier_loss
 
-METHODS = ("nearest", "linear", "cubic", "sinc", "stretch", "learned")
+METHODS = ("nearest", "linear", "cubic", "sinc", "kaiser", "stretch", "learned")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,6 +158,32 @@ LAYERS = [
         name="FilteredActivation1D",
         make=lambda: layers.FilteredActivation1D("relu"),
         output_length=times(1),
+    ),
+    Case(
+        name="FilteredActivation1D-snake",
+        make=lambda: layers.FilteredActivation1D(layers.SnakeBeta1D()),
+        output_length=times(1),
+    ),
+    *(
+        Case(
+            name=f"SnakeBeta1D-{form}",
+            make=lambda form=form: layers.SnakeBeta1D(antiderivative=form == "antiderivative"),
+            output_length=times(1),
+        )
+        for form in ("plain", "antiderivative")
+    ),
+    *(
+        Case(
+            name=f"Decimate1D-{grid}",
+            make=lambda grid=grid: layers.Decimate1D(3, grid),
+            output_length=divided_by(3),
+        )
+        for grid in ("half_pixel", "aligned")
+    ),
+    Case(
+        name="NoisePath1D",
+        make=lambda: layers.NoisePath1D(2, 6, 2),
+        output_length=times(6),
     ),
     Case(
         name="STFT1D",

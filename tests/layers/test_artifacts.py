@@ -27,7 +27,7 @@ TONELESS = {
     ),
     **{
         kind: lambda kind=kind: upsampler(kind, 1, 9, 4, use_bias=False)
-        for kind in ("nearest", "linear", "cubic", "sinc", "learned")
+        for kind in ("nearest", "linear", "cubic", "sinc", "kaiser", "learned")
     },
 }
 

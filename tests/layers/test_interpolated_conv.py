@@ -131,6 +131,8 @@ def test_the_default_form_holds_nothing_but_the_output_at_the_high_rate(method):
         ("sinc", 9, 4, "plain"),  # 18 low-rate taps for 9
         ("sinc", 31, 2, "polyphase"),  # 31 for 31
         ("cubic", 9, 4, "polyphase"),
+        ("kaiser", 9, 4, "polyphase"),  # 9 for 9
+        ("kaiser", 9, 2, "polyphase"),  # 11 for 9
         ("linear", 3, 2, "polyphase"),
         ("linear", 1, 2, "plain"),  # 3 for 1
         ("nearest", 1, 2, "polyphase"),
@@ -180,7 +182,7 @@ def test_with_zeros_beyond_the_ends_it_is_interpolation_and_then_a_convolution_o
     method, grid
 ):
     random = np.random.default_rng(0)
-    form = None if method in ("cubic", "sinc") else "polyphase"
+    form = None if method in ("cubic", "sinc", "kaiser") else "polyphase"
     for kernel_size, factor, time in ((1, 2, 3), (4, 3, 1), (9, 4, 2), (16, 2, 7), (3, 5, 1)):
         options = {"ends": "zeros", "dtype": "float64"}
         layer = InterpolatedConv1D(3, kernel_size, factor, method, grid, form, **options)

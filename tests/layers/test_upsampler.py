@@ -13,7 +13,8 @@ from tonezoo.layers import (
 
 def test_the_kinds():
     assert set(UPSAMPLER_KINDS) == {
-        "transposed", "nearest", "linear", "cubic", "sinc", "stretch", "learned", "subpixel"
+        "transposed", "nearest", "linear", "cubic", "sinc", "kaiser", "stretch", "learned",
+        "subpixel",
     }  # fmt: skip
 
 
