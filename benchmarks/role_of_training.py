@@ -70,9 +70,7 @@ def main() -> None:
         parser.error(f"--steps must be a multiple of {STAGES}.")
     if unknown := set(rows) - set(ROWS):
         parser.error(f"--rows has no {', '.join(unknown)}, only {', '.join(ROWS)}.")
-    curves = {
-        row: [measured(row, seed, options) for seed in range(options.seeds)] for row in rows
-    }
+    curves = {row: [measured(row, seed, options) for seed in range(options.seeds)] for row in rows}
     print_tables(curves, options.steps)
     if options.picture:
         draw(curves, options.picture)
@@ -151,9 +149,7 @@ def print_tables(curves: dict[str, list[list[dict]]], steps: int) -> None:
         cells = []
         for where, name in columns:
             values = [points[0 if where == "start" else -1][name] for points in runs]
-            cells.append(
-                f"{statistics.median(values):.0f} [{min(values):.0f}, {max(values):.0f}]"
-            )
+            cells.append(f"{statistics.median(values):.0f} [{min(values):.0f}, {max(values):.0f}]")
         print(f"| {row.replace('_', ' ')} | {' | '.join(cells)} |")
 
 

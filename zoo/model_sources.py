@@ -26,7 +26,7 @@ def find_keras_model(source: str | os.PathLike) -> "keras.Model":
     Args:
         source: what exists as a path wins: a `.keras` file, or the folder of a run or of a model
             exported by tonezoo. Then, the name of a shipped model; `MODEL:PRESET`, such as
-            "demucs:small_nearest", or `MODEL` alone for its first preset, with random weights;
+            "demucs:small", or `MODEL` alone for its first preset, with random weights;
             `MODULE:ATTRIBUTE`, a Keras model or a function without arguments that returns one,
             with the working directory on the import path.
 

@@ -1,6 +1,7 @@
 """Combs of lines in audio alone: which strides a file bears the traces of."""
 
 import math
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,7 +33,7 @@ class Comb:
         spacing_hz: of the whole comb, rate / period.
         lines: how many lines are this comb's own.
         prominence_db: median over them of the level above the running median of 101 bins.
-        level_dbfs: of the strongest of them.
+        level_dbfs: of the one that stands out most.
     """
 
     period: int
@@ -47,8 +48,9 @@ def find_combs(samples: np.ndarray, sample_rate_hz: float) -> tuple[Comb, ...]:
 
     For every period P without prime factors above 7, the median prominence of the lines k rate / P,
     k and P without a common divisor, is compared with that of the same lines moved by up to half of
-    their distance. A comb is found where it leads all of these by 3 dB, and their spread by a
-    factor of 6. So tones of the programme, which lie anywhere, hide a comb rather than make one.
+    their distance, those of finer combs left out. A comb is found where it leads all of these by 3
+    dB, and their spread by a factor of 6. So tones of the programme, which lie anywhere, hide a
+    comb rather than make one.
 
     Args:
         samples: signal, (time,), full scale is 1.0.
@@ -79,10 +81,12 @@ def find_combs(samples: np.ndarray, sample_rate_hz: float) -> tuple[Comb, ...]:
         n_fft *= 2
     level_dbfs = steady_spectrum_dbfs(samples, n_fft)
     residual_db = residual_over_floor(level_dbfs)
+    others_db = residual_db.copy()
     found = []
-    for period in smooth_numbers(n_fft // LEAST_SPACING_BINS):
+    # The finest first: its lines are between those of the coarser ones, and no reason to doubt them.
+    for period in reversed(smooth_numbers(n_fft // LEAST_SPACING_BINS)):
         bins = own_lines(period) * n_fft / period
-        prominence_db = comb_prominence(residual_db, bins, n_fft, period)
+        prominence_db = comb_prominence(residual_db, others_db, bins, period)
         if prominence_db is None:
             continue
         places = folded(np.round(bins).astype(int), n_fft)
@@ -92,31 +96,53 @@ def find_combs(samples: np.ndarray, sample_rate_hz: float) -> tuple[Comb, ...]:
                 spacing_hz=sample_rate_hz / period,
                 lines=len(bins),
                 prominence_db=prominence_db,
-                level_dbfs=float(level_dbfs[places].max()),
+                level_dbfs=float(level_dbfs[places[residual_db[places].argmax()]]),
             )
         )
-    return tuple(found)
+        others_db[lobes(period, n_fft)] = np.nan
+    return tuple(found[::-1])
 
 
 def comb_prominence(
-    residual_db: np.ndarray, bins: np.ndarray, n_fft: int, period: int
+    residual_db: np.ndarray, others_db: np.ndarray, bins: np.ndarray, period: int
 ) -> float | None:
-    """Returns the median prominence of a comb's lines, None where combs beside it have as much."""
+    """Returns the median prominence of a comb's lines, None where combs beside it have as much.
+
+    Args:
+        residual_db: spectrum over its running floor, (bins,).
+        others_db: the same without the lines of finer combs, which are nan.
+        bins: where the lines are.
+        period: of the comb.
+    """
+    n_fft = 2 * (len(residual_db) - 1)
     reach = n_fft // (2 * period)
     shifts = np.arange(-reach, reach + 1)
+    shifts = shifts[abs(shifts) > LOBE_BINS]
+    if not len(shifts):
+        return None
     places = folded(np.round(bins[None] + shifts[:, None]).astype(int), n_fft)
-    medians_db = np.median(residual_db[places], axis=1)
-    beside = medians_db[abs(shifts) > LOBE_BINS]
+    median = np.nanmedian if np.isnan(others_db).any() else np.median
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # of shifts onto nothing but other lines
+        beside = median(others_db[places], axis=1)
+    beside = beside[~np.isnan(beside)]
     if not len(beside):
         return None
     middle = np.median(beside)
     spread = 1.4826 * np.median(abs(beside - middle))
-    prominence_db = medians_db[reach]
+    prominence_db = np.median(residual_db[folded(np.round(bins).astype(int), n_fft)])
     stands_out = (
         prominence_db - beside.max() >= LEAST_LEAD_DB
         and prominence_db - middle >= LEAST_DEVIATIONS * spread
     )
     return float(prominence_db - middle) if stands_out else None
+
+
+def lobes(period: int, n_fft: int) -> np.ndarray:
+    """Returns the bins of all multiples of a comb's spacing and of what belongs to them."""
+    centres = np.round(np.arange(1, period // 2 + 1) * n_fft / period).astype(int)
+    around = np.arange(-LOBE_BINS, LOBE_BINS + 1)
+    return folded((centres[:, None] + around).ravel(), n_fft)
 
 
 def own_lines(period: int) -> np.ndarray:

@@ -8,6 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from tonezoo.analysis.phase_imbalance import phase_imbalance
 from tonezoo.layers import (
     Interpolate1D,
     InterpolatedConv1D,
@@ -177,7 +178,9 @@ def measure_layer(layer: UpsamplingLayer) -> LayerFinding:
     if layer.kind == INVERSE_STFT:
         return LayerFinding(layer=layer, imbalance=0.0)
     if layer.call is None:
-        return LayerFinding(layer=layer, imbalance=_imbalance(_phases(layer.output, layer.factor)))
+        return LayerFinding(
+            layer=layer, imbalance=phase_imbalance(_phases(layer.output, layer.factor))
+        )
     channels = min(layer.channels, MOST_CHANNELS)
     each = np.eye(layer.channels, dtype="float32")[:channels, None]
     impulses = np.zeros((channels, SAMPLES, layer.channels), "float32")
@@ -194,26 +197,17 @@ def measure_layer(layer: UpsamplingLayer) -> LayerFinding:
     image_power = sum(power[bin_] for bin_ in images if bin_ < len(power))
     return LayerFinding(
         layer=layer,
-        imbalance=_imbalance(constant[:, first : first + layer.factor]),
+        imbalance=phase_imbalance(_phases(constant[:, first : first + layer.factor], layer.factor)),
         droop_db=_db(power[SAMPLES // 2], power[0]),
         image_db=_db(image_power, power[sine]),
     )
 
 
 def _phases(output: np.ndarray, factor: int) -> np.ndarray:
-    """Returns the mean over time of each phase, (batch, factor, channels)."""
+    """Returns the mean over time of each phase of (batch, time, channels), the phase first."""
     steps = output.shape[1] // factor
     whole = output[:, : steps * factor]
-    return whole.reshape(len(output), steps, factor, output.shape[2]).mean(axis=1)
-
-
-def _imbalance(phases: np.ndarray) -> float:
-    """Returns how far phases (batch, factor, channels) lie apart, re their mean."""
-    mean = np.sqrt(np.mean(phases.mean(axis=1) ** 2))
-    deviation = np.sqrt(np.mean(phases.var(axis=1)))
-    if deviation == 0:
-        return 0.0
-    return float(deviation / mean) if mean > 0 else np.inf
+    return whole.reshape(len(output), steps, factor, -1).mean(axis=1).swapaxes(0, 1)
 
 
 @dataclass(eq=False)

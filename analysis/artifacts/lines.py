@@ -25,6 +25,9 @@ INAUDIBLE_DBFS = -120.0
 # A line stands out of its surroundings by so much, and out of the highest control by `MARGIN_DB`.
 LEAST_PROMINENCE_DB = 6.0
 MARGIN_DB = 3.0
+# A line is a peak: so many bins away it is over, where the skirt of a louder tone goes on.
+PEAK_BINS = 3
+LEAST_PEAK_DB = 3.0
 FRAMES_AT_ONCE = 64
 
 
@@ -38,12 +41,14 @@ class Line:
         level_dbfs: mean over time of its level; a full-scale sine has 0 dB.
         prominence_db: its level above the running median of 101 bins, less the median of the same
             over the control lines.
+        peak_db: its level above that of the higher of the bins 3 away on either side.
     """
 
     frequency_hz: float
     period: int
     level_dbfs: float
     prominence_db: float
+    peak_db: float
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -65,8 +70,12 @@ class LineSpectrum:
 
     @property
     def found(self) -> tuple[Line, ...]:
-        """The lines that stand out."""
-        return tuple(line for line in self.lines if line.prominence_db >= self.threshold_db)
+        """The lines that stand out, and are peaks by 3 dB."""
+        return tuple(
+            line
+            for line in self.lines
+            if line.prominence_db >= self.threshold_db and line.peak_db >= LEAST_PEAK_DB
+        )
 
     @property
     def strongest(self) -> Line:
@@ -120,12 +129,17 @@ def measure_lines(
     controls_db = residual_db[spacing // 2 :: spacing]
     reference_db = float(np.median(controls_db))
     bins = np.arange(spacing, n_fft // 2 + 1, spacing)
+    mirrored_dbfs = np.pad(level_dbfs, (0, PEAK_BINS), mode="reflect")
     lines = tuple(
         Line(
             frequency_hz=float(bin_ * sample_rate_hz / n_fft),
             period=next(period for period in periods if bin_ * period % n_fft == 0),
             level_dbfs=float(level_dbfs[bin_]),
             prominence_db=float(residual_db[bin_] - reference_db),
+            peak_db=float(
+                level_dbfs[bin_]
+                - max(mirrored_dbfs[bin_ - PEAK_BINS], mirrored_dbfs[bin_ + PEAK_BINS])
+            ),
         )
         for bin_ in bins
     )

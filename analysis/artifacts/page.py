@@ -107,7 +107,11 @@ def print_report(report: ArtifactReport, console) -> None:
     from rich.text import Text
 
     if report.periods:
-        table = Table("lines every", *(f"{probe.name} (dB)" for probe in report.probes))
+        table = Table(
+            "lines every",
+            *(f"{probe.name} (dB)" for probe in report.probes),
+            title="Strongest line above its surroundings; * stands out",
+        )
         for period in report.periods:
             cells = [_strongest(probe, period) for probe in report.probes]
             table.add_row(f"{report.sample_rate_hz / period:,.2f} Hz", *cells)
@@ -119,9 +123,11 @@ def print_report(report: ArtifactReport, console) -> None:
 def _strongest(probe: Probe, period: int) -> str:
     """Returns the highest prominence of the lines that a period adds to the shorter ones."""
     assert probe.spectrum is not None
-    lines = [line.prominence_db for line in probe.spectrum.lines if line.period == period]
-    text = f"{max(lines):.1f}"
-    return f"{text} *" if max(lines) >= probe.spectrum.threshold_db else text
+    lines = [line for line in probe.spectrum.lines if line.period == period]
+    found = [line.prominence_db for line in probe.spectrum.found if line.period == period]
+    if found:
+        return f"{max(found):.1f} *"
+    return f"{max(line.prominence_db for line in lines):.1f}"
 
 
 def _row(finding, sample_rate_hz: float) -> str:

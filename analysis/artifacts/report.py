@@ -19,6 +19,7 @@ from tonezoo.analysis.artifacts.probing import (
     samples_needed,
     without_borders,
 )
+from tonezoo.analysis.phase_imbalance import phase_imbalance
 from tonezoo.audio.resampling import resample
 
 # Eighths of the band whose levels are compared.
@@ -204,7 +205,7 @@ def combs_in_words(combs: Sequence[Comb]) -> str:
         return "no comb of steady lines."
     spacings = "; ".join(
         f"multiples of {comb.spacing_hz:,.2f} Hz (1/{comb.period} of the rate), "
-        f"{comb.prominence_db:.0f} dB out of their surroundings, up to {comb.level_dbfs:.0f} dBFS"
+        f"{comb.prominence_db:.0f} dB out of their surroundings, the clearest at {comb.level_dbfs:.0f} dBFS"
         for comb in combs
     )
     return (
@@ -270,10 +271,7 @@ def phase_profile(output: np.ndarray, period: int) -> float:
     0.5
     """
     steps = len(output) // period
-    means = output[: steps * period].reshape(steps, period, -1).mean(axis=0)
-    overall = np.sqrt(np.mean(means.mean(axis=0) ** 2))
-    deviation = np.sqrt(np.mean(means.var(axis=0)))
-    return float(deviation / overall) if overall > 0 else float("nan")
+    return phase_imbalance(output[: steps * period].reshape(steps, period, -1).mean(axis=0))
 
 
 def tilt_db(output: np.ndarray) -> float:
@@ -292,7 +290,8 @@ def _layer_json(finding) -> dict:
     layer = finding.layer
     return {
         **{name: getattr(layer, name) for name in ("name", "kind", "factor", "period")},
-        **{name: getattr(finding, name) for name in ("imbalance", "droop_db", "image_db")},
+        "imbalance": _finite(finding.imbalance),
+        **{name: getattr(finding, name) for name in ("droop_db", "image_db")},
         "artifact": finding.artifact,
     }
 
