@@ -83,7 +83,8 @@ def find_combs(samples: np.ndarray, sample_rate_hz: float) -> tuple[Comb, ...]:
     residual_db = residual_over_floor(level_dbfs)
     others_db = residual_db.copy()
     found = []
-    # The finest first: its lines are between those of the coarser ones, and no reason to doubt them.
+    # The finest first: its lines lie beside those of the coarser ones and are no reason to doubt
+    # these.
     for period in reversed(smooth_numbers(n_fft // LEAST_SPACING_BINS)):
         bins = own_lines(period) * n_fft / period
         prominence_db = comb_prominence(residual_db, others_db, bins, period)

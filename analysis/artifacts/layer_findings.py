@@ -145,13 +145,12 @@ class LayerFinding:
 
 
 def find_upsampling(
-    model: keras.Model, call: Callable, inputs: np.ndarray, output_samples: int
+    model: keras.Model, inputs: np.ndarray, output_samples: int
 ) -> list[UpsamplingLayer]:
     """Finds the layers that raise the rate while a model computes.
 
     Args:
         model: whose layers are watched.
-        call: computes its output.
         inputs: what it takes, best white noise: a shuffle is told by its outputs alone.
         output_samples: length of its output.
 
@@ -160,7 +159,7 @@ def find_upsampling(
     """
     seen: list[_Call] = []
     with _watched(model, seen):
-        call(inputs)
+        model(inputs, training=False)
     raising = [each for each in seen if each.factor is not None]
     found: dict[int, UpsamplingLayer] = {}
     for each in raising:

@@ -19,7 +19,7 @@ FLOOR_BINS = 101
 # running median has to see more floor than lines.
 LEAST_SPACING_BINS = 8
 LEAST_FFT = 4096
-# What is farther below the strongest bin is rounding, and below the second nobody hears it.
+# What is farther below the strongest bin is rounding, and what is lower nobody hears.
 RANGE_DB = 110.0
 INAUDIBLE_DBFS = -120.0
 # A line stands out of its surroundings by so much, and out of the highest control by `MARGIN_DB`.
@@ -84,20 +84,25 @@ class LineSpectrum:
 
 
 def measure_lines(
-    samples: np.ndarray, sample_rate_hz: float, periods: Sequence[int]
+    samples: np.ndarray,
+    sample_rate_hz: float,
+    periods: Sequence[int],
+    *,
+    floor_dbfs: float = INAUDIBLE_DBFS,
 ) -> LineSpectrum:
     """Measures the lines of a signal at the multiples of rate / P, for each period P.
 
     The spectrum is the mean over time of the dB of a Hann periodogram, not of its power: it lets a
     steady tone stand out of a programme that comes and goes. Its length is a multiple of every
     period, so that lines fall on bins; the periods are products of strides, each a multiple of the
-    shorter ones. Levels below -120 dBFS, and more than 110 dB below the strongest bin, count as
-    that: of silence, a line's prominence is its level over -120 dBFS.
+    shorter ones. Levels below `floor_dbfs`, and more than 110 dB below the strongest bin, count as
+    that: in silence, a line's prominence is its level over the floor.
 
     Args:
         samples: signal, (time,), full scale is 1.0.
         sample_rate_hz: its rate.
         periods: in samples, at least 2, such as (2, 4, 32, 256) for the strides 8, 8, 2, 2.
+        floor_dbfs: what is lower is taken for nothing.
 
     Raises:
         ValueError: no period, a period below 2 or no multiple of the shorter ones, samples that are
@@ -124,7 +129,7 @@ def measure_lines(
         )
     spacing = LEAST_SPACING_BINS * -(-LEAST_FFT // (LEAST_SPACING_BINS * longest))
     n_fft = spacing * longest
-    level_dbfs = steady_spectrum_dbfs(samples, n_fft)
+    level_dbfs = steady_spectrum_dbfs(samples, n_fft, floor_dbfs)
     residual_db = residual_over_floor(level_dbfs)
     controls_db = residual_db[spacing // 2 :: spacing]
     reference_db = float(np.median(controls_db))
@@ -203,7 +208,9 @@ def checked_periods(periods: Sequence[int]) -> list[int]:
     return ordered
 
 
-def steady_spectrum_dbfs(samples: np.ndarray, n_fft: int) -> np.ndarray:
+def steady_spectrum_dbfs(
+    samples: np.ndarray, n_fft: int, floor_dbfs: float = INAUDIBLE_DBFS
+) -> np.ndarray:
     """Returns the mean over time of the spectrum in dB, (n_fft // 2 + 1,).
 
     Frames have a Hann window and three quarters in common; a full-scale sine on a bin has 0 dB.
@@ -213,7 +220,7 @@ def steady_spectrum_dbfs(samples: np.ndarray, n_fft: int) -> np.ndarray:
     # The sum of a periodic Hann window is half its length; a sine is two lines but at the ends.
     full_scale = np.full(n_fft // 2 + 1, (n_fft / 4) ** 2)
     full_scale[[0, -1]] *= 4
-    least = 10 ** (INAUDIBLE_DBFS / 10)
+    least = 10 ** (floor_dbfs / 10)
     total = np.zeros(len(full_scale))
     for first in range(0, frames, FRAMES_AT_ONCE):
         last = min(first + FRAMES_AT_ONCE, frames) - 1

@@ -18,6 +18,8 @@ MOST_AUDIO_CHANNELS = 2
 # Shares of the output cut off at either end, where borders have their own artifacts.
 BORDER = 1 / 16
 FIRST_SAMPLES, FIRST_FRAMES = 8192, 64
+# What TensorFlow's errors begin with.
+GRAPH_ERRORS = ("Graph execution error", "Detected at node")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,10 +106,9 @@ class ProbedModel:
             given = [self.call(part) for part in parts]
         # Whatever a user's model raises.
         except Exception as error:
-            reason = " ".join(str(error).split())[:300]
             raise ValueError(
-                f"{self.name} fails on {name}: {reason} Leave this input out with --inputs, or "
-                "mend the model."
+                f"{self.name} fails on {name}: {_reason(error)} Leave this input out with "
+                "--inputs, or mend the model."
             ) from error
         if not given:
             raise ValueError(
@@ -140,6 +141,13 @@ def joined(outputs, name: str) -> np.ndarray:
         )
     flat = [each.reshape(*each.shape[:2], -1).astype("float64") for each in arrays]
     return np.concatenate(flat, axis=2)
+
+
+def _reason(error: Exception) -> str:
+    """Returns what an error says, without the calls that TensorFlow lists before it."""
+    lines = [line for line in str(error).splitlines() if line[:1].strip()]
+    said = [line for line in lines if not line.startswith(GRAPH_ERRORS)]
+    return " ".join(said)[:300] or type(error).__name__
 
 
 def samples_needed(longest_period: int) -> int:

@@ -1,18 +1,22 @@
 """The artifacts of a model or of a recording: measured, told in sentences, and as JSON."""
 
+import contextlib
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from tonezoo.analysis.aliasing import aliasing_to_signal_db
 from tonezoo.analysis.artifacts.combs import Comb, find_combs, implied_product
 from tonezoo.analysis.artifacts.lines import (
+    INAUDIBLE_DBFS,
     LineSpectrum,
     checked_periods,
     measure_lines,
 )
 from tonezoo.analysis.artifacts.probing import (
+    NOISE,
     ONES,
     SIGNALS,
     ProbedModel,
@@ -24,6 +28,13 @@ from tonezoo.audio.resampling import resample
 
 # Eighths of the band whose levels are compared.
 BANDS = 8
+# How far below the level of a model's answer to noise its lines count, and the least such level.
+BELOW_NOISE_DB = 100.0
+LEAST_RMS = 1e-10
+# Convolutions without padding lose some samples.
+LEAST_RATIO = 0.5
+# Of the sine, in cycles per input sample: its first nine harmonics fit below half the rate.
+SINE_FREQUENCY = 0.05
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -63,11 +74,15 @@ class Probe:
         if not found:
             return f"{self.name}: no line of the grid stands out."
         line = max(found, key=lambda line: line.prominence_db)
-        return (
+        text = (
             f"{self.name}: {len(found)} of {len(self.spectrum.lines)} lines stand out, most that "
             f"at {line.frequency_hz:,.0f} Hz, by {line.prominence_db:.0f} dB "
             f"({line.level_dbfs:.0f} dBFS)."
         )
+        if not self.phase_profile:
+            return text
+        period, share = max(self.phase_profile.items(), key=lambda item: item[1])
+        return f"{text} The means of the {period} phases lie {100 * share:.2g} % apart."
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -80,6 +95,9 @@ class ArtifactReport:
         periods: that lines were looked for at, in samples; none where combs were.
         layers: findings on the upsampling layers, of models that have some.
         probes: by input.
+        aliasing_db: of a sine, what lies neither at its frequency nor at a multiple of it, re what
+            does; see `tonezoo.analysis.aliasing`. None of a recording, and of models that take
+            features, or one length alone.
         notes: what else a reader has to know.
     """
 
@@ -88,6 +106,7 @@ class ArtifactReport:
     periods: tuple[int, ...]
     layers: tuple
     probes: tuple[Probe, ...]
+    aliasing_db: float | None = None
     notes: tuple[str, ...] = ()
 
     @property
@@ -101,8 +120,25 @@ class ArtifactReport:
         return [
             *(finding.sentence for finding in self.layers),
             *(probe.sentence for probe in self.probes),
+            *self._response,
             *self.notes,
         ]
+
+    @property
+    def _response(self) -> list[str]:
+        """What the model does to noise and to a sine, in sentences."""
+        tilts = [probe.tilt_db for probe in self.probes if probe.name == NOISE]
+        sentences = [
+            f"Of white noise the highest eighth of the band comes out at {tilt:+.0f} dB re the "
+            "lowest."
+            for tilt in tilts
+        ]
+        if self.aliasing_db is not None:
+            sentences.append(
+                f"Of a sine, what is neither the sine nor a harmonic comes out at "
+                f"{self.aliasing_db:+.0f} dB re these."
+            )
+        return sentences
 
     def to_json(self) -> dict:
         """Returns everything but the signals as JSON types."""
@@ -111,6 +147,7 @@ class ArtifactReport:
             "sample_rate_hz": self.sample_rate_hz,
             "periods": list(self.periods),
             "line_db": self.line_db,
+            "aliasing_db": self.aliasing_db,
             "layers": [_layer_json(finding) for finding in self.layers],
             "probes": [_probe_json(probe) for probe in self.probes],
             "sentences": self.sentences,
@@ -134,8 +171,8 @@ def measure_model(
         periods: of the lines, in output samples; by default those of the layers found.
 
     Raises:
-        ValueError: the model fails on an input, its output is not finite, or it has no upsampling
-            layers, none that can be found and no periods are given, or is too short for them.
+        ValueError: the model fails on an input, its output is not finite or too short, or it gives
+            less than half as many steps as it takes.
 
     Example:
 
@@ -149,6 +186,13 @@ def measure_model(
     """
     first = model.answer("white noise", model.first_input)
     ratio = len(first) / model.first_input.shape[1]
+    if ratio < LEAST_RATIO:
+        raise ValueError(
+            f"{model.name} gives {len(first)} steps for {model.first_input.shape[1]}. Models that "
+            "make audio are measured: they give at least as many steps as they take."
+        )
+    # Random weights may give very little; what lies far below that is nothing.
+    floor_dbfs = 20 * np.log10(max(float(first.std()), LEAST_RMS)) - BELOW_NOISE_DB
     layers, notes = (), []
     if model.model is not None:
         layers = _layer_findings(model, len(first))
@@ -161,19 +205,20 @@ def measure_model(
     nested = tuple(checked_periods(wanted)) if wanted else ()
     needed = samples_needed(nested[-1] if nested else 2)
     probes = [
-        _probe(name, model.answer(name, _signal(model, name, needed, ratio)), model, nested)
+        _probe(name, _signal(model, name, needed, ratio), model, nested, floor_dbfs)
         for name in inputs
     ]
     input_rate_hz = model.sample_rate_hz / (ratio if model.features is None else 1)
     for name, (audio, rate_hz) in (recordings or {}).items():
-        inputs_of_model = model.input_of(resample(audio, rate_hz, input_rate_hz))
-        probes.append(_probe(name, model.answer(name, inputs_of_model), model, nested))
+        signal = model.input_of(resample(audio, rate_hz, input_rate_hz))
+        probes.append(_probe(name, signal, model, nested, floor_dbfs))
     return ArtifactReport(
         title=model.name,
         sample_rate_hz=model.sample_rate_hz,
         periods=nested,
         layers=layers,
         probes=tuple(probes),
+        aliasing_db=_aliasing_db(model, ratio),
         notes=tuple(notes),
     )
 
@@ -205,7 +250,8 @@ def combs_in_words(combs: Sequence[Comb]) -> str:
         return "no comb of steady lines."
     spacings = "; ".join(
         f"multiples of {comb.spacing_hz:,.2f} Hz (1/{comb.period} of the rate), "
-        f"{comb.prominence_db:.0f} dB out of their surroundings, the clearest at {comb.level_dbfs:.0f} dBFS"
+        f"{comb.prominence_db:.0f} dB out of their surroundings, the clearest at "
+        f"{comb.level_dbfs:.0f} dBFS"
         for comb in combs
     )
     return (
@@ -217,8 +263,23 @@ def combs_in_words(combs: Sequence[Comb]) -> str:
 def _layer_findings(model: ProbedModel, output_samples: int) -> tuple:
     from tonezoo.analysis.artifacts.layer_findings import find_upsampling, measure_layer
 
-    found = find_upsampling(model.model, model.call, model.first_input, output_samples)
+    found = find_upsampling(model.model, model.first_input, output_samples)
     return tuple(measure_layer(layer) for layer in found)
+
+
+def _aliasing_db(model: ProbedModel, ratio: float) -> float | None:
+    if not model.takes_audio or model.input_samples is not None:
+        return None
+
+    def process(samples: np.ndarray) -> np.ndarray:
+        return model.answer("a sine", model.input_of(samples[:, None]))
+
+    # A model whose lengths follow another rule, or that makes silence of a sine, has no ratio.
+    with contextlib.suppress(ValueError):
+        return aliasing_to_signal_db(
+            process, frequency=SINE_FREQUENCY, level=model.noise_rms, factor=round(ratio)
+        )
+    return None
 
 
 def _signal(model: ProbedModel, name: str, needed: int, ratio: float) -> np.ndarray:
@@ -232,14 +293,28 @@ def _signal(model: ProbedModel, name: str, needed: int, ratio: float) -> np.ndar
     return model.signal(name, samples)
 
 
-def _probe(name: str, output: np.ndarray, model: ProbedModel, periods: tuple[int, ...]) -> Probe:
-    return _measured(name, without_borders(output), model.sample_rate_hz, periods)
+def _probe(
+    name: str,
+    signal: np.ndarray,
+    model: ProbedModel,
+    periods: tuple[int, ...],
+    floor_dbfs: float,
+) -> Probe:
+    output = without_borders(model.answer(name, signal))
+    return _measured(name, output, model.sample_rate_hz, periods, floor_dbfs)
 
 
 def _measured(
-    name: str, output: np.ndarray, sample_rate_hz: float, periods: tuple[int, ...]
+    name: str,
+    output: np.ndarray,
+    sample_rate_hz: float,
+    periods: tuple[int, ...],
+    floor_dbfs: float = INAUDIBLE_DBFS,
 ) -> Probe:
-    spectra = [measure_lines(x, sample_rate_hz, periods) for x in output.T] if periods else []
+    spectra = [
+        measure_lines(channel, sample_rate_hz, periods, floor_dbfs=floor_dbfs)
+        for channel in (output.T if periods else ())
+    ]
     spectrum = max(spectra, key=lambda each: each.strongest.prominence_db, default=None)
     combs: dict[int, Comb] = {}
     if not periods:

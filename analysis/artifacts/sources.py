@@ -1,7 +1,7 @@
 """What can be measured: Keras models and SavedModels, as functions, and audio files."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -105,15 +105,12 @@ def keras_model(model, name: str | None = None, sample_rate_hz: float | None = N
     length, channels = _input_shape(model, name)
     task = getattr(model, "task", None)
 
-    def call(inputs: np.ndarray):
-        return model(inputs, training=False)
-
     def features(audio: np.ndarray) -> np.ndarray:
         return ops.convert_to_numpy(model.front_end(audio))
 
     return ProbedModel(
         name=name,
-        call=call,
+        call=_compiled(model, length, channels),
         channels=channels,
         sample_rate_hz=sample_rate_hz or getattr(model, "sample_rate_hz", DEFAULT_RATE_HZ),
         input_samples=length,
@@ -121,6 +118,20 @@ def keras_model(model, name: str | None = None, sample_rate_hz: float | None = N
         model=model,
         **({"noise_rms": SEPARATION_RMS} if task == "separation" else {}),
     )
+
+
+def _compiled(model, length: int | None, channels: int) -> Callable:
+    """Returns a model as a function, which TensorFlow compiles once for all lengths."""
+    import keras
+
+    def call(inputs):
+        return model(inputs, training=False)
+
+    if keras.backend.backend() != "tensorflow":
+        return call
+    import tensorflow as tf
+
+    return tf.function(call, input_signature=[tf.TensorSpec((1, length, channels), tf.float32)])
 
 
 def _input_shape(model, name: str) -> tuple[int | None, int]:
