@@ -11,7 +11,7 @@ import numpy as np
 from tonezoo.analysis.artifacts.lines import steady_spectrum_dbfs
 from tonezoo.analysis.artifacts.report import ArtifactReport, Probe
 from tonezoo.analysis.html_page import COLOUR_MAP, INK, STYLE, inline_svg, wav_data_uri
-from tonezoo.analysis.spectrogram import spectrogram_db
+from tonezoo.analysis.spectrogram import FLOOR_DB, spectrogram_db
 from tonezoo.files import atomic_path
 from tonezoo.text import printable
 
@@ -177,6 +177,8 @@ def _marked(probe: Probe, sample_rate_hz: float) -> list[float]:
 
 def _picture(channel: np.ndarray, sample_rate_hz: float, marked: list[float]) -> str:
     level_db = spectrogram_db(channel).round()
+    # Silence is dark.
+    top_db = level_db.max() if level_db.max() > FLOOR_DB else 0.0
     spectrum = steady_spectrum_dbfs(channel, SPECTRUM_FFT)
     top_khz = sample_rate_hz / 2000
 
@@ -190,8 +192,8 @@ def _picture(channel: np.ndarray, sample_rate_hz: float, marked: list[float]) ->
             aspect="auto",
             interpolation="none",
             extent=(0, len(channel) / sample_rate_hz, 0, top_khz),
-            vmin=level_db.max() - 80,
-            vmax=level_db.max(),
+            vmin=top_db - 80,
+            vmax=top_db,
             cmap=COLOUR_MAP,
         )
         left.set(xlabel="time (s)", ylabel="frequency (kHz)")
