@@ -34,7 +34,7 @@ class CalmedLayer:
             f"{self.name}: {self.kind} x{self.factor}, imbalance of the phases "
             f"{self.imbalance_before:.3g}"
         )
-        return f"{line}, left: {self.note}" if self.note else f"{line} -> {self.imbalance_after:.3g}"
+        return line + (f", left: {self.note}" if self.note else f" -> {self.imbalance_after:.3g}")
 
 
 def calm_start(model: keras.Model) -> list[CalmedLayer]:
