@@ -20,6 +20,10 @@ class CalmedLayer:
         imbalance_before, imbalance_after: of its phases, see
             `tonezoo.analysis.phase_imbalance.phase_imbalance`; 0 makes no tone.
         note: why it was left as it is, or "".
+
+    >>> up = {"name": "decoder/up", "kind": "transposed", "factor": 4}
+    >>> print(CalmedLayer(**up, imbalance_before=1.732, imbalance_after=0.0))
+    decoder/up: transposed x4, imbalance of the phases 1.73 -> 0
     """
 
     name: str
