@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from tonezoo.analysis.aliasing import aliasing_to_signal_db
 from tonezoo.analysis.spectrogram import import_matplotlib
 from tonezoo.files import atomic_path
 
@@ -24,6 +25,9 @@ INITIALISATIONS = 4096
 # Input samples: far more than any of the layers reaches.
 SAMPLES = 128
 SILENT_DB = -60.0
+# Of the sine whose images are measured, in cycles per input sample, and the samples of a period.
+SINE_FREQUENCY = 0.25
+SINE_PERIOD_SAMPLES = 127
 
 Initializer = Callable | str
 
@@ -58,6 +62,7 @@ def layers() -> dict[str, Callable[[Initializer], Callable]]:
         "linear + convolution": interpolated("linear"),
         "cubic + convolution": interpolated("cubic"),
         "sinc + convolution": interpolated("sinc"),
+        "kaiser + convolution": interpolated("kaiser"),
     }
 
 
@@ -72,11 +77,14 @@ class Behaviour:
         noise_db: for white noise, the output's power spectrum from 0 Hz to half its rate, re its
             value at 0 Hz. It is |H|^2, H the Fourier transform of the output for an impulse: the
             layers are linear, and answer to every sample alike.
+        aliasing_db: for a sine in the middle of the input's band, its images re itself, see
+            `tonezoo.analysis.aliasing.aliasing_to_signal_db`.
     """
 
     tones_db: np.ndarray
     constant_tones_db: np.ndarray
     noise_db: np.ndarray
+    aliasing_db: float
 
 
 def measure(make: Callable[[Initializer], Callable]) -> Behaviour:
@@ -94,6 +102,12 @@ def measure(make: Callable[[Initializer], Callable]) -> Behaviour:
         tones_db=tones_db(layer),
         constant_tones_db=tones_db(constant),
         noise_db=10 * np.log10(np.maximum(power / power[0], 1e-10)),
+        aliasing_db=aliasing_to_signal_db(
+            lambda samples: respond(layer, samples),
+            frequency=SINE_FREQUENCY,
+            factor=FACTOR,
+            period_samples=SINE_PERIOD_SAMPLES,
+        ),
     )
 
 
@@ -138,7 +152,7 @@ def save_picture(path: str | os.PathLike, behaviours: Mapping[str, Behaviour]) -
     figure.supylabel("level (dB re 0 Hz)", fontsize=9.5)
     handles, labels = panels[0].get_legend_handles_labels()
     legend = figure.legend(
-        handles, labels, loc="center", bbox_to_anchor=(0.68, 0.14), frameon=False, fontsize=9.5
+        handles, labels, loc="center", bbox_to_anchor=(0.84, 0.14), frameon=False, fontsize=9.5
     )
     legend.set_in_layout(False)
     with atomic_path(path) as temporary:
@@ -180,7 +194,12 @@ def tones_in_words(behaviour: Behaviour) -> str:
 
     >>> silent = np.array([-np.inf, -np.inf])
     >>> tones_in_words(
-    ...     Behaviour(tones_db=np.array([2.5, 0]), constant_tones_db=silent, noise_db=silent)
+    ...     Behaviour(
+    ...         tones_db=np.array([2.5, 0]),
+    ...         constant_tones_db=silent,
+    ...         noise_db=silent,
+    ...         aliasing_db=0,
+    ...     )
     ... )
     'tones: 2 and 0 dB'
     """
@@ -201,7 +220,8 @@ def main() -> None:
         nyquist = len(behaviour.noise_db) // FACTOR
         print(
             f"{title}: {tones_in_words(behaviour)}; noise "
-            f"{behaviour.noise_db[nyquist]:.1f} dB at the input's Nyquist frequency"
+            f"{behaviour.noise_db[nyquist]:.1f} dB at the input's Nyquist frequency; images of a "
+            f"sine {behaviour.aliasing_db:.1f} dB"
         )
     try:
         save_picture(out, behaviours)

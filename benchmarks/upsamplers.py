@@ -56,6 +56,7 @@ INTERPOLATORS = {
     "linear, aligned": ("linear", "aligned"),
     "cubic": ("cubic", None),
     "sinc": ("sinc", None),
+    "kaiser": ("kaiser", None),
     "stretch": ("stretch", None),
     "learned": ("learned", None),
 }
@@ -87,7 +88,7 @@ def layers_and_references(size):
             layers[f"{name}, {form}"] = layer
             references[f"{name}, {form}"] = {"plain": f"{name}, plain"}
             taps = sum(layer.context) + 1
-            if form == "polyphase" and method not in ("cubic", "sinc"):
+            if form == "polyphase" and method not in ("cubic", "sinc", "kaiser"):
                 subpixel = f"subpixel, {taps} taps"
                 layers[subpixel] = SubpixelConv1D(size.filters, taps, size.factor)
                 references[f"{name}, {form}"]["subpixel"] = subpixel

@@ -20,6 +20,10 @@ class CalmedLayer:
         imbalance_before, imbalance_after: of its phases, see
             `tonezoo.analysis.phase_imbalance.phase_imbalance`; 0 makes no tone.
         note: why it was left as it is, or "".
+
+    >>> up = {"name": "decoder/up", "kind": "transposed", "factor": 4}
+    >>> print(CalmedLayer(**up, imbalance_before=1.732, imbalance_after=0.0))
+    decoder/up: transposed x4, imbalance of the phases 1.73 -> 0
     """
 
     name: str
@@ -34,9 +38,7 @@ class CalmedLayer:
             f"{self.name}: {self.kind} x{self.factor}, imbalance of the phases "
             f"{self.imbalance_before:.3g}"
         )
-        return (
-            f"{line}, left: {self.note}" if self.note else f"{line} -> {self.imbalance_after:.3g}"
-        )
+        return line + (f", left: {self.note}" if self.note else f" -> {self.imbalance_after:.3g}")
 
 
 def calm_start(model: keras.Model) -> list[CalmedLayer]:

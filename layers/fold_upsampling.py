@@ -27,8 +27,8 @@ def fold_upsampling(model: keras.Model) -> keras.Model:
     `keras.layers.Conv1D` with padding "same" becomes an `InterpolatedConv1D` with the name and the
     weights of the convolution. It computes the same numbers at the low rate, so that nothing has to
     be trained again. Everything else stays as it is: other paddings, strides, dilations and groups,
-    layers that are used in several places, cubic and sinc interpolation, whose folded form would
-    have other ends, and learned interpolation.
+    layers that are used in several places, cubic, sinc and kaiser interpolation, whose folded form
+    would have other ends, and learned interpolation.
 
     Args:
         model: `keras.Sequential` or functional, built; models inside it are folded as well.

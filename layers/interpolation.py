@@ -9,8 +9,8 @@ middle of the r samples n r ... n r + r - 1. The cubic spline is the one method 
 taps here are those of the B-spline, which acts on x filtered by `spline_prefilter()`.
 """
 
-import functools
 import math
+from collections.abc import Callable
 
 import numpy as np
 
@@ -76,7 +76,7 @@ def _stretch(u):
 
 
 # Basis function of the distance u, in low-rate samples, and the half-width of its support.
-_BASES = {
+_BASES: dict[str, tuple[Callable, int]] = {
     "nearest": (_nearest, 1),
     "linear": (_linear, 1),
     "cubic": (_cubic_b_spline, 2),
@@ -118,12 +118,11 @@ def interpolation_taps(method: str, factor: int, grid: str | None = None) -> tup
     """
     grid = resolve_grid(method, grid)
     basis, half_width = _BASES[method]
-    if method == "kaiser":
-        basis = functools.partial(basis, factor=factor)
     phase = np.arange(factor)
     position = phase / factor if grid == "aligned" else (phase + 0.5) / factor - 0.5
     sample = np.arange(-half_width, half_width + 1)
-    taps = basis(position[:, None] - sample[None, :])
+    distance = position[:, None] - sample[None, :]
+    taps = basis(distance, factor) if method == "kaiser" else basis(distance)
     if method in ("sinc", "kaiser"):
         taps /= taps.sum(axis=1, keepdims=True)
     used = np.flatnonzero(taps.any(axis=0))

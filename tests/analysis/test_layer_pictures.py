@@ -58,6 +58,18 @@ def test_noise_keeps_its_images_or_loses_them_to_the_interpolators_low_pass(beha
     assert images_db[0] < -8 and images_db[-1] < -60
 
 
+def test_the_images_of_a_sine_are_those_of_its_frequency_in_the_spectrum_for_noise(behaviours):
+    for title, behaviour in behaviours.items():
+        sine_khz = 4 * 32 / 127
+        places_khz = [sine_khz, 4 - sine_khz, 4 + sine_khz, 8 - sine_khz]
+        power = 10 ** (np.interp(places_khz, np.linspace(0, 8, 257), behaviour.noise_db) / 10)
+        expected_db = 10 * np.log10(power[1:].sum() / power[0])
+        # What the sinc leaves comes near to float32's rounding.
+        assert abs(behaviour.aliasing_db - expected_db) < (6 if "sinc" in title else 0.2), title
+    for kind, level_db in (("stretch", 4.8), ("nearest", -6.5), ("linear", -19), ("kaiser", -37.4)):
+        assert abs(find(behaviours, kind).aliasing_db - level_db) < 0.5
+
+
 @pytest.mark.parametrize("title", ["subpixel, random start", "linear + convolution"])
 def test_the_spectrum_for_noise_is_what_noise_gives(behaviours, title, monkeypatch):
     monkeypatch.setattr(layer_pictures, "INITIALISATIONS", 256)

@@ -179,11 +179,20 @@ def test_what_cannot_be_calmed_is_left_with_the_reason():
         np.testing.assert_array_equal(old, new)
 
 
-def test_convolutions_that_also_go_elsewhere_or_do_not_shuffle_are_not_found():
+def test_convolutions_that_also_go_elsewhere_or_do_not_shuffle_alike_are_not_found():
     x = keras.Input((8, 4))
     heard = conv(8)(x)
     y = Subpixel1D(2)(heard)
     y = layers.Reshape((4, -1))(conv(4)(y))
+    forked, twice = conv(4)(y), conv(2)
+    y = layers.Concatenate(axis=1)(
+        [
+            Subpixel1D(4)(forked),
+            layers.Conv1D(1, 1)(Subpixel1D(2)(forked)),
+            Subpixel1D(2)(twice(y)),
+            layers.Conv1D(1, 1)(twice(layers.ReLU()(y))),
+        ]
+    )
     y = layers.Conv1DTranspose(2, 4, 2, name="up")(y)
     model = keras.Model(x, [heard, y])
     assert [record.name.split("/")[-1] for record in calm_start(model)] == ["up"]
