@@ -3,13 +3,14 @@
     python benchmarks/role_of_training.py [--steps 200] [--seeds 2] [--rows nearest,melgan_nearest]
         [--out runs/role_of_training] [--picture docs/role_of_training.png]
 
-Trains the small Demucs with the six upsamplers of the upsampling paper's Table 1 and the small
-MelGAN with three, on procedural songs and speech, equal steps each, once for every seed, which is
-that of the weights and of the batches. At the start and after every fifth of the steps it measures
-what `tonezoo artifacts` does: the prominence of the strongest line on the grid of the layers, of
-digital silence, of a clip that is like the training data and of white noise, which is not. Prints
-Markdown tables: medians over the seeds, with the smallest and the largest. A row that is measured
-is not trained again.
+Trains the small Demucs with the six upsamplers of the upsampling paper's Table 1, with kaiser
+interpolation and with a calm start, and the small MelGAN with four upsamplers and with filtered
+activations, on procedural songs and speech, equal steps each, once for every seed, which is that of
+the weights and of the batches. At the start and after every fifth of the steps it measures what
+`tonezoo artifacts` does: the prominence of the strongest line on the grid of the layers, of digital
+silence, of a clip that is like the training data and of white noise, which is not. Prints a
+Markdown table: means over the seeds, with the smallest and the largest, and the loss of the last
+fifth. A row that is measured is not trained again.
 """
 
 import argparse
@@ -30,6 +31,7 @@ from tonezoo.analysis.artifacts.report import measure_model
 from tonezoo.analysis.artifacts.sources import keras_model
 from tonezoo.analysis.spectrogram import import_matplotlib
 from tonezoo.files import atomic_path
+from tonezoo.layers import calm_start
 from tonezoo.recipes import load_recipe
 from tonezoo.recipes.config import override
 from tonezoo.recipes.corpus.songs import procedural_stems
@@ -37,19 +39,22 @@ from tonezoo.recipes.corpus.speech import procedural_corpus
 
 SEPARATION = ("segment_s=1.0", "batch_size=4")
 VOCODING = ("dtype=float32", "batch_size=8")
+TABLE1 = (
+    *("transposed", "modified_transposed", "nearest"),
+    *("linear", "subpixel", "modified_subpixel"),
+)
+MEL_GAN = ("transposed", "nearest", "subpixel", "kaiser")
+CALM = "transposed_calm_start"
 # Row -> recipe and settings.
 ROWS = {
-    **{
-        row: (f"demucs_small_{row}", SEPARATION)
-        for row in (
-            *("transposed", "modified_transposed", "nearest"),
-            *("linear", "subpixel", "modified_subpixel"),
-        )
-    },
-    **{
-        f"melgan_{kind}": ("melgan_small", (*VOCODING, f"upsampler={kind}"))
-        for kind in ("transposed", "nearest", "subpixel")
-    },
+    **{row: (f"demucs_small_{row}", SEPARATION) for row in TABLE1},
+    CALM: ("demucs_small_transposed", SEPARATION),
+    "kaiser": ("demucs_small_nearest", (*SEPARATION, "upsampler=kaiser")),
+    **{f"melgan_{kind}": ("melgan_small", (*VOCODING, f"upsampler={kind}")) for kind in MEL_GAN},
+    "melgan_transposed_filtered_activations": (
+        "melgan_small",
+        (*VOCODING, "upsampler=transposed", "filtered_activations=True"),
+    ),
 }
 STAGES = 5
 # Of the clip that is like the training data; those train with seed 0.
@@ -71,7 +76,7 @@ def main() -> None:
     if unknown := set(rows) - set(ROWS):
         parser.error(f"--rows has no {', '.join(unknown)}, only {', '.join(ROWS)}.")
     curves = {row: [measured(row, seed, options) for seed in range(options.seeds)] for row in rows}
-    print_tables(curves, options.steps)
+    print_table(curves, options.steps)
     if options.picture:
         draw(curves, options.picture)
 
@@ -95,6 +100,8 @@ def trained(row: str, seed: int, steps: int) -> list[dict]:
     keras.utils.set_random_seed(seed)
     experiment = cfg.build(cfg.data_source(None, lambda line: None), 1)
     network = experiment.networks[cfg.MAIN_NETWORK]
+    if row == CALM:
+        calm_start(network)
     phase = experiment.phases[-1]
     audio = clip(network)
     points = [{"step": 0, **lines(network, audio)}]
@@ -138,28 +145,35 @@ def lines(network, audio: np.ndarray) -> dict[str, float]:
     return {probe.name: round(probe.line_db, 2) for probe in report.probes}
 
 
-def print_tables(curves: dict[str, list[list[dict]]], steps: int) -> None:
+def print_table(curves: dict[str, list[list[dict]]], steps: int) -> None:
     """Prints a table: rows x inputs, at the start and at the end."""
     seeds = len(next(iter(curves.values())))
     print(f"Strongest line in dB, 0 where none stands out; {steps} steps, {seeds} seeds.\n")
     columns = [(where, name) for name in (SILENCE, CLIP, NOISE) for where in ("start", "end")]
-    print(f"| upsampling | {' | '.join(f'{name}, {where}' for where, name in columns)} |")
-    print("|---|" + "---:|" * len(columns))
+    print(f"| upsampling | {' | '.join(f'{name}, {where}' for where, name in columns)} | loss |")
+    print("|---|" + "---:|" * (len(columns) + 1))
     for row, runs in curves.items():
-        cells = []
-        for where, name in columns:
-            values = [points[0 if where == "start" else -1][name] for points in runs]
-            cells.append(f"{statistics.median(values):.0f} [{min(values):.0f}, {max(values):.0f}]")
+        cells = [
+            spread([points[0 if where == "start" else -1][name] for points in runs], ".0f")
+            for where, name in columns
+        ]
+        cells.append(spread([points[-1]["loss"] for points in runs], ".3f"))
         print(f"| {row.replace('_', ' ')} | {' | '.join(cells)} |")
 
 
+def spread(values: list[float], form: str) -> str:
+    """Returns a mean with the smallest and the largest."""
+    mean = statistics.mean(values)
+    return f"{mean:{form}} [{min(values):{form}}, {max(values):{form}}]"
+
+
 def draw(curves: dict[str, list[list[dict]]], path: Path) -> None:
-    """Writes a PNG: a panel for each input, the median over seeds along training."""
+    """Writes a PNG: a panel for each input, the mean over seeds along training."""
     figure = import_matplotlib().figure.Figure(figsize=(9.5, 3.2), layout="constrained")
     panels = figure.subplots(1, 3, sharey=True)
     for panel, name in zip(panels, (SILENCE, CLIP, NOISE), strict=True):
         for number, (row, runs) in enumerate(curves.items()):
-            middle = np.median([[point[name] for point in points] for points in runs], axis=0)
+            middle = np.mean([[point[name] for point in points] for points in runs], axis=0)
             style = "--" if row.startswith("melgan") else "-"
             at = [point["step"] for point in runs[0]]
             panel.plot(at, middle, style, color=f"C{number}", label=row.replace("_", " "))

@@ -110,7 +110,7 @@ def print_report(report: ArtifactReport, console) -> None:
         table = Table(
             "lines every",
             *(f"{probe.name} (dB)" for probe in report.probes),
-            title="Strongest line above its surroundings; * stands out",
+            title="dB above the surroundings (* stands out)",
         )
         for period in report.periods:
             cells = [_strongest(probe, period) for probe in report.probes]
