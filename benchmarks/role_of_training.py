@@ -1,6 +1,6 @@
 """Does training remove upsampling artifacts? Lines of small models before, along and after it.
 
-    python benchmarks/role_of_training.py [--steps 200] [--seeds 2] [--rows nearest,melgan_nearest]
+    python benchmarks/role_of_training.py [--steps 150] [--seeds 2] [--rows nearest,melgan_nearest]
         [--out runs/role_of_training] [--picture docs/role_of_training.png]
 
 Trains the small Demucs with the six upsamplers of the upsampling paper's Table 1, with kaiser
@@ -64,7 +64,7 @@ SILENCE, CLIP, NOISE = "silence", "clip", "noise"
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--steps", type=int, default=200, help="of each run, a multiple of 5")
+    parser.add_argument("--steps", type=int, default=150, help="of each run, a multiple of 5")
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--rows", default=",".join(ROWS), help="separated by commas")
     parser.add_argument("--out", type=Path, default=Path("runs/role_of_training"))

@@ -4,6 +4,7 @@ A stack of layers whose last stride is k, the one before it m, and so on, puts l
 multiples of rate / k, rate / (k m), ... of its output: the architecture sets them, not the weights.
 """
 
+import dataclasses
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -76,6 +77,16 @@ class LineSpectrum:
             for line in self.lines
             if line.prominence_db >= self.threshold_db and line.peak_db >= LEAST_PEAK_DB
         )
+
+    def over(self, other: "LineSpectrum") -> "LineSpectrum":
+        """Returns the lines less what those of another signal stand out by, at the same places."""
+        lines = tuple(
+            dataclasses.replace(
+                line, prominence_db=line.prominence_db - max(theirs.prominence_db, 0.0)
+            )
+            for line, theirs in zip(self.lines, other.lines, strict=True)
+        )
+        return dataclasses.replace(self, lines=lines)
 
     @property
     def strongest(self) -> Line:

@@ -211,7 +211,8 @@ def measure_model(
     input_rate_hz = model.sample_rate_hz / (ratio if model.features is None else 1)
     for name, (audio, rate_hz) in (recordings or {}).items():
         signal = model.input_of(resample(audio, rate_hz, input_rate_hz))
-        probes.append(_probe(name, signal, model, nested, floor_dbfs))
+        own = without_borders(resample(audio, rate_hz, model.sample_rate_hz))
+        probes.append(_probe(name, signal, model, nested, floor_dbfs, own.mean(axis=1)))
     return ArtifactReport(
         title=model.name,
         sample_rate_hz=model.sample_rate_hz,
@@ -299,9 +300,15 @@ def _probe(
     model: ProbedModel,
     periods: tuple[int, ...],
     floor_dbfs: float,
+    own: np.ndarray | None = None,
 ) -> Probe:
+    """Returns what a model makes of a signal; the lines of a recording itself do not count."""
     output = without_borders(model.answer(name, signal))
-    return _measured(name, output, model.sample_rate_hz, periods, floor_dbfs)
+    probe = _measured(name, output, model.sample_rate_hz, periods, floor_dbfs)
+    if own is None or probe.spectrum is None:
+        return probe
+    theirs = measure_lines(own, model.sample_rate_hz, periods)
+    return dataclasses.replace(probe, spectrum=probe.spectrum.over(theirs))
 
 
 def _measured(

@@ -276,3 +276,18 @@ def test_the_callback_logs_what_the_report_says():
 def test_a_wrong_input_is_told():
     with pytest.raises(ValueError, match=r"There is no file hiss.*clip\.wav"):
         measure("mel_gan:tiny", inputs=["hiss", "clip.wav"])
+
+
+def test_the_lines_of_a_recording_are_not_the_models():
+    time = np.arange(88_200)
+    tone = 0.1 * np.cos(2 * np.pi / 4 * time) + 1e-3 * np.random.default_rng(0).standard_normal(
+        len(time)
+    )
+    recordings = {"tone": (tone[:, None], 44_100)}
+    model = sequential(layers.Conv1D(1, 3, padding="same"))
+    measured = measure_model(
+        keras_model(model, sample_rate_hz=44_100), inputs=[], recordings=recordings, periods=[4]
+    )
+    assert measured.line_db == 0
+    (spectrum,) = (probe.spectrum for probe in measured.probes)
+    assert spectrum.lines[0].frequency_hz == 11_025 and spectrum.lines[0].level_dbfs > -40
