@@ -10,7 +10,7 @@ from tonezoo.terminal import import_keras, say
 
 def add_to(app: typer.Typer) -> None:
     """Adds the commands to a command line."""
-    for command in (fold,):
+    for command in (fold, receptive_field):
         app.command()(command)
 
 
@@ -33,3 +33,81 @@ def fold(
     before = interpolated(original)
     names = [name for name in interpolated(folded) if name not in before]
     say(f"{to}: {', '.join(names)} with the upsampling before. Load it after `import tonezoo`.")
+
+
+def receptive_field(
+    model: Annotated[
+        str,
+        typer.Argument(
+            help="A shipped model, a run, an exported model, a .keras file, MODEL:PRESET or "
+            "MODULE:ATTRIBUTE."
+        ),
+    ],
+    data: Annotated[
+        Path | None, typer.Option(help="Folder of audio.", show_default="procedural clips")
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder for the JSON and the picture.", show_default="none"),
+    ] = None,
+    patches: Annotated[
+        int, typer.Option(min=1, help="Over how many patches of the audio to average.")
+    ] = 256,
+    segment_samples: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Length of a patch.",
+            show_default="the theoretical field, or 16384 where that is not known",
+        ),
+    ] = None,
+    grid_samples: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Over how many neighbouring output samples to average.",
+            show_default="the model's grid, or 64 where that is not known",
+        ),
+    ] = None,
+    sample_rate_hz: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Rate of the audio, for a model without one.", show_default="16000"
+        ),
+    ] = None,
+) -> None:
+    """Measure how far apart the samples lie that an output sample heeds, trained and untrained."""
+    from tonezoo.model_sources import find_keras_model
+
+    import_keras()
+    import keras
+
+    from tonezoo.analysis import receptive_field as fields
+    from tonezoo.analysis.receptive_field_report import (
+        receptive_field_clips,
+        sentence,
+        write_receptive_fields,
+    )
+
+    # Of a preset, the weights are random.
+    keras.utils.set_random_seed(0)
+    found = find_keras_model(model)
+    clips = receptive_field_clips(
+        found, data, sample_rate_hz=sample_rate_hz, most=patches, report=say
+    )
+    settings = {
+        "patches": patches,
+        "segment_samples": segment_samples,
+        "grid_samples": grid_samples,
+    }
+    measured = {"as it is": fields.receptive_field(found, clips, **settings)}
+    try:
+        fresh = fields.with_fresh_weights(found, seed=1)
+        measured["random weights"] = fields.receptive_field(fresh, clips, **settings)
+    except ValueError as error:
+        say(f"Not compared with random weights: {error}")
+    for label, field in measured.items():
+        say(sentence(label, field))
+    if out is not None:
+        write_receptive_fields(out, model, measured)
+        say(f"Written to {out}.")
