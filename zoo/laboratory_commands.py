@@ -10,7 +10,7 @@ from tonezoo.terminal import import_keras, say
 
 def add_to(app: typer.Typer) -> None:
     """Adds the commands to a command line."""
-    for command in (fold, receptive_field):
+    for command in (fold, receptive_field, listen):
         app.command()(command)
 
 
@@ -111,3 +111,56 @@ def receptive_field(
     if out is not None:
         write_receptive_fields(out, model, measured)
         say(f"Written to {out}.")
+
+
+def listen(
+    files: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="FILES...",
+            help="A file of each system, or a folder of each with equally named files; with "
+            "--score, the CSV files of the listeners.",
+        ),
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder of the page, or of the scores.", show_default="none"),
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of the orders and codes.")] = 0,
+    question: Annotated[
+        str | None,
+        typer.Option(help="What is asked.", show_default="Which of the two do you prefer?"),
+    ] = None,
+    score: Annotated[bool, typer.Option("--score", help="Count the answers of listeners.")] = False,
+    key: Annotated[
+        Path | None,
+        typer.Option(
+            help="With --score, the key.json that came with the page.",
+            show_default="the one beside the first CSV file",
+        ),
+    ] = None,
+) -> None:
+    """Write a blind A/B listening test as one HTML page, or score what listeners answered."""
+    from tonezoo.analysis.listening_test import PAGE_NAME, QUESTION, write_listening_test
+
+    if score:
+        from tonezoo.analysis.listening_scores import score_listening_test
+
+        scores = score_listening_test(files, key)
+        scores.print()
+        if out is not None:
+            scores.write(out)
+            say(f"Written to {out}.")
+        return
+    if out is None:
+        raise ValueError("Name a folder for the page with --out, or give --score to count answers.")
+    if key is not None:
+        raise ValueError("--key belongs to --score: the page writes a key of its own.")
+    stimuli = write_listening_test(files, out, seed=seed, question=question or QUESTION)
+    systems, clips = len(stimuli.systems), len(stimuli.clips)
+    megabytes = (out / PAGE_NAME).stat().st_size / 1e6
+    say(
+        f"{out / PAGE_NAME}: {clips * systems * (systems - 1) // 2} pairs of {systems} systems and "
+        f"{clips} clip{'s' * (clips > 1)}, {megabytes:.1f} MB, levels matched by RMS."
+    )
+    say(f"Keep {out / 'key.json'} from the listeners: it says which sound is whose.")
