@@ -1,5 +1,6 @@
 """The commands of the laboratory: what measures, mends and shows the artifacts of any model."""
 
+import functools
 from pathlib import Path
 from typing import Annotated
 
@@ -95,15 +96,16 @@ def receptive_field(
     clips = receptive_field_clips(
         found, data, sample_rate_hz=sample_rate_hz, most=patches, report=say
     )
-    settings = {
-        "patches": patches,
-        "segment_samples": segment_samples,
-        "grid_samples": grid_samples,
-    }
-    measured = {"as it is": fields.receptive_field(found, clips, **settings)}
+    measure = functools.partial(
+        fields.receptive_field,
+        clips=clips,
+        patches=patches,
+        segment_samples=segment_samples,
+        grid_samples=grid_samples,
+    )
+    measured = {"as it is": measure(found)}
     try:
-        fresh = fields.with_fresh_weights(found, seed=1)
-        measured["random weights"] = fields.receptive_field(fresh, clips, **settings)
+        measured["random weights"] = measure(fields.with_fresh_weights(found, seed=1))
     except ValueError as error:
         say(f"Not compared with random weights: {error}")
     for label, field in measured.items():
