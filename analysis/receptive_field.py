@@ -22,6 +22,7 @@ SEGMENT_SAMPLES = 16_384
 BATCH_SAMPLES = 2**16
 # Standard deviations to each side.
 EXTENT_SIGMAS = 2.0
+SPAN_SHARE = 0.95
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -68,11 +69,18 @@ class ReceptiveField:
         """Of the gradient; 0.95 where it is a Gaussian, less where it has long tails."""
         return float(self.gradient[self.inside].sum())
 
+    @property
+    def span_95_samples(self) -> int:
+        """How many samples, those nearest to the centre, hold 95 % of the gradient."""
+        nearest = np.argsort(np.abs(self.offsets - self.centre_samples), kind="stable")
+        return int(np.searchsorted(self.gradient[nearest].cumsum(), SPAN_SHARE)) + 1
+
     def to_json(self) -> dict[str, Any]:
         """Returns all of it in JSON types."""
         return {
             "erf_samples": self.erf_samples,
             "share_inside": self.share_inside,
+            "span_95_samples": self.span_95_samples,
             "sigma_samples": self.sigma_samples,
             "centre_samples": self.centre_samples,
             "peak": self.peak,

@@ -70,7 +70,8 @@ def sentence(label: str, field: ReceptiveField) -> str:
     of = "" if theoretical is None else f" of {theoretical:,} theoretical ones"
     return (
         f"{label}: {field.erf_samples:,} samples{of} (sigma {field.sigma_samples:.1f}), with "
-        f"{100 * field.share_inside:.0f} % of the gradient."
+        f"{100 * field.share_inside:.0f} % of the gradient; {field.span_95_samples:,} samples hold "
+        "95 %."
     )
 
 

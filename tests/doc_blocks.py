@@ -278,6 +278,8 @@ def run_tonezoo(words: list[str], scratch: Scratch) -> str:
         if any(word.startswith("start_from=") for word in words):
             settings.append(f"start_from={scratch.tiny_run()}")  # of the tiny preset as well
         words = [*words, *(word for setting in settings for word in ("--set", setting))]
+    elif words[0] == "receptive-field":
+        words = [*words, "--patches", "4"]
     elif words[0] == "evaluate" and "--data" not in words:
         return ""  # On minutes of made-up audio: tests of its own take a few seconds of it.
     code, out, err = scratch.cli(*words)

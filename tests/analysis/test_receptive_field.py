@@ -35,6 +35,8 @@ def test_the_field_of_a_convolution_is_its_kernel():
     check(receptive_field(model_of(conv(kernel)), CLIPS), range(-2, 3), np.abs(kernel))
     same = receptive_field(model_of(conv(kernel, padding="same")), CLIPS)
     check(same, range(-2, 3), np.abs(kernel))
+    # Without the last, 0.25 of 6.75 is left out.
+    assert same.span_95_samples == 4
     causal = receptive_field(model_of(conv(kernel, padding="causal")), CLIPS)
     check(causal, range(-4, 1), np.abs(kernel))
 
@@ -105,6 +107,7 @@ def test_a_gaussian_kernel_has_the_field_of_its_deviation():
     # -14 to 14, where the error function says 0.954 of a continuous one.
     assert field.erf_samples in (27, 29)
     assert field.share_inside == pytest.approx(0.954, abs=0.015)
+    assert field.span_95_samples in (27, 28, 29)
 
 
 def test_the_fit_takes_the_peak_before_wide_tails():
