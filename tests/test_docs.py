@@ -21,6 +21,7 @@ DOCS = (
     "separation",
     "vocoding",
     "metrics",
+    "listening",
     "exporting",
 )
 PAGES = (
