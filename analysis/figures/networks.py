@@ -21,7 +21,7 @@ QUARTER_HZ = DEMUCS_RATE_HZ / 4
 MEL_GAN_LINES_HZ = (MEL_GAN_RATE_HZ / 2, MEL_GAN_RATE_HZ / 4, 3 * MEL_GAN_RATE_HZ / 32)
 
 
-def demucs(upsampler: str, seed: int, *, modified: bool = False, depth: int = 6):
+def demucs(upsampler: str, seed: int, **options):
     """Returns an untrained Demucs of the paper's width, one channel in, one source out.
 
     Started as PyTorch does, without Demucs's rescaling, the phases of subpixel convolutions
@@ -30,8 +30,7 @@ def demucs(upsampler: str, seed: int, *, modified: bool = False, depth: int = 6)
     Args:
         upsampler: of `tonezoo.layers.UPSAMPLER_KINDS`.
         seed: of the weights.
-        modified: True for no first ReLU and no biases.
-        depth: number of blocks on each side; 6 in the paper.
+        **options: of `tonezoo.models.demucs.Demucs`, such as modified=True.
     """
     from tonezoo.models.demucs import Demucs
 
@@ -39,11 +38,10 @@ def demucs(upsampler: str, seed: int, *, modified: bool = False, depth: int = 6)
         model = Demucs(
             sources=("output",),
             channels=1,
-            depth=depth,
             upsampler=upsampler,
-            modified=modified,
             rescale=None,
             sample_rate_hz=DEMUCS_RATE_HZ,
+            **options,
         )
         if upsampler == "subpixel":
             for block in model.decoder:
@@ -53,16 +51,11 @@ def demucs(upsampler: str, seed: int, *, modified: bool = False, depth: int = 6)
 
 
 def demucs_levels(
-    upsampler: str,
-    seed: int,
-    *,
-    modified: bool = False,
-    samples: int = DEMUCS_SAMPLES,
-    depth: int = 6,
+    upsampler: str, seed: int, *, samples: int = DEMUCS_SAMPLES, **options
 ) -> np.ndarray:
     """Returns what an untrained Demucs makes of noise, in dB re the noise's largest magnitude."""
     x = noise(samples, seed)
-    model = demucs(upsampler, seed, modified=modified, depth=depth)
+    model = demucs(upsampler, seed, **options)
     output = np.asarray(model(x[None, :, None]))[0, :, 0, 0]
     # Keras models hold themselves: 2.8 GB that would still be there beside the next.
     del model
