@@ -221,7 +221,32 @@ def make_ljspeech(folder: Path, scratch: Scratch) -> None:
         path.rename(path.with_name(f"LJ00{number + 1}-0001.wav"))
 
 
+def make_outputs(folder: Path, scratch: Scratch) -> None:
+    """What three systems made of two clips."""
+    for system in ("spline", "mu_gan", "band_extender"):
+        write_corpus(folder / system, clips=2, segment_s=0.5)
+
+
+def make_answers(folder: Path, scratch: Scratch) -> None:
+    """Two listeners' answers to the listening test that the page has written before."""
+    from tonezoo.analysis.listening_test import COLUMNS, read_key
+
+    key = read_key(scratch.folder / "listening" / "key.json")
+    first, second = key["systems"][:2]
+    codes = {(sound["clip"], sound["system"]): code for code, sound in key["sounds"].items()}
+    folder.mkdir()
+    for listener in ("anna", "ben"):
+        rows = [
+            f"{key['test']},{listener},1,{clip},{codes[clip, first]},{codes[clip, second]},left,9,0"
+            for clip in key["clips"]
+        ]
+        text = "\n".join((",".join(COLUMNS), *rows)) + "\n"
+        (folder / f"{listener}.csv").write_text(text, encoding="utf-8")
+
+
 INPUTS = {
+    "outputs": make_outputs,
+    "answers": make_answers,
     "LJSpeech-1.1": make_ljspeech,
     "falcon": make_falcon,
     "song.wav": make_song,

@@ -20,6 +20,7 @@ DOCS = (
     "separation",
     "vocoding",
     "metrics",
+    "listening",
     "exporting",
 )
 PAGES = (

@@ -1,5 +1,6 @@
 """The commands of the laboratory: what measures, mends and shows the artifacts of any model."""
 
+import functools
 from pathlib import Path
 from typing import Annotated
 
@@ -10,7 +11,7 @@ from tonezoo.terminal import import_keras, say
 
 def add_to(app: typer.Typer) -> None:
     """Adds the commands to a command line."""
-    for command in (fold, figures):
+    for command in (fold, figures, receptive_field, listen):
         app.command()(command)
 
 
@@ -49,7 +50,7 @@ def figures(
         Path | None,
         typer.Option(
             "--input",
-            help="Audio for the figures of music (6) and of speech (mu_gan_1, mu_gan_5).",
+            help="Audio for the figures of music (6) and of speech (mu_gan_*).",
             show_default="procedural clips",
         ),
     ] = None,
@@ -77,3 +78,135 @@ def figures(
         figure = FIGURES[name](material)
         picture, *_ = figure.save(out)
         say(f"{picture}: {' '.join(figure.findings)}")
+
+
+def receptive_field(
+    model: Annotated[
+        str,
+        typer.Argument(
+            help="A shipped model, a run, an exported model, a .keras file, MODEL:PRESET or "
+            "MODULE:ATTRIBUTE."
+        ),
+    ],
+    data: Annotated[
+        Path | None, typer.Option(help="Folder of audio.", show_default="procedural clips")
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder for the JSON and the picture.", show_default="none"),
+    ] = None,
+    patches: Annotated[
+        int, typer.Option(min=1, help="Over how many patches of the audio to average.")
+    ] = 256,
+    segment_samples: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Length of a patch.",
+            show_default="the theoretical field, or 16384 where that is not known",
+        ),
+    ] = None,
+    grid_samples: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Over how many neighbouring output samples to average.",
+            show_default="the model's grid, or 64 where that is not known",
+        ),
+    ] = None,
+    sample_rate_hz: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Rate of the audio, for a model without one.", show_default="16000"
+        ),
+    ] = None,
+) -> None:
+    """Measure how far apart the samples lie that an output sample heeds, trained and untrained."""
+    from tonezoo.model_sources import find_keras_model
+
+    import_keras()
+    import keras
+
+    from tonezoo.analysis import receptive_field as fields
+    from tonezoo.analysis.receptive_field_report import (
+        receptive_field_clips,
+        sentence,
+        write_receptive_fields,
+    )
+
+    # Of a preset, the weights are random.
+    keras.utils.set_random_seed(0)
+    found = find_keras_model(model)
+    clips = receptive_field_clips(
+        found, data, sample_rate_hz=sample_rate_hz, most=patches, report=say
+    )
+    measure = functools.partial(
+        fields.receptive_field,
+        clips=clips,
+        patches=patches,
+        segment_samples=segment_samples,
+        grid_samples=grid_samples,
+    )
+    measured = {"as it is": measure(found)}
+    try:
+        measured["random weights"] = measure(fields.with_fresh_weights(found, seed=1))
+    except ValueError as error:
+        say(f"Not compared with random weights: {error}")
+    for label, field in measured.items():
+        say(sentence(label, field))
+    if out is not None:
+        write_receptive_fields(out, model, measured)
+        say(f"Written to {out}.")
+
+
+def listen(
+    files: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="FILES...",
+            help="A file of each system, or a folder of each with equally named files; with "
+            "--score, the CSV files of the listeners.",
+        ),
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder of the page, or of the scores.", show_default="none"),
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of the orders and codes.")] = 0,
+    question: Annotated[
+        str | None,
+        typer.Option(help="What is asked.", show_default="Which of the two do you prefer?"),
+    ] = None,
+    score: Annotated[bool, typer.Option("--score", help="Count the answers of listeners.")] = False,
+    key: Annotated[
+        Path | None,
+        typer.Option(
+            help="With --score, the key.json that came with the page.",
+            show_default="the one beside the first CSV file",
+        ),
+    ] = None,
+) -> None:
+    """Write a blind A/B listening test as one HTML page, or score what listeners answered."""
+    from tonezoo.analysis.listening_test import PAGE_NAME, QUESTION, write_listening_test
+
+    if score:
+        from tonezoo.analysis.listening_scores import score_listening_test
+
+        scores = score_listening_test(files, key)
+        scores.print()
+        if out is not None:
+            scores.write(out)
+            say(f"Written to {out}.")
+        return
+    if out is None:
+        raise ValueError("Name a folder for the page with --out, or give --score to count answers.")
+    if key is not None:
+        raise ValueError("--key belongs to --score: the page writes a key of its own.")
+    stimuli = write_listening_test(files, out, seed=seed, question=question or QUESTION)
+    systems, clips = len(stimuli.systems), len(stimuli.clips)
+    megabytes = (out / PAGE_NAME).stat().st_size / 1e6
+    say(
+        f"{out / PAGE_NAME}: {clips * systems * (systems - 1) // 2} pairs of {systems} systems and "
+        f"{clips} clip{'s' * (clips > 1)}, {megabytes:.1f} MB, levels matched by RMS."
+    )
+    say(f"Keep {out / 'key.json'} from the listeners: it says which sound is whose.")

@@ -169,21 +169,28 @@ class SuperResolutionModel(AudioModel):
     def call(self, waveform, lengths=None, training=False):
         self.check_waveform(waveform.shape)
         waveform = ops.cast(waveform, self.variable_dtype)
-        time = ops.shape(waveform)[1]
         if lengths is not None:
             lengths = ops.cast(lengths, "int32")
             waveform = hold_last_sample(waveform, lengths)
         x = self.interpolate(waveform)
-        padded = pad_to_multiple(x, 2**self.levels)
         samples = None if lengths is None else lengths * self.ratio
         mask = LengthMask(samples, self.levels)
+        return mask.zero_padding(x + self.correction(x, mask, training), exact=True)
+
+    def correction(self, x, mask=None, training=False):
+        """Returns what the model adds to its interpolation x, of the shape (batch, time, 1) of x.
+
+        Args:
+            mask: a `LengthMask` for a batch of signals of different lengths.
+        """
+        mask = mask or LengthMask(None, self.levels)
+        padded = pad_to_multiple(x, 2**self.levels)
         residual = self.residual(mask.zero_padding(padded, exact=True), mask, training)
         residual = ops.cast(residual, x.dtype)
         if self.keep_below:
             kernel = ops.convert_to_tensor(self.high_pass[:, None, None], x.dtype)
             residual = convolve(mask.zero_padding(residual), kernel, padding="same")
-        output = x + residual[:, : time * self.ratio]
-        return mask.zero_padding(output, exact=True)
+        return residual[:, : ops.shape(x)[1]]
 
     def compute_output_shape(self, input_shape):
         batch, time, _ = input_shape
