@@ -13,6 +13,7 @@ from tonezoo.recipes.config import override
 
 DOCS = (
     "layers",
+    "figures",
     "models",
     "mu_gan",
     "band_extender",

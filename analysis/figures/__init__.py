@@ -15,6 +15,7 @@ from tonezoo.analysis.figures.material import Material
 from tonezoo.analysis.figures.mu_gan import figure_mu_gan_1, figure_mu_gan_5
 from tonezoo.analysis.figures.networks import figure_1, figure_9
 from tonezoo.analysis.figures.panels import Figure
+from tonezoo.analysis.figures.receptive_fields import figure_mu_gan_6
 
 __all__ = ["FIGURES", "Figure", "Material", "chosen_figures"]
 
@@ -31,6 +32,7 @@ FIGURES: dict[str, Callable[..., Figure]] = {
     "10": figure_10,
     "mu_gan_1": figure_mu_gan_1,
     "mu_gan_5": figure_mu_gan_5,
+    "mu_gan_6": figure_mu_gan_6,
 }
 
 

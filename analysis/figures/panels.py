@@ -4,6 +4,7 @@ import dataclasses
 import io
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -106,20 +107,23 @@ class Stems:
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Curves:
-    """Lines: label -> (x, y), those whose label ends in ", fit" dashed."""
+    """Lines: label -> (x, y); one whose label ends in ", fit" is dashed, of the colour before."""
 
     title: str
     lines: dict[str, tuple[np.ndarray, np.ndarray]]
     xlabel: str
     ylabel: str
-    xlim: tuple[float, float] | None = None
+    xlim: tuple[float, float]
+    xticks: Sequence[float]
     marker: str = ""
 
     def draw(self, axes):
+        colour = None
         for label, (x, y) in self.lines.items():
-            style = "--" if label.endswith(", fit") else "-"
-            axes.plot(x, y, style, marker=self.marker, lw=1, label=label)
-        axes.set(xlabel=self.xlabel, ylabel=self.ylabel, xlim=self.xlim)
+            fits = label.endswith(", fit")
+            options = {"ls": "--", "color": colour} if fits else {"marker": self.marker}
+            colour = axes.plot(x, y, lw=1, label=label, **options)[0].get_color()
+        axes.set(xlabel=self.xlabel, ylabel=self.ylabel, xlim=self.xlim, xticks=self.xticks)
         axes.legend(frameon=False, fontsize=7)
 
 

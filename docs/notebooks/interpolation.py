@@ -27,6 +27,7 @@ for method in ("nearest", "linear", "cubic", "sinc"):
 # Three of them on top of each other, white noise from 4 to 32 kHz. What is left of the images above
 # the 2 kHz of the input, and how deep are the valleys at its multiples?
 
+
 # %%
 def three(method):
     return [Interpolate1D(2, method) for _ in range(3)]

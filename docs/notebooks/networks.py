@@ -54,7 +54,7 @@ for use_bias in (True, False):
 picture = Figure(figsize=(5, 3), layout="constrained")
 shown = panel("modified Demucs, subpixel", levels_db, DEMUCS_RATE_HZ, floor_db=-150)
 picture.colorbar(shown.draw(picture.subplots()), label="level (dB)")
-picture
+picture  # noqa: B018
 
 # %% [markdown]
 # Figure 10: vertical lines at the ends come from the transform's padding, not from the layers.

@@ -72,9 +72,8 @@ def test_interpolation_leaves_valleys_at_the_multiples_and_no_tones(method, dept
         assert [len(x) for x in found.samples] == [len(samples) * k for k in (1, 2, 4, 8)]
         numbers = stacks.filtering(found.output)
         assert max(numbers["valleys_stand_out_db"].values()) < depth_db
-        assert numbers["bands_db"]["0-2000"] > numbers["bands_db"]["2000-4000"]
-        if method == "linear":
-            assert not found.output.tones_hz(floor_db=-150)
+        constant = stacks.stack(lambda: stacks.interpolated(method), ONES, seed)
+        assert not constant.output.tones_hz(floor_db=-120)
 
 
 def test_linear_interpolation_falls_as_its_kernel_does():
@@ -85,7 +84,7 @@ def test_linear_interpolation_falls_as_its_kernel_does():
         for hz in (100, 1000, 2000, 3000, 6000):
             bands.setdefault(hz, []).append(found.output.band_db(hz - 50, hz + 50))
     # 1, 3, 3, 1 over 4 for each doubling: three cosines, and a gain of 2 that all share.
-    cosines = {hz: np.prod([abs(np.cos(np.pi * hz / rate)) ** 3 for rate in rates_hz]) for hz in bands}
+    cosines = {hz: abs(np.prod(np.cos(np.pi * hz / np.array(rates_hz)) ** 3)) for hz in bands}
     for hz, levels_db in bands.items():
         expected_db = 20 * np.log10(cosines[hz] / cosines[100])
         assert np.mean(levels_db) - np.mean(bands[100]) == pytest.approx(expected_db, abs=0.7), hz
