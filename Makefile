@@ -14,7 +14,7 @@ GPU_PACKAGES := keras optree namex absl-py packaging soundfile cffi pycparser so
 GPU_PYTHON ?= 3.12
 GPU_PLATFORMS := $(patsubst %,--platform manylinux%_x86_64,_2_28 _2_27 _2_17 2014 2010 1)
 
-.PHONY: demo test test-fast lint gpu-files clean
+.PHONY: demo test test-fast lint notebooks gpu-files clean
 
 $(STAMP): setup.cfg pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -38,6 +38,10 @@ lint: $(STAMP)
 	mkdir -p $(TYPED)
 	ln -s $(CURDIR)/zoo/* $(CURDIR)/layers $(CURDIR)/recipes $(CURDIR)/analysis $(TYPED)
 	$(BIN)/mypy $(TYPED) benchmarks
+
+# Beside the scripts that they are made of; git ignores them.
+notebooks: $(STAMP)
+	$(BIN)/jupytext --to ipynb docs/notebooks/*.py
 
 gpu-files: $(STAMP)
 	rm -rf .gpu

@@ -14,6 +14,7 @@ from tonezoo.recipes.config import override
 DOCS = (
     "layers",
     "artifacts",
+    "figures",
     "models",
     "mu_gan",
     "band_extender",
