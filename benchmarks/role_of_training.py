@@ -129,7 +129,7 @@ def clip(network) -> np.ndarray:
     if network.task == "separation":
         options = {"seed": CLIP_SEED, "tracks": 1, "track_s": CLIP_S, "sample_rate_hz": rate_hz}
         (stems,) = procedural_stems(**options).values()
-        mixture = sum(stems.values())
+        mixture = np.sum(list(stems.values()), axis=0)
         return mixture / mixture.std()
     options = {"seed": CLIP_SEED, "clips": 1, "segment_s": CLIP_S, "sample_rate_hz": rate_hz}
     return procedural_corpus(**options)["speech_000"][:, None]

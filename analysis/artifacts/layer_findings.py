@@ -226,7 +226,7 @@ class _Call:
         before, after = self.taken.shape[1], self.given.shape[1]
         inner = self.layer.layer if isinstance(self.layer, WeightNorm) else self.layer
         for name in FACTORS:
-            stated = np.ravel(getattr(inner, name, None))
+            stated = np.ravel(getattr(inner, name, ()))
             if len(stated) == 1 and isinstance(stated[0], (int, np.integer)) and stated[0] > 1:
                 return int(stated[0]) if after > before else None
         return after // before if after > before and after % before == 0 else None

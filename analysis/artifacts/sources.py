@@ -104,6 +104,7 @@ def keras_model(model, name: str | None = None, sample_rate_hz: float | None = N
     name = name or model.name
     length, channels = _input_shape(model, name)
     task = getattr(model, "task", None)
+    rate_hz: float = sample_rate_hz or getattr(model, "sample_rate_hz", DEFAULT_RATE_HZ)
 
     def features(audio: np.ndarray) -> np.ndarray:
         return ops.convert_to_numpy(model.front_end(audio))
@@ -112,7 +113,7 @@ def keras_model(model, name: str | None = None, sample_rate_hz: float | None = N
         name=name,
         call=_compiled(model, length, channels),
         channels=channels,
-        sample_rate_hz=sample_rate_hz or getattr(model, "sample_rate_hz", DEFAULT_RATE_HZ),
+        sample_rate_hz=rate_hz,
         input_samples=length,
         features=features if task == "vocoding" else None,
         model=model,
