@@ -104,7 +104,9 @@ def keras_model(model, name: str | None = None, sample_rate_hz: float | None = N
     name = name or model.name
     length, channels = _input_shape(model, name)
     task = getattr(model, "task", None)
-    rate_hz: float = sample_rate_hz or getattr(model, "sample_rate_hz", DEFAULT_RATE_HZ)
+    rate_hz = sample_rate_hz
+    if rate_hz is None:
+        rate_hz = getattr(model, "sample_rate_hz", DEFAULT_RATE_HZ)
 
     def features(audio: np.ndarray) -> np.ndarray:
         return ops.convert_to_numpy(model.front_end(audio))
