@@ -1,6 +1,7 @@
 """Figures 2 to 5: what overlapping kernels of transposed convolutions add up to."""
 
 import warnings
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -13,7 +14,9 @@ ONES = 10
 LENGTH = 8
 
 
-def transposed(samples: list[float], kernel: np.ndarray | list[float], stride: int) -> np.ndarray:
+def transposed(
+    samples: Sequence[float], kernel: Sequence[float] | np.ndarray, stride: int
+) -> np.ndarray:
     """Returns a transposed convolution of a signal, without padding and bias, (time,).
 
     Example: kernels of a length that is no multiple of the stride add up unevenly.

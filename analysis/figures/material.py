@@ -46,7 +46,7 @@ class Material:
 
         rate_hz = 44_100
         (stems,) = procedural_stems(seed=CLIP_SEED, tracks=1, track_s=MUSIC_S).values()
-        mono = sum(stems.values()).mean(axis=1)
+        mono = np.sum(list(stems.values()), axis=0).mean(axis=1)
         return resample_sharply(mono, rate_hz, sample_rate_hz)
 
     def speech(self, sample_rate_hz: int, ratio: int) -> tuple[np.ndarray, np.ndarray]:

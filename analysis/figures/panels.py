@@ -4,7 +4,7 @@ import dataclasses
 import io
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -28,7 +28,8 @@ COLOUR_BAR_INCHES = 0.7
 class Panel(Protocol):
     """What can be drawn on axes of its own."""
 
-    title: str
+    @property
+    def title(self) -> str: ...
 
     def draw(self, axes) -> Any: ...
 
@@ -110,7 +111,7 @@ class Curves:
     """Lines: label -> (x, y); one whose label ends in ", fit" is dashed, of the colour before."""
 
     title: str
-    lines: dict[str, tuple[np.ndarray, np.ndarray]]
+    lines: Mapping[str, tuple[Sequence[float] | np.ndarray, Sequence[float] | np.ndarray]]
     xlabel: str
     ylabel: str
     xlim: tuple[float, float]

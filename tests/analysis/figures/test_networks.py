@@ -64,9 +64,9 @@ def test_mel_gan_has_lines_that_its_biases_make():
     numbers = {
         bias: [
             networks.mel_gan_numbers(networks.mel_gan_levels(seed, use_bias=bias, samples=2**13))
-            for seed in SEEDS
+            for seed in seeds
         ]
-        for bias in (True, False)
+        for bias, seeds in ((True, SEEDS), (False, SEEDS[:5]))
     }
     for found in numbers.values():
         # 134.8 below for the figure's 2^17 samples, whose largest magnitude is higher.
@@ -81,7 +81,7 @@ def test_mel_gan_has_lines_that_its_biases_make():
     assert lines_db(True)[:, 2].min() > 20
     # Line prominence on noise: 69 to 105 dB with biases, 24 to 33 without.
     assert np.median(lines_db(True)[:, 1]) > 69 and np.median(lines_db(False)[:, 1]) < 33
-    assert (lines_db(True).max(axis=1) - lines_db(False).max(axis=1)).min() > 30
+    assert (lines_db(True)[:5].max(axis=1) - lines_db(False).max(axis=1)).min() > 30
 
 
 @pytest.mark.slow
