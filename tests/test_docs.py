@@ -14,6 +14,7 @@ from tonezoo.recipes.config import override
 DOCS = (
     "layers",
     "artifacts",
+    "role_of_training",
     "figures",
     "models",
     "mu_gan",
