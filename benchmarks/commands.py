@@ -2,10 +2,12 @@
 
 import os
 import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -78,3 +80,8 @@ def noise(samples: int) -> np.ndarray:
 
 def print_row(*cells: str) -> None:
     print("| " + " | ".join(cells) + " |", flush=True)
+
+
+def spread(values: Sequence[float], form: str = ".2f") -> str:
+    """Returns a mean with the smallest and the largest value."""
+    return f"{statistics.mean(values):{form}} [{min(values):{form}}, {max(values):{form}}]"

@@ -16,7 +16,6 @@ fifth. A row that is measured is not trained again.
 import argparse
 import json
 import os
-import statistics
 import time
 from pathlib import Path
 
@@ -26,6 +25,7 @@ os.environ["KERAS_BACKEND"] = "tensorflow"
 
 import keras
 import numpy as np
+from commands import spread
 
 from tonezoo.analysis.artifacts.report import measure_model
 from tonezoo.analysis.artifacts.sources import keras_model
@@ -159,12 +159,6 @@ def print_table(curves: dict[str, list[list[dict]]], steps: int) -> None:
         ]
         cells.append(spread([points[-1]["loss"] for points in runs], ".3f"))
         print(f"| {row.replace('_', ' ')} | {' | '.join(cells)} |")
-
-
-def spread(values: list[float], form: str) -> str:
-    """Returns a mean with the smallest and the largest."""
-    mean = statistics.mean(values)
-    return f"{mean:{form}} [{min(values):{form}}, {max(values):{form}}]"
 
 
 def draw(curves: dict[str, list[list[dict]]], path: Path) -> None:

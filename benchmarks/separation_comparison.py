@@ -24,7 +24,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ["KERAS_BACKEND"] = "tensorflow"
 
 import numpy as np
-from commands import check, print_row, run_tonezoo, train_anew
+from commands import check, print_row, run_tonezoo, spread, train_anew
 from models import measure_apart
 from timing import in_turn, median_ratio
 
@@ -117,10 +117,6 @@ def evaluated(row: str, seed: int, options) -> dict:
     if not (run / "evaluation.json").exists():
         check(run_tonezoo("evaluate", run))
     return json.loads((run / "evaluation.json").read_text())
-
-
-def spread(values: list[float]) -> str:
-    return f"{statistics.mean(values):.2f} [{min(values):.2f}, {max(values):.2f}]"
 
 
 def epoch_times(rows: list[str], rounds: int) -> tuple[dict[str, list[float]], dict[str, int]]:
