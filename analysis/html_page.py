@@ -23,7 +23,7 @@ SVG_STYLE = {
     "xtick.color": INK,
     "ytick.color": INK,
 }
-# Of the whole page, in light and in dark.
+# The style sheet of a page, for light and dark screens.
 STYLE = """:root { color-scheme: light dark; --ink: #1c1c22; --dim: #5a5a66; --paper: #fbfbf9;
   --card: #ffffff; --line: #d9d9d4; --mark: #fff3d6; }
 @media (prefers-color-scheme: dark) {

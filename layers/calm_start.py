@@ -18,7 +18,7 @@ class CalmedLayer:
         kind: "transposed" or "subpixel".
         factor: upsampling factor.
         imbalance_before, imbalance_after: of its phases, see
-            `tonezoo.analysis.phase_imbalance.phase_imbalance`; 0 makes no tone.
+            `tonezoo.layers.phase_imbalance.phase_imbalance`; 0 makes no tone.
         note: why it was left as it is, or "".
 
     >>> up = {"name": "decoder/up", "kind": "transposed", "factor": 4}

@@ -6,13 +6,13 @@ import keras
 import numpy as np
 from keras import ops
 
-from tonezoo.analysis.phase_imbalance import (
+from tonezoo.layers.folded_conv import FoldedConv1D
+from tonezoo.layers.graphs import consumers, is_graph
+from tonezoo.layers.phase_imbalance import (
     phase_imbalance,
     subpixel_phase_sums,
     transposed_phase_sums,
 )
-from tonezoo.layers.folded_conv import FoldedConv1D
-from tonezoo.layers.graphs import consumers, is_graph
 from tonezoo.layers.subpixel import Subpixel1D
 from tonezoo.layers.subpixel_conv import SubpixelConv1D
 from tonezoo.layers.weight_norm import WeightNorm
@@ -49,7 +49,7 @@ class PhasedLayer:
 
     @property
     def imbalance(self) -> float:
-        """See `tonezoo.analysis.phase_imbalance.phase_imbalance`."""
+        """See `tonezoo.layers.phase_imbalance.phase_imbalance`."""
         sums = {"transposed": transposed_phase_sums, "subpixel": subpixel_phase_sums}[self.kind]
         return phase_imbalance(sums(self.kernel, self.factor))
 

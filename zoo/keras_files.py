@@ -23,10 +23,12 @@ def load_keras_model(path: str | os.PathLike):
     try:
         return keras.saving.load_model(path, compile=False)
     except Exception as error:  # Keras raises whatever its layers raise.
-        reason = " ".join(str(error).split())[:300]
+        _, _, inner = str(error).rpartition("Exception encountered: ")
+        reason = " ".join(inner.partition(" Full object config")[0].split())[:300]
         raise ValueError(
             f"{path} cannot be loaded: {reason} If it needs classes or functions of yours, load "
-            "it in Python, with custom_objects, and give the model itself."
+            "it in Python, with custom_objects; where a command takes MODULE:ATTRIBUTE, name a "
+            "function of yours that does."
         ) from error
 
 

@@ -71,7 +71,7 @@ def artifacts(
     wanted = whole_numbers("--periods", periods)
     report = measure(
         target,
-        inputs=[name for name in inputs.split(",") if name],
+        inputs=[name.strip() for name in inputs.split(",") if name.strip()],
         periods=periods_of(whole_numbers("--strides", strides)) if strides else wanted,
         sample_rate_hz=sample_rate_hz,
     )

@@ -6,6 +6,7 @@ import keras
 
 from tonezoo.analysis.artifacts.report import measure_model
 from tonezoo.analysis.artifacts.sources import keras_model
+from tonezoo.layers.checks import integer
 
 LOG_PREFIX = "line_db_"
 
@@ -47,7 +48,7 @@ class ArtifactScores(keras.callbacks.Callback):
         super().__init__()
         self.network = network
         self.inputs = tuple(inputs)
-        self.every = every
+        self.every = integer("every", every)
         self.periods = tuple(periods)
 
     def on_epoch_end(self, epoch, logs=None):

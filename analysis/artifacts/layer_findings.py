@@ -1,6 +1,7 @@
 """The upsampling layers of a model: where they are, and which artifacts each brings by itself."""
 
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -8,8 +9,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from tonezoo.analysis.phase_imbalance import phase_imbalance
 from tonezoo.layers import (
+    FilteredActivation1D,
     Interpolate1D,
     InterpolatedConv1D,
     InverseSTFT1D,
@@ -18,6 +19,7 @@ from tonezoo.layers import (
     TransposedConv1D,
     WeightNorm,
 )
+from tonezoo.layers.phase_imbalance import phase_imbalance
 
 TRANSPOSED, SUBPIXEL, INTERPOLATED = "transposed", "subpixel", "interpolation"
 INVERSE_STFT, OTHER = "inverse STFT", "other"
@@ -32,8 +34,12 @@ KINDS = {
     keras.layers.UpSampling1D: INTERPOLATED,
     InverseSTFT1D: INVERSE_STFT,
 }
+# What upsamples inside these is no layer by itself.
+INSEPARABLE = (WeightNorm, FilteredActivation1D)
 # Names under which layers state their factor.
 FACTORS = ("factor", "strides", "size", "hop_samples")
+# By which lengths may differ from the products of factors.
+LENGTH_TOLERANCE = 0.2
 # Input channels that a layer is measured with, and their samples.
 MOST_CHANNELS = 64
 SAMPLES = 64
@@ -41,6 +47,8 @@ SAMPLES = 64
 LEAST_IMBALANCE = 0.01
 # Above it, images are filtering artifacts.
 LEAST_IMAGE_DB = -60.0
+# A level that is higher is not that of a low-pass, and says nothing of one.
+MOST_DROOP_DB = 6.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +64,7 @@ class UpsamplingLayer:
         channels: of its input.
         call: the layer as a function of (batch, time, channels); None where it has no weights to
             tell what it does by itself, such as a shuffle behind an activation.
-        output: of the layer in the model, (batch, time, channels), for the inputs given.
+        output: where `call` is None, that of the layer in the model, (batch, time, channels).
         kernel_length: taps of a transposed convolution.
     """
 
@@ -66,7 +74,7 @@ class UpsamplingLayer:
     period: int
     channels: int
     call: Callable | None
-    output: np.ndarray
+    output: np.ndarray | None
     kernel_length: int | None = None
 
 
@@ -113,6 +121,13 @@ class LayerFinding:
 
     def _tonal_cause(self) -> str:
         layer, level_db = self.layer, 20 * np.log10(self.imbalance)
+        if layer.call is None:
+            return (
+                f"In the model the means of its {layer.factor} phases differ, by "
+                f"{level_db:+.0f} dB re themselves: tones every 1/{layer.period} of the output's "
+                "rate. A SubpixelConv1D in its place, which starts with even phases, or "
+                "interpolation and a convolution start without them."
+            )
         tones = (
             f"A constant comes out with tones of {level_db:+.0f} dB re itself, every 1/"
             f"{layer.period} of the output's rate."
@@ -135,13 +150,13 @@ class LayerFinding:
         return f"{tones} Take a layer whose phases have equal sums."
 
     def _filtering_cause(self) -> str:
-        cause = (
-            f"Half its input's rate comes out at {self.droop_db:+.1f} dB re 0 Hz, and images of "
-            f"what lies below at {self.image_db:+.0f} dB; no tones."
-        )
-        if self.layer.kind == INTERPOLATED:
-            return f"{cause} Layers behind it have to make up for it, or a longer interpolator."
-        return f"{cause} Its phases are alike, as after calm_start; training parts them."
+        cause = f"Images of a quarter of its input's rate come out at {self.image_db:+.0f} dB"
+        if self.droop_db is not None and self.droop_db < MOST_DROOP_DB:
+            cause += f", half its input's rate itself at {self.droop_db:+.1f} dB re 0 Hz"
+        cause += "; no tones."
+        if self.layer.kind in (TRANSPOSED, SUBPIXEL):
+            return f"{cause} Its phases are alike, as after calm_start; training makes them differ."
+        return f"{cause} Layers behind it have to make up for it, or a longer interpolator."
 
 
 def find_upsampling(
@@ -161,15 +176,15 @@ def find_upsampling(
     with _watched(model, seen):
         model(inputs, training=False)
     raising = [each for each in seen if each.factor is not None]
-    found: dict[int, UpsamplingLayer] = {}
+    found: dict[int, _Call] = {}
     for each in raising:
         inner = [other for other in raising if each in other.around]
-        wrapped = any(isinstance(outer.layer, WeightNorm) for outer in each.around)
+        wrapped = any(isinstance(outer.layer, INSEPARABLE) for outer in each.around)
         if wrapped or (inner and not isinstance(each.layer, WeightNorm)):
             continue
-        if id(each.layer) not in found:
-            found[id(each.layer)] = _described(each, seen, output_samples)
-    return list(found.values())
+        found.setdefault(id(each.layer), each)
+    factors = [each.factor for each in found.values() if each.factor is not None]
+    return [_described(each, seen, output_samples, factors) for each in found.values()]
 
 
 def measure_layer(layer: UpsamplingLayer) -> LayerFinding:
@@ -177,6 +192,7 @@ def measure_layer(layer: UpsamplingLayer) -> LayerFinding:
     if layer.kind == INVERSE_STFT:
         return LayerFinding(layer=layer, imbalance=0.0)
     if layer.call is None:
+        assert layer.output is not None
         return LayerFinding(
             layer=layer, imbalance=phase_imbalance(_phases(layer.output, layer.factor))
         )
@@ -275,7 +291,9 @@ def _operations(model: keras.Model) -> Iterator:
                 yield operation
 
 
-def _described(found: _Call, seen: list[_Call], output_samples: int) -> UpsamplingLayer:
+def _described(
+    found: _Call, seen: list[_Call], output_samples: int, factors: Sequence[int]
+) -> UpsamplingLayer:
     layer, factor = found.layer, found.factor
     inner = layer.layer if isinstance(layer, WeightNorm) else layer
     kind = next((KINDS[cls] for cls in type(inner).__mro__ if cls in KINDS), OTHER)
@@ -287,19 +305,37 @@ def _described(found: _Call, seen: list[_Call], output_samples: int) -> Upsampli
         call = None
         before = next((each for each in seen if each.given is found.taken), None)
         if before is not None and isinstance(before.layer, keras.layers.Conv1D):
-            channels, name = before.taken.shape[2], f"{layer_path(before.layer)} + {name}"
-            call = _shuffled(before.layer, found.given.shape[2])
+            outer = before.around[-1].layer if before.around else None
+            conv = outer if isinstance(outer, WeightNorm) else before.layer
+            channels, name = before.taken.shape[2], f"{layer_path(conv)} + {name}"
+            call = _shuffled(conv, found.given.shape[2])
     assert factor is not None
     return UpsamplingLayer(
         name=name,
         kind=kind,
         factor=factor,
-        period=max(factor, round(output_samples / found.taken.shape[1])),
+        period=_period(factor, factors, output_samples / found.taken.shape[1]),
         channels=channels,
         call=call,
-        output=numbers(found.given),
+        output=numbers(found.given) if call is None else None,
         kernel_length=inner.kernel_size[0] if kind == TRANSPOSED else None,
     )
+
+
+def _period(factor: int, factors: Sequence[int], ratio: float) -> int:
+    """Returns the output samples per input sample of a layer, a product of factors.
+
+    Convolutions without padding make lengths that are no multiples of each other: of all products
+    of the layers' factors, the layer's own among them, it is the one nearest to what the lengths
+    say; that itself where a layer behind lowers the rate again, so that none is near.
+    """
+    products = {factor}
+    others = list(factors)
+    others.remove(factor)
+    for other in others:
+        products |= {product * other for product in products}
+    nearest = min(products, key=lambda product: abs(math.log(product / ratio)))
+    return nearest if abs(nearest / ratio - 1) < LENGTH_TOLERANCE else max(2, round(ratio))
 
 
 def _shuffled(conv: Callable, filters: int) -> Callable:

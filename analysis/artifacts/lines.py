@@ -5,7 +5,7 @@ multiples of rate / k, rate / (k m), ... of its output: the architecture sets th
 """
 
 import dataclasses
-import itertools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -20,6 +20,8 @@ FLOOR_BINS = 101
 # running median has to see more floor than lines.
 LEAST_SPACING_BINS = 8
 LEAST_FFT = 4096
+# Of all periods together.
+LONGEST_PERIOD = 65_536
 # What is farther below the strongest bin is rounding, and what is lower nobody hears.
 RANGE_DB = 110.0
 INAUDIBLE_DBFS = -120.0
@@ -105,9 +107,9 @@ def measure_lines(
 
     The spectrum is the mean over time of the dB of a Hann periodogram, not of its power: it lets a
     steady tone stand out of a programme that comes and goes. Its length is a multiple of every
-    period, so that lines fall on bins; the periods are products of strides, each a multiple of the
-    shorter ones. Levels below `floor_dbfs`, and more than 110 dB below the strongest bin, count as
-    that: in silence, a line's prominence is its level over the floor.
+    period, so that lines fall on bins; control lines lie halfway between. Levels below
+    `floor_dbfs`, and more than 110 dB below the strongest bin, count as that: in silence, a line's
+    prominence is its level over the floor.
 
     Args:
         samples: signal, (time,), full scale is 1.0.
@@ -116,9 +118,9 @@ def measure_lines(
         floor_dbfs: what is lower is taken for nothing.
 
     Raises:
-        ValueError: no period, a period below 2 or no multiple of the shorter ones, samples that are
-            not finite or not (time,), or fewer of them than 32 times the longest period and than
-            16384.
+        ValueError: no period, a period below 2, periods whose least common multiple is above
+            65,536, samples that are not finite or not (time,), or fewer of them than 32 times that
+            multiple and than 16384.
 
     Example: a tone of -60 dBFS at 3/8 of the rate in noise, as a stride of 8 may leave it.
 
@@ -131,7 +133,7 @@ def measure_lines(
     """
     samples = checked_signal(samples)
     periods = checked_periods(periods)
-    longest = periods[-1]
+    longest = common_period(periods)
     needed = 4 * max(LEAST_SPACING_BINS * longest, LEAST_FFT)
     if len(samples) < needed:
         raise ValueError(
@@ -158,6 +160,7 @@ def measure_lines(
             ),
         )
         for bin_ in bins
+        if any(bin_ * period % n_fft == 0 for period in periods)
     )
     return LineSpectrum(
         sample_rate_hz=sample_rate_hz,
@@ -210,13 +213,22 @@ def checked_periods(periods: Sequence[int]) -> list[int]:
         ValueError: as `measure_lines`.
     """
     ordered = sorted(set(periods))
-    nested = all(long % short == 0 for short, long in itertools.pairwise(ordered))
-    if not ordered or ordered[0] < 2 or not nested:
+    if not ordered or ordered[0] < 2 or common_period(ordered) > LONGEST_PERIOD:
         raise ValueError(
             "Periods are products of strides from the output inwards: whole numbers of at least 2, "
-            f"each a multiple of the shorter ones, such as 2, 4, 32, 256. Received {periods!r}."
+            "such as 2, 4, 32, 256, with a common multiple of at most "
+            f"{LONGEST_PERIOD:,}. Received {periods!r}."
         )
     return ordered
+
+
+def common_period(periods: Sequence[int]) -> int:
+    """Returns the period that all of them fit into, 2 for none.
+
+    >>> common_period([4, 6])
+    12
+    """
+    return math.lcm(*periods) if periods else 2
 
 
 def steady_spectrum_dbfs(

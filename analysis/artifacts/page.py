@@ -107,11 +107,9 @@ def print_report(report: ArtifactReport, console) -> None:
     from rich.text import Text
 
     if report.periods:
-        table = Table(
-            "lines every",
-            *(f"{probe.name} (dB)" for probe in report.probes),
-            title="dB above the surroundings (* stands out)",
-        )
+        table = Table("lines every", title="dB above the surroundings (* stands out)")
+        for probe in report.probes:
+            table.add_column(Text(f"{probe.name} (dB)"))
         for period in report.periods:
             cells = [_strongest(probe, period) for probe in report.probes]
             table.add_row(f"{report.sample_rate_hz / period:,.2f} Hz", *cells)
@@ -150,7 +148,7 @@ def _row(finding, sample_rate_hz: float) -> str:
 
 
 def _probe(probe: Probe, sample_rate_hz: float) -> str:
-    channel = probe.samples[: int(SHOWN_S * sample_rate_hz), 0]
+    channel = probe.samples[: int(SHOWN_S * sample_rate_hz), probe.channel]
     peak = float(np.abs(channel).max())
     gain = PLAYED_PEAK / peak if peak > 0 else 1.0
     marked = _marked(probe, sample_rate_hz)

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -13,6 +14,7 @@ from tonezoo.analysis.artifacts.lines import (
     INAUDIBLE_DBFS,
     LineSpectrum,
     checked_periods,
+    common_period,
     measure_lines,
 )
 from tonezoo.analysis.artifacts.probing import (
@@ -23,8 +25,8 @@ from tonezoo.analysis.artifacts.probing import (
     samples_needed,
     without_borders,
 )
-from tonezoo.analysis.phase_imbalance import phase_imbalance
 from tonezoo.audio.resampling import resample
+from tonezoo.layers.phase_imbalance import phase_imbalance
 
 # Eighths of the band whose levels are compared.
 BANDS = 8
@@ -44,7 +46,8 @@ class Probe:
     Attributes:
         name: of the input.
         samples: output, (time, channels), its borders cut off.
-        spectrum: lines of the channel in which one stands out most; None where no period is known.
+        channel: that in which a line stands out most.
+        spectrum: lines of that channel; None where no period is known.
         combs: the combs found without knowing any period.
         phase_profile: of ones, period -> standard deviation over the phases of the mean of
             y[n P + p], re the mean of all.
@@ -53,6 +56,7 @@ class Probe:
 
     name: str
     samples: np.ndarray
+    channel: int
     spectrum: LineSpectrum | None
     combs: tuple[Comb, ...]
     phase_profile: Mapping[int, float]
@@ -184,32 +188,41 @@ def measure_model(
     >>> report.periods, [finding.artifact for finding in report.layers]
     ((4, 16, 64), ['tonal', 'tonal', 'tonal'])
     """
-    first = model.answer("white noise", model.first_input)
-    ratio = len(first) / model.first_input.shape[1]
+    recordings = recordings or {}
+    wrong = set(inputs) - set(SIGNALS)
+    if wrong or not (inputs or recordings):
+        raise ValueError(
+            f"Inputs are {', '.join(SIGNALS)} and recordings, at least one. Received "
+            f"{', '.join(sorted(wrong)) or 'none'}."
+        )
+    taken = model.first_input
+    first = model.answer("white noise", taken)
+    ratio = len(first) / taken.shape[1]
     if ratio < LEAST_RATIO:
         raise ValueError(
-            f"{model.name} gives {len(first)} steps for {model.first_input.shape[1]}. Models that "
+            f"{model.name} gives {len(first)} steps for {taken.shape[1]}. Models that "
             "make audio are measured: they give at least as many steps as they take."
         )
     # Random weights may give very little; what lies far below that is nothing.
     floor_dbfs = 20 * np.log10(max(float(first.std()), LEAST_RMS)) - BELOW_NOISE_DB
     layers, notes = (), []
     if model.model is not None:
-        layers = _layer_findings(model, len(first))
+        layers = _layer_findings(model, taken, len(first))
     wanted = periods or sorted({f.layer.period for f in layers if f.layer.kind != "inverse STFT"})
     if not wanted and not layers and model.model is not None:
         notes.append(
-            f"{model.name} has no upsampling layer that can be found: no layer of it gives more "
-            "time steps than it takes. If it raises the rate by itself, give --periods."
+            f"{model.name} has no upsampling layer that can be found: no layer of it takes and "
+            "gives (batch, time, channels), with more time steps. If it raises the rate in another "
+            "way, give --strides."
         )
     nested = tuple(checked_periods(wanted)) if wanted else ()
-    needed = samples_needed(nested[-1] if nested else 2)
+    needed = samples_needed(common_period(nested))
     probes = [
         _probe(name, _signal(model, name, needed, ratio), model, nested, floor_dbfs)
         for name in inputs
     ]
     input_rate_hz = model.sample_rate_hz / (ratio if model.features is None else 1)
-    for name, (audio, rate_hz) in (recordings or {}).items():
+    for name, (audio, rate_hz) in recordings.items():
         signal = model.input_of(resample(audio, rate_hz, input_rate_hz))
         own = without_borders(resample(audio, rate_hz, model.sample_rate_hz))
         probes.append(_probe(name, signal, model, nested, floor_dbfs, own.mean(axis=1)))
@@ -233,7 +246,7 @@ def measure_audio(
         name: for titles.
         audio: (time, channels).
         sample_rate_hz: its rate.
-        periods: of the lines, in samples, as of the strides of a model; None to look for combs.
+        periods: of the lines, in samples, as of the strides of a model; none to look for combs.
 
     Raises:
         ValueError: it is too short, or not finite.
@@ -261,10 +274,10 @@ def combs_in_words(combs: Sequence[Comb]) -> str:
     )
 
 
-def _layer_findings(model: ProbedModel, output_samples: int) -> tuple:
+def _layer_findings(model: ProbedModel, inputs: np.ndarray, output_samples: int) -> tuple:
     from tonezoo.analysis.artifacts.layer_findings import find_upsampling, measure_layer
 
-    found = find_upsampling(model.model, model.first_input, output_samples)
+    found = find_upsampling(model.model, inputs, output_samples)
     return tuple(measure_layer(layer) for layer in found)
 
 
@@ -304,11 +317,7 @@ def _probe(
 ) -> Probe:
     """Returns what a model makes of a signal; the lines of a recording itself do not count."""
     output = without_borders(model.answer(name, signal))
-    probe = _measured(name, output, model.sample_rate_hz, periods, floor_dbfs)
-    if own is None or probe.spectrum is None:
-        return probe
-    theirs = measure_lines(own, model.sample_rate_hz, periods)
-    return dataclasses.replace(probe, spectrum=probe.spectrum.over(theirs))
+    return _measured(name, output, model.sample_rate_hz, periods, floor_dbfs, own)
 
 
 def _measured(
@@ -317,23 +326,31 @@ def _measured(
     sample_rate_hz: float,
     periods: tuple[int, ...],
     floor_dbfs: float = INAUDIBLE_DBFS,
+    own: np.ndarray | None = None,
 ) -> Probe:
     spectra = [
         measure_lines(channel, sample_rate_hz, periods, floor_dbfs=floor_dbfs)
         for channel in (output.T if periods else ())
     ]
-    spectrum = max(spectra, key=lambda each: each.strongest.prominence_db, default=None)
+    if spectra and own is not None:
+        theirs = measure_lines(own, sample_rate_hz, periods)
+        spectra = [each.over(theirs) for each in spectra]
     combs: dict[int, Comb] = {}
-    if not periods:
-        for channel in output.T:
-            for comb in find_combs(channel, sample_rate_hz):
-                kept = combs.setdefault(comb.period, comb)
-                if comb.prominence_db > kept.prominence_db:
-                    combs[comb.period] = comb
+    combs_of = [() if periods else find_combs(channel, sample_rate_hz) for channel in output.T]
+    for comb in itertools.chain(*combs_of):
+        kept = combs.setdefault(comb.period, comb)
+        if comb.prominence_db > kept.prominence_db:
+            combs[comb.period] = comb
+    standing_out = [
+        max((line.prominence_db for line in lines), default=0.0)
+        for lines in ([each.found for each in spectra] if periods else combs_of)
+    ]
+    channel = int(np.argmax(standing_out))
     return Probe(
         name=name,
         samples=output,
-        spectrum=spectrum,
+        channel=channel,
+        spectrum=spectra[channel] if periods else None,
         combs=tuple(combs[period] for period in sorted(combs)),
         phase_profile={p: phase_profile(output, p) for p in periods if name == ONES},
         tilt_db=tilt_db(output),

@@ -61,7 +61,7 @@ def measure(
     for name in inputs:
         if name not in SIGNALS:
             audio, rate_hz = read_audio(name)
-            recordings[Path(name).name] = (audio[: LONGEST_S * rate_hz], rate_hz)
+            recordings[name] = (audio[: LONGEST_S * rate_hz], rate_hz)
     return measure_model(
         find_model(target, sample_rate_hz),
         inputs=[name for name in inputs if name in SIGNALS],
@@ -141,7 +141,10 @@ def _input_shape(model, name: str) -> tuple[int | None, int]:
     """Returns the length, None for any, and the channels of a model's input."""
     if hasattr(model, "channels") and hasattr(model, "task"):
         return None, model.channels
-    shape = getattr(model, "input_shape", None)
+    # A subclass of keras.Model knows the shape that it was built with alone.
+    shape = getattr(model, "input_shape", None) or (model.get_build_config() or {}).get(
+        "input_shape"
+    )
     if isinstance(shape, list | dict) or shape is None or len(shape) not in (2, 3):
         raise ValueError(
             f"{name} takes {shape if shape is not None else 'an unknown shape'}, but models with "

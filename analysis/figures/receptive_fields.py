@@ -17,6 +17,12 @@ def figure_mu_gan_6(material: Material | None = None, seed: int = SEED) -> Figur
 
     material = material or Material()
     models = {name: from_pretrained(name) for name in material.models or SHIPPED_MU_GAN}
+    for name, model in models.items():
+        if not hasattr(model, "ratio"):
+            raise ValueError(
+                f"{name} is for {model.purpose}, but Figure 6 of the MU-GAN paper shows models "
+                "that raise the rate. Give one of these."
+            )
     models = dict(sorted(models.items(), key=lambda item: item[1].ratio))
     lines, numbers, findings = {}, {}, []
     for name, model in models.items():
@@ -26,7 +32,7 @@ def figure_mu_gan_6(material: Material | None = None, seed: int = SEED) -> Figur
         before, after = (
             receptive_field(one, [clip], patches=PATCHES, seed=seed) for one in (untrained, model)
         )
-        label = f"ratio {model.ratio}"
+        label = f"ratio {model.ratio}" if name in SHIPPED_MU_GAN else name
         lines[f"{label}, trained"] = (after.offsets, after.gradient)
         lines[f"{label}, fit"] = (after.offsets, after.gaussian)
         lines[f"{label}, random weights"] = (before.offsets, before.gradient)

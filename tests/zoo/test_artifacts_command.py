@@ -120,7 +120,8 @@ def test_wrong_input_gets_one_message(cli, folder):
         (["plain.keras", "--inputs", "hiss"], "There is no file hiss"),
         (["plain.keras", "--strides", "2,x"], "--strides takes whole numbers"),
         (["plain.keras", "--strides", "0"], "Strides are whole numbers of at least 1"),
-        (["plain.keras", "--periods", "4,6"], "each a multiple of the shorter ones"),
+        (["plain.keras", "--periods", "257,263"], "a common multiple of at most 65,536"),
+        (["plain.keras", "--inputs", " , "], "at least one. Received none"),
         (["plain.keras", "--periods", "4", "--strides", "4"], "Give one of them"),
     ):
         code, _, err = cli("artifacts", *words, "--out", "report")

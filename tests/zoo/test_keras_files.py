@@ -44,7 +44,8 @@ def test_wrong_files_get_one_message_and_leave_nothing(cli, model, tmp_path):
         (["missing.keras", "--to", "out.keras"], "missing.keras does not exist"),
         (["model.h5", "--to", "out.keras"], "model.h5 is no .keras file"),
         (["text.keras", "--to", "out.keras"], "text.keras cannot be loaded"),
-        (["own.keras", "--to", "out.keras"], "If it needs classes or functions of yours"),
+        (["own.keras", "--to", "out.keras"], "Could not locate class 'Doubled'"),
+        (["own.keras", "--to", "out.keras"], "name a function of yours that does"),
         (["plain.keras", "--to", "out.keras"], "There is nothing to fold in"),
         (["model.keras", "--to", "out"], "written to a .keras file, but the name is"),
     ):

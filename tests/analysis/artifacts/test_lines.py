@@ -59,6 +59,16 @@ def test_a_line_has_the_shortest_period_on_whose_grid_it_lies():
     ]
 
 
+def test_periods_need_not_divide_each_other():
+    samples = noise(SAMPLES, std=1e-5)
+    for cycles in (1 / 4, 1 / 6, 1 / 12):
+        samples = samples + tone(cycles, -50)
+    spectrum = measure_lines(samples, RATE_HZ, [4, 6])
+    # 1/12 is on neither grid.
+    assert [line.period for line in spectrum.found] == [6, 4]
+    assert len(spectrum.lines) == 4
+
+
 def test_tones_beside_the_grid_are_not_lines_of_it():
     samples = noise(SAMPLES, std=1e-4) + tone(0.127, -30) + tone(0.3, -30)
     assert measure_lines(samples, RATE_HZ, [2, 4, 8]).found == ()
@@ -109,7 +119,7 @@ def test_periods_of_strides():
         (np.append(np.zeros(2**15), np.nan), [2], "1 NaN or infinite samples of 32769"),
         (np.zeros(2**15), [], "Periods are products of strides"),
         (np.zeros(2**15), [1], "at least 2"),
-        (np.zeros(2**15), [4, 6], "each a multiple of the shorter ones"),
+        (np.zeros(2**15), [257, 263], "a common multiple of at most 65,536"),
     ],
 )
 def test_what_cannot_be_measured_is_told(samples, periods, message):

@@ -14,11 +14,13 @@ from tonezoo.analysis.artifacts.report import measure_model
 from tonezoo.analysis.artifacts.sources import keras_model, measure
 from tonezoo.layers import (
     STFT1D,
+    FilteredActivation1D,
     Interpolate1D,
     InverseSTFT1D,
     Subpixel1D,
     SubpixelConv1D,
     TransposedConv1D,
+    WeightNorm,
     calm_start,
     upsampler,
 )
@@ -116,6 +118,68 @@ def test_a_shuffle_belongs_to_the_convolution_before_it():
     assert found[1].layer.name.startswith("second + ")
     # The ReLU between: told by what it gives in the model.
     assert found[2].layer.call is None and found[2].image_db is None
+    assert "SubpixelConv1D in its place" in found[2].sentence
+
+
+def test_a_normalised_convolution_counts_with_its_gains():
+    conv = WeightNorm(layers.Conv1D(4, 3, padding="same", kernel_initializer="ones"))
+    model = sequential(conv, Subpixel1D(4))
+    conv.gain.assign(np.array([1.0, 2, 3, 4], "float32"))
+    (finding,) = report(model).layers
+    # Of 1, 2, 3, 4: a variance of 1.25 around 2.5.
+    assert finding.imbalance == pytest.approx(np.sqrt(1.25) / 2.5, abs=1e-6)
+
+
+def test_lengths_without_padding_and_branches_have_the_periods_of_the_factors():
+    down = [layers.Conv1D(2, 8, strides=4) for _ in range(3)]
+    up = [layers.Conv1DTranspose(2, 8, strides=4) for _ in range(3)]
+    assert report(sequential(*down, *up)).periods == (4, 16, 64)
+    inputs = keras.Input((None, 1))
+    two_three = layers.UpSampling1D(3)(layers.UpSampling1D(2)(inputs))
+    three_two = layers.UpSampling1D(2)(layers.UpSampling1D(3)(inputs))
+    assert report(keras.Model(inputs, two_three + three_two)).periods == (2, 3, 6)
+
+
+def test_a_filtered_activation_is_no_upsampling_layer():
+    measured = report(sequential(layers.Conv1D(2, 3, padding="same"), FilteredActivation1D("relu")))
+    assert measured.layers == () and measured.periods == ()
+
+
+def test_the_channel_with_a_line_counts():
+    class Lines(keras.layers.Layer):
+        """A tone beside the grid in the first channel, a weaker line on it in the second."""
+
+        def call(self, x):
+            time = ops.cast(ops.arange(ops.shape(x)[1]), "float32")[None, :, None]
+            beside = ops.cos(2 * np.pi * (1 / 4 + 3.5 / 4096) * time)
+            line = 0.01 * ops.cos(2 * np.pi / 4 * time)
+            return 1e-4 * x + ops.concatenate([beside, line], axis=2)
+
+    (probe,) = report(sequential(Lines(), channels=2), periods=[4]).probes
+    assert probe.channel == 1 and probe.line_db > 20
+
+
+def test_a_subclass_of_keras_model_is_measured():
+    class Own(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.up = TransposedConv1D(1, 8, 4)
+
+        def call(self, x):
+            return self.up(x)
+
+    model = Own()
+    with pytest.raises(ValueError, match="or build it"):
+        report(model)
+    model(np.zeros((1, 16, 1)))
+    assert report(model).periods == (4,)
+
+
+def test_wrong_inputs_are_told():
+    with pytest.raises(ValueError, match="Received silense"):
+        report(sequential(TransposedConv1D(1, 8, 4)), ["silense"])
+    with pytest.raises(ValueError, match="every"):
+        ArtifactScores(every=0)
 
 
 def test_a_layer_that_is_called_twice_is_told_once():

@@ -5,12 +5,12 @@ import warnings
 import numpy as np
 import pytest
 
-from tonezoo.analysis.phase_imbalance import (
+from tonezoo.layers import SubpixelConv1D, TransposedConv1D
+from tonezoo.layers.phase_imbalance import (
     phase_imbalance,
     subpixel_phase_sums,
     transposed_phase_sums,
 )
-from tonezoo.layers import SubpixelConv1D, TransposedConv1D
 
 
 @pytest.mark.parametrize("taps, strides", [(8, 4), (4, 4), (6, 4), (3, 4), (11, 5)])
