@@ -20,6 +20,7 @@ $(STAMP): setup.cfg pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet --editable ".[dev,lint]"
+	$(BIN)/python tests/fill_numba_cache.py
 	touch $@
 
 demo: $(STAMP)
