@@ -75,6 +75,30 @@ pre { overflow-x: auto; padding: .75rem; background: var(--card); border: 1px so
 """
 
 
+def html_document(title: str, body: str, head: str = "") -> str:
+    """Returns a page in the style of all; its parts are HTML, or templates of it.
+
+    >>> html_document("Lines", "<p>None.</p>").splitlines()[-5:]
+    ['<main>', '<p>None.</p>', '</main>', '</body>', '</html>']
+    """
+    return f"""<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+{head}<title>{title}</title>
+<style>
+{STYLE}</style>
+</head>
+<body>
+<main>
+{body}
+</main>
+</body>
+</html>
+"""
+
+
 def inline_svg(width_in: float, height_in: float, draw: Callable) -> str:
     """Returns what `draw` puts on a figure's axes as an <svg> element to stand in HTML."""
     matplotlib = import_matplotlib()

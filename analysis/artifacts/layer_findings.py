@@ -28,7 +28,6 @@ KINDS = {
     keras.layers.Conv1DTranspose: TRANSPOSED,
     SubpixelConv1D: SUBPIXEL,
     Subpixel1D: SUBPIXEL,
-    keras.layers.Reshape: SUBPIXEL,
     InterpolatedConv1D: INTERPOLATED,
     Interpolate1D: INTERPOLATED,
     keras.layers.UpSampling1D: INTERPOLATED,
@@ -297,6 +296,7 @@ def _described(
     layer, factor = found.layer, found.factor
     inner = layer.layer if isinstance(layer, WeightNorm) else layer
     kind = next((KINDS[cls] for cls in type(inner).__mro__ if cls in KINDS), OTHER)
+    # A layer, or keras.ops.reshape in a graph, which is an operation of that name.
     if type(inner).__name__ == "Reshape":
         kind = SUBPIXEL
     call: Callable | None = layer

@@ -10,7 +10,7 @@ import numpy as np
 
 from tonezoo.analysis.artifacts.lines import steady_spectrum_dbfs
 from tonezoo.analysis.artifacts.report import ArtifactReport, Probe
-from tonezoo.analysis.html_page import COLOUR_MAP, INK, STYLE, inline_svg, wav_data_uri
+from tonezoo.analysis.html_page import COLOUR_MAP, INK, html_document, inline_svg, wav_data_uri
 from tonezoo.analysis.spectrogram import FLOOR_DB, spectrogram_db
 from tonezoo.files import atomic_path
 from tonezoo.text import printable
@@ -24,29 +24,6 @@ MOST_MARKS = 64
 SPECTRUM_FFT = 4096
 RANGE_DB = 120.0
 
-PAGE = Template(
-    """<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Artifacts: $title</title>
-<style>
-"""
-    + STYLE
-    + """</style>
-</head>
-<body>
-<main>
-<h1>Artifacts of $title</h1>
-<ul>$sentences</ul>
-$layers
-$probes
-</main>
-</body>
-</html>
-"""
-)
 LAYERS = Template("""
 <h2>Upsampling layers, each by itself</h2>
 <div class="table" role="region" aria-label="Upsampling layers" tabindex="0">
@@ -73,12 +50,10 @@ def report_page(report: ArtifactReport) -> str:
     """
     sentences = "".join(f"<li>{html.escape(text)}</li>" for text in report.sentences)
     rows = "".join(_row(finding, report.sample_rate_hz) for finding in report.layers)
-    return PAGE.substitute(
-        title=html.escape(report.title),
-        sentences=sentences,
-        layers=LAYERS.substitute(rows=rows) if rows else "",
-        probes="".join(_probe(probe, report.sample_rate_hz) for probe in report.probes),
-    )
+    title = f"Artifacts of {html.escape(report.title)}"
+    layers = LAYERS.substitute(rows=rows) if rows else ""
+    probes = "".join(_probe(probe, report.sample_rate_hz) for probe in report.probes)
+    return html_document(title, f"<h1>{title}</h1>\n<ul>{sentences}</ul>\n{layers}\n{probes}")
 
 
 def write_report(report: ArtifactReport, folder: str | os.PathLike) -> list[Path]:

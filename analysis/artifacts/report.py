@@ -25,6 +25,7 @@ from tonezoo.analysis.artifacts.probing import (
     samples_needed,
     without_borders,
 )
+from tonezoo.analysis.scores import finite_or_none
 from tonezoo.audio.resampling import resample
 from tonezoo.layers.phase_imbalance import phase_imbalance
 
@@ -215,21 +216,21 @@ def measure_model(
             "gives (batch, time, channels), with more time steps. If it raises the rate in another "
             "way, give --strides."
         )
-    nested = tuple(checked_periods(wanted)) if wanted else ()
-    needed = samples_needed(common_period(nested))
+    known_periods = tuple(checked_periods(wanted)) if wanted else ()
+    needed = samples_needed(common_period(known_periods))
     probes = [
-        _probe(name, _signal(model, name, needed, ratio), model, nested, floor_dbfs)
+        _probe(name, _signal(model, name, needed, ratio), model, known_periods, floor_dbfs)
         for name in inputs
     ]
     input_rate_hz = model.sample_rate_hz / (ratio if model.features is None else 1)
     for name, (audio, rate_hz) in recordings.items():
         signal = model.input_of(resample(audio, rate_hz, input_rate_hz))
         own = without_borders(resample(audio, rate_hz, model.sample_rate_hz))
-        probes.append(_probe(name, signal, model, nested, floor_dbfs, own.mean(axis=1)))
+        probes.append(_probe(name, signal, model, known_periods, floor_dbfs, own.mean(axis=1)))
     return ArtifactReport(
         title=model.name,
         sample_rate_hz=model.sample_rate_hz,
-        periods=nested,
+        periods=known_periods,
         layers=layers,
         probes=tuple(probes),
         aliasing_db=_aliasing_db(model, ratio),
@@ -251,10 +252,10 @@ def measure_audio(
     Raises:
         ValueError: it is too short, or not finite.
     """
-    nested = tuple(checked_periods(periods)) if periods else ()
-    probe = _measured(name, audio, sample_rate_hz, nested)
+    known_periods = tuple(checked_periods(periods)) if periods else ()
+    probe = _measured(name, audio, sample_rate_hz, known_periods)
     return ArtifactReport(
-        title=name, sample_rate_hz=sample_rate_hz, periods=nested, layers=(), probes=(probe,)
+        title=name, sample_rate_hz=sample_rate_hz, periods=known_periods, layers=(), probes=(probe,)
     )
 
 
@@ -389,7 +390,7 @@ def _layer_json(finding) -> dict:
     layer = finding.layer
     return {
         **{name: getattr(layer, name) for name in ("name", "kind", "factor", "period")},
-        "imbalance": _finite(finding.imbalance),
+        "imbalance": finite_or_none(finding.imbalance),
         **{name: getattr(finding, name) for name in ("droop_db", "image_db")},
         "artifact": finding.artifact,
     }
@@ -403,10 +404,6 @@ def _probe_json(probe: Probe) -> dict:
         "threshold_db": None if spectrum is None else spectrum.threshold_db,
         "lines": [] if spectrum is None else [dataclasses.asdict(x) for x in spectrum.lines],
         "combs": [dataclasses.asdict(comb) for comb in probe.combs],
-        "phase_profile": {str(p): _finite(x) for p, x in probe.phase_profile.items()},
+        "phase_profile": {str(p): finite_or_none(x) for p, x in probe.phase_profile.items()},
         "tilt_db": probe.tilt_db,
     }
-
-
-def _finite(value: float) -> float | None:
-    return value if np.isfinite(value) else None

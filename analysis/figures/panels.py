@@ -10,17 +10,16 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from tonezoo.analysis.spectrogram import import_matplotlib
+from tonezoo.analysis.html_page import COLOUR_MAP
+from tonezoo.analysis.spectrogram import FLOOR_DB, import_matplotlib
 from tonezoo.files import atomic_path
 
-COLOUR_MAP = "magma"
 PNG_DPI = 110
 # About as many as a panel has pixels.
 ROWS = 205
 # The other colours of a PNG are those of the spectrograms.
 GREYS, LINE_COLOURS = 26, 10
 STYLE = {"font.size": 8.0, "svg.fonttype": "none", "svg.hashsalt": "tonezoo"}
-FLOOR_DB = -100.0
 PANEL_INCHES = (2.9, 2.3)
 COLOUR_BAR_INCHES = 0.7
 

@@ -2,7 +2,7 @@
 
 from string import Template
 
-from tonezoo.analysis.html_page import STYLE
+from tonezoo.analysis.html_page import html_document
 
 PANEL = Template(
     '<figure><h3>$name</h3><div role="img" aria-label="$label">$picture</div>'
@@ -33,21 +33,9 @@ $figures
 """)
 
 PAGE = Template(
-    """<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-$generator
-<title>tonezoo: $low to $high</title>
-<style>
-"""
-    + STYLE
-    + """</style>
-</head>
-<body>
-<main>
-<h1>$low in, $high out</h1>
+    html_document(
+        "tonezoo: $low to $high",
+        """<h1>$low in, $high out</h1>
 <p>Of a recording all is missing that lies above half of its rate: $holes. The models on this page
 turn it into one of $high and make up what is missing; one takes a song apart. Whether they do it
 well can be seen, heard and measured below, of recordings always beside a plain spline, which makes
@@ -87,9 +75,7 @@ value there.</p>
 <h2>Go on</h2>
 <pre>make demo INPUT=recording.wav      # your own recording on this page
 tonezoo enhance low.wav --out enhanced
-tonezoo train mu_gan_small --data FOLDER --hold-out PATTERN --max-minutes 75</pre>
-</main>
-</body>
-</html>
-"""
+tonezoo train mu_gan_small --data FOLDER --hold-out PATTERN --max-minutes 75</pre>""",
+        "$generator\n",
+    )
 )
