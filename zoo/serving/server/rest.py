@@ -36,7 +36,7 @@ def rest_app(
     max_bytes = options.max_message_mib * 2**20
 
     async def predict(request: Request) -> Response:
-        name = request.path_params["name"]
+        name = model_name(request)
         with metrics.request(name, "rest", store):
             body = await read_body(request, max_bytes)
             number = version_number(request)
@@ -61,7 +61,7 @@ def rest_app(
         return submitted, parsed.form
 
     async def status(request: Request) -> Response:
-        found = store.status(request.path_params["name"], version_number(request))
+        found = store.status(model_name(request), version_number(request))
         states = [
             {
                 "version": str(number),
@@ -73,7 +73,7 @@ def rest_app(
         return json_response(orjson.dumps({"model_version_status": states}))
 
     async def metadata(request: Request) -> Response:
-        version = store.find(request.path_params["name"], version_number(request))
+        version = store.find(model_name(request), version_number(request))
         spec = {"name": version.name, "signature_name": "", "version": str(version.number)}
         definitions = {
             name: definition_json(definition) for name, definition in version.signature_defs.items()
@@ -85,7 +85,7 @@ def rest_app(
         return Response(metrics.page(store), media_type=metrics_page.CONTENT_TYPE)
 
     async def malformed(request: Request) -> Response:
-        raise invalid(f"Malformed request: {request.method} {request.url.path}")
+        raise malformed_request(request)
 
     model, version = "/v1/models/{name}", "/v1/models/{name}/versions/{version}"
     routes = [
@@ -153,6 +153,22 @@ async def read_body(request: Request, max_bytes: int) -> bytes:
             )
         chunks.append(chunk)
     return b"".join(chunks)
+
+
+def malformed_request(request: Request) -> RequestError:
+    return invalid(f"Malformed request: {request.method} {request.url.path}")
+
+
+def model_name(request: Request) -> str:
+    """Returns the name of the model in a path.
+
+    Raises:
+        RequestError: INVALID_ARGUMENT; what looks like one is a verb, such as ":classify".
+    """
+    name = request.path_params["name"]
+    if ":" in name:
+        raise malformed_request(request)
+    return name
 
 
 def version_number(request: Request) -> int | None:

@@ -76,8 +76,10 @@ class PredictBody:
         values = self._by_name(signature)
         inputs = {}
         for name, value in values.items():
-            inputs[name] = to_array(name, value, signature.inputs[name].dtype)
-            signature.check_input(name, inputs[name].dtype, inputs[name].shape, max_samples)
+            dtype = signature.inputs[name].dtype
+            shape, leaves = flatten(name, value)
+            signature.check_input(name, dtype, shape, max_samples)
+            inputs[name] = to_array(name, leaves, dtype).reshape(shape)
         return inputs
 
     def _by_name(self, signature) -> Mapping[str, Any]:
@@ -111,44 +113,20 @@ def is_named(value: Any) -> bool:
     return isinstance(value, dict) and set(value) != {BASE64_KEY}
 
 
-def to_array(name: str, value: Any, dtype: np.dtype) -> np.ndarray:
-    """Returns nested lists as an array of a type.
+def flatten(name: str, value: Any) -> tuple[tuple[int, ...], list]:
+    """Returns the shape of nested lists, and what they hold, row after row.
 
     Args:
         name: of the input, for messages.
         value: what JSON made of it.
-        dtype: the signature's; object for strings.
-
-    Raises:
-        RequestError: INVALID_ARGUMENT; lists of unequal lengths, or values of another type.
-
-    Example:
-
-    >>> to_array("x", [[1, 2.5], [3, 4]], np.dtype("float32"))
-    array([[1. , 2.5],
-           [3. , 4. ]], dtype=float32)
-    """
-    shape, leaves = flatten(name, value)
-    if dtype == STRING:
-        array = np.empty(len(leaves), object)
-        array[:] = [to_bytes(name, leaf) for leaf in leaves]
-        return array.reshape(shape)
-    accepted = {"f": {int, float}, "b": {bool}}.get(dtype.kind, {int})
-    if foreign := set(map(type, leaves)) - accepted:
-        found = next(leaf for leaf in leaves if type(leaf) in foreign)
-        raise invalid(f"The input {name} is of {dtype} numbers, but holds {excerpt(found)}.")
-    try:
-        with np.errstate(over="ignore"):  # Infinity is refused with the other inputs' own.
-            return np.array(leaves, dtype).reshape(shape)
-    except OverflowError as error:
-        raise invalid(f"The input {name} holds a number that is no {dtype}.") from error
-
-
-def flatten(name: str, value: Any) -> tuple[list[int], list]:
-    """Returns the shape of nested lists, and what they hold, row after row.
 
     Raises:
         RequestError: INVALID_ARGUMENT; they are of unequal lengths.
+
+    Example:
+
+    >>> flatten("x", [[1, 2.5], [3, 4], [5, 6]])
+    ((3, 2), [1, 2.5, 3, 4, 5, 6])
     """
     shape: list[int] = []
     level = [value]
@@ -164,7 +142,33 @@ def flatten(name: str, value: Any) -> tuple[list[int], list]:
         level = list(itertools.chain.from_iterable(level))
     if any(isinstance(part, list) for part in level):
         raise invalid(f"The input {name} mixes lists and values at depth {len(shape) + 1}.")
-    return shape, level
+    return tuple(shape), level
+
+
+def to_array(name: str, leaves: list, dtype: np.dtype) -> np.ndarray:
+    """Returns values as an array (values,) of a type, object for strings.
+
+    Raises:
+        RequestError: INVALID_ARGUMENT; a value of another type.
+
+    Example:
+
+    >>> to_array("x", [1, 2.5], np.dtype("float32"))
+    array([1. , 2.5], dtype=float32)
+    """
+    if dtype == STRING:
+        array = np.empty(len(leaves), object)
+        array[:] = [to_bytes(name, leaf) for leaf in leaves]
+        return array
+    accepted = {"f": {int, float}, "b": {bool}}.get(dtype.kind, {int})
+    if foreign := set(map(type, leaves)) - accepted:
+        found = next(leaf for leaf in leaves if type(leaf) in foreign)
+        raise invalid(f"The input {name} is of {dtype} numbers, but holds {excerpt(found)}.")
+    try:
+        with np.errstate(over="ignore"):  # Infinity is refused with the other inputs' own.
+            return np.array(leaves, dtype)
+    except OverflowError as error:
+        raise invalid(f"The input {name} holds a number that is no {dtype}.") from error
 
 
 def to_bytes(name: str, leaf: Any) -> bytes:
