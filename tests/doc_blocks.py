@@ -23,8 +23,10 @@ import re
 import shlex
 import shutil
 import tokenize
+import urllib.error
+import urllib.request
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
@@ -52,6 +54,7 @@ TINY = {
     separation.Config: TINY_SEPARATION,
     vocoding.Config: TINY_VOCODING,
 }
+REST = "http://localhost:8501"
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
 
@@ -83,6 +86,7 @@ class Scratch:
     folder: Path
     cli: Callable
     tiny_run: Callable[[], Path]
+    served: list = field(default_factory=list)  # servers to be stopped
 
 
 def tokens(text: str) -> list:
@@ -284,9 +288,23 @@ def run_tonezoo(words: list[str], scratch: Scratch) -> str:
         return ""  # On minutes of made-up audio: tests of its own take a few seconds of it.
     elif words[0] == "figures" and "--only" not in words:
         return ""  # Minutes and 6 GB: tests of their own draw them, smaller where they are large.
+    elif words[0] == "serve":
+        return run_serve(words[1], scratch)
     code, out, err = scratch.cli(*words)
     assert code == 0, err
     return out
+
+
+def run_serve(folder: str, scratch: Scratch) -> str:
+    """Serves a folder from this process, at free ports; curl finds it."""
+    from tonezoo.serving.server import Server
+    from tonezoo.serving_commands import serving_line
+
+    lines = []
+    server = Server(folder, port=0, rest_port=0, report=lines.append)
+    server.start()
+    scratch.served.append(server)
+    return "\n".join((*lines, serving_line("127.0.0.1", 8500, 8501), ""))
 
 
 def check_pip(words: list[str]) -> None:
@@ -356,13 +374,26 @@ def run_docker(words: list[str], scratch: Scratch) -> str:
 
 
 def check_curl(words: list[str]) -> None:
+    if len(words) == 1:
+        assert re.fullmatch(rf"{REST}/(v1/models/\w+(/metadata)?|monitoring/.*)", words[0])
+        return
     url, option, body = words
     assert re.fullmatch(r"http://localhost:8501/v1/models/\w+:predict", url) and option == "-d"
     assert json.loads(body)["instances"]
 
 
 def run_curl(words: list[str], scratch: Scratch) -> str:
-    """Gives the request to the signature as the server would: one row per signal, by input name."""
+    """Asks the page's server, or gives the request to the signature as a server would.
+
+    That is one row per signal, by input name.
+    """
+    if scratch.served:
+        url = words[0].replace(REST, f"http://127.0.0.1:{scratch.served[-1].rest_port}")
+        data = words[2].encode() if len(words) > 1 else None
+        try:
+            return urllib.request.urlopen(url, data).read().decode() + "\n"
+        except urllib.error.HTTPError as error:
+            return error.read().decode() + "\n"
     name = re.search(r"(\w+):predict", words[0])[1]
     request = json.loads(words[2])
     folder = scratch.folder / "savedmodels" / name

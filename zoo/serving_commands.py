@@ -95,9 +95,22 @@ def serve(
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: asked_to_stop.set())
     server.start()
-    say(f"Serving gRPC on {host}:{server.port}, REST on http://{host}:{server.rest_port}")
+    say(serving_line(host, server.port, server.rest_port))
     asked_to_stop.wait()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_DFL)  # The second one ends the program at once.
     say("Stopping: finishing what has begun.")
     server.stop()
+
+
+def serving_line(host: str, port: int, rest_port: int) -> str:
+    """Returns the line that says where the server listens, for people and for programs.
+
+    Example:
+
+    >>> serving_line("127.0.0.1", 8500, 8501)
+    'Serving gRPC on 127.0.0.1:8500, REST on http://127.0.0.1:8501'
+    """
+    from tonezoo.serving.server.server import address
+
+    return f"Serving gRPC on {address(host, port)}, REST on http://{address(host, rest_port)}"

@@ -217,7 +217,7 @@ BAD = {
     "signature": (
         request(signature="nope", waveform=WAVEFORM),
         "FAILED_PRECONDITION",
-        "has the signatures serving_default, wav_bytes, with_lengths",
+        "has the signatures .*serving_default, wav_bytes, with_lengths",
     ),
     "no model_spec": (predict_pb2.PredictRequest(), "INVALID_ARGUMENT", "Missing ModelSpec"),
     "missing input": (request(), "INVALID_ARGUMENT", "Missing: waveform"),

@@ -108,11 +108,17 @@ def rest_app(
 
 
 async def done(future: Future, timeout_s: float) -> None:
-    """Returns when a future of another thread is done, or some time is over."""
+    """Returns when a future of another thread is done or some time is over, and then cancels it.
+
+    What is not begun is not computed for a client that is not answered any more.
+    """
     loop, event = asyncio.get_running_loop(), asyncio.Event()
     future.add_done_callback(lambda _: loop.call_soon_threadsafe(event.set))
-    with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(event.wait(), timeout_s)
+    try:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(event.wait(), timeout_s)
+    finally:
+        future.cancel()
 
 
 def answered(endpoint: Answer) -> Answer:
