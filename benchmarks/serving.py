@@ -24,6 +24,7 @@ import time
 import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
@@ -165,15 +166,12 @@ class Served:
 def measure(work: Signals, served: Served, options) -> dict[str, list[Phase]]:
     """Returns name -> phases, one of each round; a short round comes first and does not count."""
     steps: dict[str, Callable[[int], Phase]] = {}
+    limit_s = options.phase_s
     for size in options.batches:
-        steps[f"direct, batch {size}"] = lambda count, size=size: call_directly(
-            work, size, count, options.phase_s
-        )
+        steps[f"direct, batch {size}"] = partial(call_directly, work, size, limit_s=limit_s)
     for clients in options.clients:
         name = f"served, {clients} client{'s' * (clients > 1)}"
-        steps[name] = lambda count, clients=clients: send(
-            work, served.address, clients, count, options.phase_s
-        )
+        steps[name] = partial(send, work, served.address, clients, limit_s=limit_s)
     for step in steps.values():
         step(max(options.requests // 8, 1))
     phases: dict[str, list[Phase]] = {name: [] for name in steps}

@@ -2,10 +2,13 @@
 
 import base64
 import json
+import re
 
 import numpy as np
 import pytest
+import typer
 
+from tonezoo.cli import app
 from tonezoo.serving.server.errors import LONGEST_MESSAGE, Code, RequestError, invalid
 from tonezoo.serving.server.options import ServingOptions
 from tonezoo.serving.server.rest_json import PredictBody, answer_body
@@ -215,3 +218,14 @@ def test_limits_that_make_no_sense_are_refused(wrong):
     with pytest.raises(ValueError, match=f"{name} is .* has to be"):
         ServingOptions(**wrong)
     assert ServingOptions(grace_s=0, batch_timeout_ms=0).grace_s == 0
+
+
+def test_the_page_tells_the_options_and_their_defaults(source_tree):
+    parameters = typer.main.get_command(app).commands["serve"].params
+    options = {p.opts[0]: p.default for p in parameters if p.opts[0].startswith("--")}
+    page = (source_tree / "docs" / "serving.md").read_text(encoding="utf-8")
+    told = {}
+    for names, defaults in re.findall(r"^\| (`--.*?`) \| (`.*?`) \|", page, re.MULTILINE):
+        pairs = (cell.replace("`", "").split(", ") for cell in (names, defaults))
+        told |= zip(*pairs, strict=True)
+    assert told == {name: str(default) for name, default in options.items()}

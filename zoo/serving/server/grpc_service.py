@@ -17,6 +17,7 @@ from tensorflow_serving.apis import (
 )
 
 from tonezoo.serving.server.errors import RequestError, invalid
+from tonezoo.serving.server.loading import LoadedVersion
 from tonezoo.serving.server.metrics import Metrics
 from tonezoo.serving.server.models import ModelStore
 from tonezoo.serving.server.options import ServingOptions
@@ -33,7 +34,11 @@ class PredictionServicer(prediction_service_pb2_grpc.PredictionServiceServicer):
     """Predict and GetModelMetadata."""
 
     def __init__(
-        self, store: ModelStore, predictor: Predictor, metrics: Metrics, options: ServingOptions
+        self,
+        store: ModelStore[LoadedVersion],
+        predictor: Predictor,
+        metrics: Metrics,
+        options: ServingOptions,
     ):
         self._store, self._predictor, self._metrics = store, predictor, metrics
         self._max_samples = options.max_samples
@@ -94,7 +99,7 @@ class PredictionServicer(prediction_service_pb2_grpc.PredictionServiceServicer):
 class ModelServicer(model_service_pb2_grpc.ModelServiceServicer):
     """GetModelStatus."""
 
-    def __init__(self, store: ModelStore):
+    def __init__(self, store: ModelStore[LoadedVersion]):
         self._store = store
 
     def GetModelStatus(self, request, context):

@@ -3,6 +3,7 @@
 import contextlib
 import time
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from prometheus_client import (
     CollectorRegistry,
@@ -15,6 +16,9 @@ from prometheus_client import (
 
 from tonezoo.serving.server.errors import Code, RequestError
 from tonezoo.serving.server.models import ModelStore
+
+if TYPE_CHECKING:
+    from tonezoo.serving.server.loading import LoadedVersion
 
 PATH = "/monitoring/prometheus/metrics"
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -74,7 +78,9 @@ class Metrics:
         self._batch_seconds.labels(model).observe(seconds)
 
     @contextlib.contextmanager
-    def request(self, model: str, protocol: str, store: ModelStore) -> Iterator[None]:
+    def request(
+        self, model: str, protocol: str, store: "ModelStore[LoadedVersion]"
+    ) -> Iterator[None]:
         """Counts the request that the block answers, by the error that it raises if it does."""
         # Names that clients make up would be new time series each.
         model = model if model in store.served else ""
@@ -93,7 +99,7 @@ class Metrics:
             seconds = time.perf_counter() - started
             self._request_seconds.labels(model, protocol).observe(seconds)
 
-    def page(self, store: ModelStore) -> bytes:
+    def page(self, store: "ModelStore[LoadedVersion]") -> bytes:
         """Returns the metrics in Prometheus's text format."""
         self._queue.clear()
         self._version.clear()

@@ -5,7 +5,7 @@ import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 from tonezoo.serving.manifest import MANIFEST_NAME, versions
 from tonezoo.serving.server.errors import Code, RequestError
@@ -23,7 +23,7 @@ class Version(Protocol):
         """Refuses further requests and returns when those that wait are computed."""
 
 
-Load = Callable[[str, int, Path], Version]
+V = TypeVar("V", bound=Version)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,7 +57,7 @@ def model_folders(root: Path) -> dict[str, Path]:
     return {path.name: path for path in folders if versions(path)}
 
 
-class ModelStore:
+class ModelStore(Generic[V]):
     """The models of a folder, each with its newest version that can be served.
 
     A version that cannot be loaded is not served, and an older one that can stays; it is tried
@@ -69,10 +69,12 @@ class ModelStore:
         report: receives a line for each version that is served, given up or refused.
     """
 
-    def __init__(self, root: str | os.PathLike, load: Load, report: Report):
+    def __init__(
+        self, root: str | os.PathLike, load: Callable[[str, int, Path], V], report: Report
+    ):
         self.root = Path(root)
         self._load, self._report = load, report
-        self._served: dict[str, Version] = {}
+        self._served: dict[str, V] = {}
         self._status: dict[str, dict[int, VersionStatus]] = {}
         # What the files of a version were like when it could not be loaded.
         self._refused: dict[Path, tuple] = {}
@@ -80,7 +82,7 @@ class ModelStore:
         self._watcher: threading.Thread | None = None
 
     @property
-    def served(self) -> dict[str, Version]:
+    def served(self) -> dict[str, V]:
         """Name -> version of what is served now."""
         return dict(self._served)
 
@@ -114,7 +116,7 @@ class ModelStore:
         for name in list(self._served):
             self._replace(name, None)
 
-    def find(self, name: str, number: int | None = None) -> Version:
+    def find(self, name: str, number: int | None = None) -> V:
         """Returns a version that is served.
 
         Args:
@@ -182,7 +184,7 @@ class ModelStore:
         if not self._status[name]:
             del self._status[name]
 
-    def _try_to_load(self, name, number, folder) -> Version | None:
+    def _try_to_load(self, name, number, folder) -> V | None:
         files = _files(folder)
         if self._stop.is_set() or self._refused.get(folder) == files:
             return None

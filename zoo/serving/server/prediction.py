@@ -5,12 +5,16 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError, Future
+from typing import TYPE_CHECKING
 
 from tonezoo.serving.server.batching import Arrays, BatcherClosed, Work
 from tonezoo.serving.server.errors import Code, RequestError
 from tonezoo.serving.server.models import ModelStore
 from tonezoo.serving.server.options import ServingOptions
 from tonezoo.serving.server.signatures import Signature
+
+if TYPE_CHECKING:
+    from tonezoo.serving.server.loading import LoadedVersion
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -65,7 +69,7 @@ class Submitted:
 class Predictor:
     """Takes requests for the models of a store, up to a number at a time."""
 
-    def __init__(self, store: ModelStore, options: ServingOptions):
+    def __init__(self, store: "ModelStore[LoadedVersion]", options: ServingOptions):
         self._store, self._max_samples = store, options.max_samples
         self._queue_size = options.queue_size
         self._places = threading.BoundedSemaphore(options.queue_size)

@@ -17,6 +17,7 @@ from tensorflow.core.framework import types_pb2
 from tonezoo.serving.server import metrics as metrics_page
 from tonezoo.serving.server.errors import Code, RequestError, invalid
 from tonezoo.serving.server.grpc_service import METADATA_FIELD
+from tonezoo.serving.server.loading import LoadedVersion
 from tonezoo.serving.server.metrics import Metrics
 from tonezoo.serving.server.models import ModelStore
 from tonezoo.serving.server.options import ServingOptions
@@ -30,7 +31,10 @@ Answer = Callable[[Request], Awaitable[Response]]
 
 
 def rest_app(
-    store: ModelStore, predictor: Predictor, metrics: Metrics, options: ServingOptions
+    store: ModelStore[LoadedVersion],
+    predictor: Predictor,
+    metrics: Metrics,
+    options: ServingOptions,
 ) -> Starlette:
     """Returns the REST API as an ASGI application."""
     max_bytes = options.max_message_mib * 2**20

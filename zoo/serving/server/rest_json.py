@@ -16,6 +16,8 @@ from tonezoo.serving.server.signatures import STRING, Signature
 BASE64_KEY = "b64"
 BYTES_SUFFIX = "_bytes"
 ROWS, COLUMNS = "instances", "inputs"
+# Kind of a NumPy type -> types of JSON's values for it, if not whole numbers.
+JSON_TYPES: dict[str, tuple[type, ...]] = {"f": (int, float), "b": (bool,)}
 ANSWER_KEYS = {ROWS: "predictions", COLUMNS: "outputs"}
 
 
@@ -160,7 +162,7 @@ def to_array(name: str, leaves: list, dtype: np.dtype) -> np.ndarray:
         array = np.empty(len(leaves), object)
         array[:] = [to_bytes(name, leaf) for leaf in leaves]
         return array
-    accepted = {"f": {int, float}, "b": {bool}}.get(dtype.kind, {int})
+    accepted = set(JSON_TYPES.get(dtype.kind, (int,)))
     if foreign := set(map(type, leaves)) - accepted:
         found = next(leaf for leaf in leaves if type(leaf) in foreign)
         raise invalid(f"The input {name} is of {dtype} numbers, but holds {excerpt(found)}.")

@@ -28,7 +28,7 @@ class TensorSpec:
 
     @property
     def has_batch_axis(self) -> bool:
-        return bool(self.shape) and self.shape[0] is None
+        return self.shape is not None and self.shape[:1] == (None,)
 
     def samples(self, shape: tuple[int, ...]) -> int:
         """Returns batch size times length of what came: the product of the axes of any size.
