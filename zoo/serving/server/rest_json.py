@@ -166,11 +166,12 @@ def to_array(name: str, leaves: list, dtype: np.dtype) -> np.ndarray:
     if foreign := set(map(type, leaves)) - accepted:
         found = next(leaf for leaf in leaves if type(leaf) in foreign)
         raise invalid(f"The input {name} is of {dtype} numbers, but holds {excerpt(found)}.")
-    try:
-        with np.errstate(over="ignore"):  # Infinity is refused with the other inputs' own.
-            return np.array(leaves, dtype)
-    except OverflowError as error:
-        raise invalid(f"The input {name} holds a number that is no {dtype}.") from error
+    if dtype.kind in "iu" and leaves:
+        limits = np.iinfo(dtype)
+        if min(leaves) < limits.min or max(leaves) > limits.max:
+            raise invalid(f"The input {name} holds a number that is no {dtype}.")
+    with np.errstate(over="ignore"):  # Infinity is refused with the other inputs' own.
+        return np.array(leaves, dtype)
 
 
 def to_bytes(name: str, leaf: Any) -> bytes:
