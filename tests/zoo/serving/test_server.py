@@ -446,6 +446,9 @@ def test_what_no_one_waits_for_any_more_is_not_computed(server, client, held):
     first.result()
     client.predict(request(waveform=np.zeros((1, 10, 1), "float32")))
     assert [inputs["waveform"].shape[1] for inputs in computed] == [8, 10]
+    key = 'tonezoo_requests_total{model="enhance",protocol="grpc",status="%s"}'
+    for status in ("DEADLINE_EXCEEDED", "CANCELLED"):
+        eventually(lambda status=status: client.metrics().get(key % status) == 1)
 
 
 def test_a_rest_request_has_a_time_limit(server, client, held, monkeypatch):
@@ -554,7 +557,7 @@ def test_the_command_finishes_what_it_has_begun_when_it_is_told_to_stop(tmp_path
         line = process.stdout.readline()
         ports = [int(part.split(":")[-1]) for part in line.replace(",", "").split() if ":" in part]
         client = Client(*ports)
-        mixture = np.zeros((1, 44_100, 2), "float32")
+        mixture = np.zeros((1, 20_000, 2), "float32")
         calls = [
             client.prediction.Predict.future(request("separate", waveform=mixture), timeout=60)
             for _ in range(6)

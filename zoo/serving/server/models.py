@@ -1,5 +1,6 @@
 """Which models and versions of them are served: found in a folder, loaded, replaced."""
 
+import contextlib
 import dataclasses
 import os
 import threading
@@ -157,12 +158,11 @@ class ModelStore(Generic[V]):
 
     def poll(self) -> None:
         """Looks for versions that came or went, and serves the newest good one of each model."""
-        try:
+        # A folder that is away for a moment, as on a network, ends no service.
+        with contextlib.suppress(OSError, ValueError):
             folders = model_folders(self.root)
-        except (OSError, ValueError):
-            return  # A folder that is away for a moment, as on a network, ends no service.
-        for name in sorted({*folders, *self._served, *self._status}):
-            self._update(name, folders.get(name))
+            for name in sorted({*folders, *self._served, *self._status}):
+                self._update(name, folders.get(name))
 
     def _watch(self, poll_s):
         while not self._stop.wait(poll_s):

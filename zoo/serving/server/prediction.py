@@ -16,6 +16,9 @@ from tonezoo.serving.server.signatures import Signature
 if TYPE_CHECKING:
     from tonezoo.serving.server.loading import LoadedVersion
 
+# By how much gRPC's clock may tell the end of a deadline before ours does.
+EARLY_S = 0.01
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class PredictionRequest:
@@ -39,14 +42,22 @@ class PredictionRequest:
     read_inputs: Callable[[Signature], Arrays]
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Submitted:
-    """A request on its way; `future` gives the outputs, those filtered out included."""
+    """A request on its way.
+
+    Attributes:
+        model, version, signature: what computes it.
+        output_names: the outputs that were asked for.
+        deadline: on the clock of `time.monotonic`, or None.
+        future: gives all outputs.
+    """
 
     model: str
     version: int
     signature: str
     output_names: Sequence[str]
+    deadline: float | None
     future: "Future[Arrays]"
 
     def outputs(self, timeout_s: float | None = None) -> Arrays:
@@ -57,9 +68,12 @@ class Submitted:
         """
         try:
             arrays = self.future.result(timeout_s)
-        except (TimeoutError, CancelledError):
+        except (TimeoutError, CancelledError) as error:
             # What is not begun will not be computed.
             self.future.cancel()
+            is_late = self.deadline is not None and time.monotonic() >= self.deadline - EARLY_S
+            if isinstance(error, CancelledError) and not is_late:
+                raise RequestError(Code.CANCELLED, "The client has hung up.") from None
             raise RequestError(
                 Code.DEADLINE_EXCEEDED, "The deadline passed before the outputs were computed."
             ) from None
@@ -113,7 +127,12 @@ class Predictor:
             except BatcherClosed:
                 continue  # Another version took its place in between.
             return Submitted(
-                request.model, version.number, signature.name, output_names, work.future
+                model=request.model,
+                version=version.number,
+                signature=signature.name,
+                output_names=output_names,
+                deadline=deadline,
+                future=work.future,
             )
 
 

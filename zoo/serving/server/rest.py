@@ -112,17 +112,15 @@ def rest_app(
 
 
 async def done(future: Future, timeout_s: float) -> None:
-    """Returns when a future of another thread is done or some time is over, and then cancels it.
-
-    What is not begun is not computed for a client that is not answered any more.
-    """
+    """Returns when a future of another thread is done, or some time is over."""
     loop, event = asyncio.get_running_loop(), asyncio.Event()
     future.add_done_callback(lambda _: loop.call_soon_threadsafe(event.set))
     try:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(event.wait(), timeout_s)
-    finally:
+    except asyncio.CancelledError:  # The server is told to stop, and this took too long.
         future.cancel()
+        raise
 
 
 def answered(endpoint: Answer) -> Answer:
