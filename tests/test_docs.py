@@ -25,6 +25,7 @@ DOCS = (
     "metrics",
     "listening",
     "exporting",
+    "app",
 )
 PAGES = (
     "README.md",
