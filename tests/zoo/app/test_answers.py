@@ -13,7 +13,7 @@ from tonezoo.app.answers import Limits, Signal, answer, read_recording
 from tonezoo.app.offers import Offer, local_offers, served_offers
 from tonezoo.app.pictures import spectrogram
 from tonezoo.app.results import ResultFiles, problem_html, result_html
-from tonezoo.app.server import listening_socket
+from tonezoo.app.server import HERE, listening_socket
 
 RATE_HZ = 8000
 
@@ -200,6 +200,11 @@ def test_models_of_a_server_are_loaded_by_its_client(monkeypatch):
 def test_a_server_s_models_have_to_be_named():
     with pytest.raises(ValueError, match="--model NAME"):
         served_offers("localhost:8500", [])
+
+
+def test_the_page_s_script_and_style_are_installed():
+    for name in ("mixer.js", "page.css"):
+        assert (HERE / name).is_file()
 
 
 def test_a_port_in_use_is_told_before_anything_is_loaded(cli):
