@@ -286,6 +286,8 @@ def run_tonezoo(words: list[str], scratch: Scratch) -> str:
         words = [*words, "--patches", "4"]
     elif words[0] == "evaluate" and "--data" not in words:
         return ""  # On minutes of made-up audio: tests of its own take a few seconds of it.
+    elif words[0] == "app":
+        return ""  # Serves until it is told to end: tests of its own open it.
     elif words[0] == "figures" and "--only" not in words:
         return ""  # Minutes and 6 GB: tests of their own draw them, smaller where they are large.
     elif words[0] == "serve":

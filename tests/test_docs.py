@@ -27,6 +27,7 @@ DOCS = (
     "listening",
     "exporting",
     "serving",
+    "app",
 )
 PAGES = (
     "README.md",
