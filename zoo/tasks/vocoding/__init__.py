@@ -2,6 +2,7 @@
 
 import dataclasses
 
+from tonezoo.audio.folders import AUDIO_SUFFIXES
 from tonezoo.tasks.base import Facts, Task, fact, option
 
 
@@ -37,6 +38,7 @@ class Vocoding(Task):
         "Make audio of mel spectrograms (.npy), or of audio by way of its mel spectrogram (copy "
         "synthesis)."
     )
+    input_suffixes = (*AUDIO_SUFFIXES, ".npy")
     facts = VocodingFacts
     file_options = VocodeOptions
     inference_input = "mel"
