@@ -2,6 +2,7 @@
 
 import logging
 import os
+from collections.abc import Callable
 
 import typer
 
@@ -26,16 +27,8 @@ def add_verb(batch: typer.Typer, task: Task) -> None:
     """Adds the command that runs a task's models on many files."""
 
     def command(context: typer.Context, **given):
-        from rich.console import Console
-
-        from tonezoo.extras import import_extra
-
         options = options_of(task.file_options, given)
-        # What Beam has to say is of use to those who run its services.
-        logging.getLogger().setLevel(logging.ERROR)
-        import_extra("apache_beam", "batch", "`tonezoo batch` needs")
-        from tonezoo.batch.run import run_batch
-
+        run_batch = import_run_batch()
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         code = run_batch(
             task,
@@ -48,7 +41,6 @@ def add_verb(batch: typer.Typer, task: Task) -> None:
             files_at_once=given["files_at_once"],
             batch_size=given["batch_size"],
             beam_arguments=context.args,
-            console=Console(stderr=True),
         )
         raise typer.Exit(code)
 
@@ -65,6 +57,24 @@ def add_verb(batch: typer.Typer, task: Task) -> None:
     )
     extra_arguments = {"allow_extra_args": True, "ignore_unknown_options": True}
     batch.command(task.verb, context_settings=extra_arguments)(command)
+
+
+def import_run_batch() -> Callable:
+    """Returns `tonezoo.batch.run.run_batch`, of which Beam is quiet but for errors.
+
+    Raises:
+        ImportError: Beam is not installed.
+    """
+    from tonezoo.extras import import_extra
+
+    logging.disable(logging.WARNING)
+    try:
+        import_extra("apache_beam", "batch", "`tonezoo batch` needs")
+        from tonezoo.batch.run import run_batch
+    finally:
+        logging.disable(logging.NOTSET)
+    logging.getLogger("apache_beam").setLevel(logging.ERROR)
+    return run_batch
 
 
 INPUT = typer.Option(

@@ -8,8 +8,10 @@ lies in a scratch folder, so that memory is bounded by a chunk, whatever the run
 
 import dataclasses
 import functools
+import glob
+import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -73,27 +75,27 @@ class Settings:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Question:
-    """A chunk for a model: where the array lies."""
+    """A chunk for a model."""
 
     model: str
-    path: str
+    chunk: storage.StoredArray
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Asked:
-    """A file, the model that suits it, and how many chunks it has."""
+    """A file, the model that suits it, and a digest of each of its chunks."""
 
     job: Job
     model: str
-    chunks: int
+    digests: tuple[str, ...]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Answer:
-    """The output of the model on a chunk of a file: where it lies, or why there is none."""
+    """The output of the model on a chunk of a file, or why there is none."""
 
     number: int
-    path: str | None = None
+    output: storage.StoredArray | None = None
     error: str | None = None
 
     def read(self) -> np.ndarray:
@@ -102,15 +104,15 @@ class Answer:
         Raises:
             ValueError: there is none.
         """
-        if self.path is None:
+        if self.output is None:
             raise ValueError(self.error)
-        return storage.read_array(self.path)
+        return self.output.read()
 
 
 class Ask(beam.DoFn):
     """From a job to ((file, chunk), Question) for all that is asked of the model.
 
-    The output FILES gives (file, Asked), the output RESULTS what is wrong with a bad file.
+    The output FILES gives (file, Asked), the output RESULTS (file, result) of a bad file.
     """
 
     def __init__(self, settings: Settings):
@@ -121,6 +123,7 @@ class Ask(beam.DoFn):
 
     def process(self, job: Job) -> Iterator[Any]:
         asked: list[Question] = []
+        digests: list[str] = []
         folder = storage.join(self.settings.scratch, str(job.index))
         models = [self.settings.model]
 
@@ -128,8 +131,9 @@ class Ask(beam.DoFn):
             models[0] = model = models[0] or _suitable_model(self.settings.task, path)
 
             def call(x):
-                place = storage.write_array(folder, f"{len(asked)}-asked", x)
-                asked.append(Question(model=model, path=place))
+                chunk = storage.store(folder, f"{len(asked)}-asked", x)
+                asked.append(Question(model=model, chunk=chunk))
+                digests.append(_digest(x))
                 return exported_model(model).zeros(x)
 
             with storage.scratch_folder(folder) as thrown_away:
@@ -137,16 +141,16 @@ class Ask(beam.DoFn):
 
         result = attempt(job, work)
         if result["error"] is not None:
-            yield beam.pvalue.TaggedOutput(RESULTS, result)
+            yield beam.pvalue.TaggedOutput(RESULTS, (job.index, result))
             return
         for number, question in enumerate(asked):
             yield (job.index, number), question
-        file = Asked(job=job, model=models[0], chunks=len(asked))
+        file = Asked(job=job, model=models[0], digests=tuple(digests))
         yield beam.pvalue.TaggedOutput(FILES, (job.index, file))
 
 
 class Finish(beam.DoFn):
-    """From a file and the answers to all of its chunks to its output, and a result."""
+    """From a file and the answers to all of its chunks to its output; gives (file, result)."""
 
     def __init__(self, settings: Settings):
         self.settings = settings
@@ -154,25 +158,28 @@ class Finish(beam.DoFn):
     def setup(self):
         start_keras()
 
-    def process(self, grouped: tuple[int, dict[str, Iterable]]) -> Iterator[dict[str, Any]]:
-        _, parts = grouped
+    def process(self, grouped: tuple[int, dict[str, Iterable]]) -> Iterator[tuple[int, dict]]:
+        index, parts = grouped
         (file,) = parts["file"]
         answers = sorted(parts["answers"], key=lambda answer: answer.number)
-        unused = iter(answers)
+        if len(answers) != len(file.digests):
+            raise RuntimeError(f"{len(answers)} of {len(file.digests)} chunks of {file.job} came.")
+        answered = iter(zip(file.digests, answers, strict=True))
 
         def call(x):
-            answer = next(unused, None)
-            if answer is None:
-                raise ValueError("The file has changed meanwhile. Run the command again.")
+            digest, answer = next(answered, (None, None))
+            if digest != _digest(x):
+                raise ValueError(
+                    "The file was changed meanwhile; run the command again. If it was not, a "
+                    "chunk depends on what the model makes of another, which cannot be done here."
+                )
             return answer.read()
 
         def work(path):
             with storage.output_folder(file.job.folder) as out_dir:
                 return self.settings.process(path, out_dir, file.model, call)
 
-        if len(answers) != file.chunks:
-            raise RuntimeError(f"{len(answers)} of {file.chunks} chunks came of {file.job.path}.")
-        yield attempt(file.job, work)
+        yield index, attempt(file.job, work)
 
 
 def attempt(job: Job, work: Callable[[Path], FileResult]) -> dict[str, Any]:
@@ -193,6 +200,10 @@ def attempt(job: Job, work: Callable[[Path], FileResult]) -> dict[str, Any]:
     return dataclasses.asdict(result) | {"path": job.path, "output": job.output, "error": error}
 
 
+def _digest(x: np.ndarray) -> str:
+    return hashlib.blake2b(np.ascontiguousarray(x).data, digest_size=8).hexdigest()
+
+
 def _suitable_model(task: str, path: Path) -> str:
     """Returns the default model for a file; one of which no rate is known fails whatever it is."""
     try:
@@ -202,14 +213,8 @@ def _suitable_model(task: str, path: Path) -> str:
         return find_task(task).default_model()
 
 
-def add_pipeline(pipeline: beam.Pipeline, jobs: list[Job], settings: Settings, results: str):
-    """Adds everything to a pipeline of Beam.
-
-    Args:
-        jobs: what there is to do.
-        settings: what is done to all files.
-        results: what the text files begin with that hold a line of JSON for each file.
-    """
+def add_pipeline(pipeline: beam.Pipeline, jobs: Sequence[Job], settings: Settings) -> None:
+    """Adds everything to a pipeline of Beam; `read_results` reads what it leaves."""
     asked = (
         pipeline
         | "files" >> beam.Create(jobs)
@@ -232,9 +237,25 @@ def add_pipeline(pipeline: beam.Pipeline, jobs: list[Job], settings: Settings, r
     (
         [asked[RESULTS], finished]
         | "all results" >> beam.Flatten()
-        | "as JSON" >> beam.Map(json.dumps)
-        | "write results" >> beam.io.WriteToText(results)
+        | "write results" >> beam.Map(_write_result, settings.scratch)
     )
+
+
+def _write_result(numbered: tuple[int, dict[str, Any]], scratch: str) -> None:
+    # Not Beam's WriteToText, which loses its files in a folder whose name holds a bracket.
+    index, result = numbered
+    with storage.open_to_write(storage.join(scratch, RESULTS, f"{index}.json")) as file:
+        file.write(json.dumps(result).encode())
+
+
+def read_results(settings: Settings) -> list[FileResult]:
+    """Returns what became of the files of a pipeline that has run, in their order."""
+    pattern = storage.join(glob.escape(settings.scratch), RESULTS, "*.json")
+    rows = []
+    for path in storage.matching(pattern):
+        with storage.open_to_read(path) as file:
+            rows.append(json.loads(file.read()))
+    return [FileResult(**row) for row in sorted(rows, key=lambda row: row["path"])]
 
 
 def _handler(model: str, settings: Settings):
@@ -249,7 +270,7 @@ def _is_for(keyed: tuple[ChunkKey, Question], model: str) -> bool:
 
 def _read(keyed: tuple[ChunkKey, Question]) -> tuple[ChunkKey, np.ndarray]:
     key, question = keyed
-    return key, storage.read_array(question.path)
+    return key, question.chunk.read()
 
 
 def _write_answer(scratch: str, keyed: tuple[ChunkKey, PredictionResult]) -> tuple[int, Answer]:
@@ -258,6 +279,5 @@ def _write_answer(scratch: str, keyed: tuple[ChunkKey, PredictionResult]) -> tup
     if isinstance(output, str):
         return file, Answer(number=number, error=output)
     folder = storage.join(scratch, str(file))
-    return file, Answer(
-        number=number, path=storage.write_array(folder, f"{number}-answered", output)
-    )
+    stored = storage.store(folder, f"{number}-answered", output)
+    return file, Answer(number=number, output=stored)

@@ -1,7 +1,6 @@
 """What there is to do: the files of a pattern, a folder or a list, and where their outputs go."""
 
 import dataclasses
-import glob
 import re
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -108,10 +107,7 @@ def input_files(
 
 
 def _matching(pattern: str) -> Iterator[tuple[str, Path]]:
-    if storage.is_remote(pattern):
-        files = storage.matching(pattern)
-    else:
-        files = sorted(path for path in glob.glob(pattern, recursive=True) if Path(path).is_file())
+    files = storage.matching(pattern)
     if not files:
         raise ValueError(
             f"There is no file {pattern}. Give a pattern in quotes, such as 'in/**/*.wav', a "

@@ -1,27 +1,27 @@
 """Running a verb on many files with Beam: plan, rounds of files, results, and what went wrong."""
 
+import contextlib
 import io
 import itertools
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
 from apache_beam.runners.runner import PipelineState
+from rich.console import Console
 
 from tonezoo.audio.jobs import FileResult, reason, summarize
 from tonezoo.batch import storage
 from tonezoo.batch.models import ExportedModel, exported_model
-from tonezoo.batch.pipeline import Settings, add_pipeline
+from tonezoo.batch.pipeline import Settings, add_pipeline, read_results
 from tonezoo.batch.plan import Job, plan_jobs
 from tonezoo.files import TEMPORARY_PREFIX, remove_leftovers
 from tonezoo.tasks import Task
-from tonezoo.terminal import say
-
-if TYPE_CHECKING:
-    from rich.console import Console
+from tonezoo.terminal import say, stderr_set_aside
 
 SCRATCH_NAME = f"{TEMPORARY_PREFIX}batch"
 FAILED_NAME = "failed.jsonl"
@@ -41,7 +41,6 @@ def run_batch(
     files_at_once: int,
     batch_size: int,
     beam_arguments: Sequence[str],
-    console: "Console",
 ) -> int:
     """Runs a task's verb on files that have no output yet; returns the exit code.
 
@@ -57,7 +56,6 @@ def run_batch(
         files_at_once: so many files are one job of Beam, for all of which there is room on disk.
         batch_size: see `tonezoo.batch.handler.SavedModelHandler`.
         beam_arguments: options of Beam, as on a command line.
-        console: where progress and results are told.
 
     Raises:
         ValueError: before any work: an option that is unknown or unusable, an unusable model, no
@@ -90,12 +88,13 @@ def run_batch(
     if len(left) < len(jobs):
         say(f"{len(jobs) - len(left)} of {len(jobs)} files are done already: their outputs exist.")
     results: list[FileResult] = []
-    with console.status("") as line:
+    # A stream of its own: while Beam runs, stderr is not the terminal's.
+    with os.fdopen(os.dup(2), "w") as stderr, Console(file=stderr).status("") as line:
         for first in range(0, len(left), files_at_once):
             line.update(f"{task.doing}: {first} of {len(left)} files")
             results += run_part(left[first : first + files_at_once], settings, beam_options)
     write_failed(results, storage.join(output, FAILED_NAME))
-    return summarize(results, console, task.done)
+    return summarize(results, Console(stderr=True), task.done) if left else 0
 
 
 def parse_beam_options(arguments: Sequence[str]) -> PipelineOptions:
@@ -161,14 +160,16 @@ def run_part(
     Raises:
         ValueError: the runner gave up.
     """
-    results = storage.join(settings.scratch, "results")
+    is_here = beam_options.view_as(StandardOptions).runner == LOCAL_RUNNER
     try:
-        pipeline = beam.Pipeline(options=beam_options)
-        add_pipeline(pipeline, jobs, settings, results)
-        state = pipeline.run().wait_until_finish()
-        if state != PipelineState.DONE:
-            raise RuntimeError(f"the job ended as {state}")
-        return read_results(results)
+        # Other runners tell where their job is to be seen.
+        with stderr_set_aside() if is_here else contextlib.nullcontext():
+            pipeline = beam.Pipeline(options=beam_options)
+            add_pipeline(pipeline, jobs, settings)
+            state = pipeline.run().wait_until_finish()
+            if state != PipelineState.DONE:
+                raise RuntimeError(f"the job ended as {state}")
+        return read_results(settings)
     # Each runner has errors of its own.
     except Exception as error:
         raise ValueError(
@@ -177,15 +178,6 @@ def run_part(
         ) from error
     finally:
         storage.remove(settings.scratch)
-
-
-def read_results(prefix: str) -> list[FileResult]:
-    """Returns the results in all files whose names begin so, by the names of the inputs."""
-    rows = []
-    for path in storage.matching(f"{prefix}*"):
-        with storage.open_to_read(path) as file:
-            rows += [json.loads(line) for line in file.read().decode().splitlines()]
-    return [FileResult(**row) for row in sorted(rows, key=lambda row: row["path"])]
 
 
 def write_failed(results: Sequence[FileResult], path: str) -> None:

@@ -1,7 +1,8 @@
 """Files on this machine's file system, or on one of those that Beam knows, gs:// for instance."""
 
 import contextlib
-import io
+import dataclasses
+import glob
 import os
 import secrets
 import shutil
@@ -14,7 +15,9 @@ import numpy as np
 from apache_beam.io.filesystem import CompressionTypes
 from apache_beam.io.filesystems import FileSystems
 
-from tonezoo.files import TEMPORARY_PREFIX
+from tonezoo.files import TEMPORARY_PREFIX, atomic_path
+
+STORED = "<f4"
 
 
 def is_remote(path: str) -> bool:
@@ -34,8 +37,10 @@ def join(folder: str, *names: str) -> str:
 
 
 def matching(pattern: str) -> list[str]:
-    """Returns the files that match a pattern, sorted."""
-    return sorted(file.path for file in FileSystems.match([pattern])[0].metadata_list)
+    """Returns the files that match a pattern, sorted; here, nothing hidden."""
+    if is_remote(pattern):
+        return sorted(file.path for file in FileSystems.match([pattern])[0].metadata_list)
+    return sorted(path for path in glob.glob(pattern, recursive=True) if os.path.isfile(path))
 
 
 def exists(path: str) -> bool:
@@ -53,43 +58,58 @@ def open_to_write(path: str):
 
 def delete(path: str) -> None:
     """Removes a file."""
-    FileSystems.delete([path])
+    # Beam would take brackets in a name for wildcards.
+    if is_remote(path):
+        FileSystems.delete([path])
+    else:
+        os.unlink(path)
 
 
 def remove(folder: str) -> None:
     """Removes a folder with all that is in it, if it is there."""
     if not is_remote(folder):
         shutil.rmtree(folder, ignore_errors=True)
-    elif files := matching(join(folder, "**")):
+    elif files := matching(join(glob.escape(folder), "**")):
         FileSystems.delete(files)
 
 
 def write_whole(path: str, source: BinaryIO) -> None:
     """Writes a file that appears with all of its content, in place of one of that name."""
+    if not is_remote(path):
+        with atomic_path(path) as whole, open(whole, "wb") as file:
+            shutil.copyfileobj(source, file)
+        return
     folder, name = FileSystems.split(path)
     temporary = join(folder, f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}-{name}")
     with open_to_write(temporary) as file:
         shutil.copyfileobj(source, file)
-    if is_remote(path) and exists(path):
+    if exists(path):
         # Some file systems rename nothing onto a file.
         delete(path)
     FileSystems.rename([temporary], [path])
 
 
-def write_array(folder: str, name: str, array: np.ndarray) -> str:
-    """Writes an array to a file of its own; returns its path.
+@dataclasses.dataclass(frozen=True)
+class StoredArray:
+    """A float32 array in a file of its own, its numbers alone."""
+
+    path: str
+    shape: tuple[int, ...]
+
+    def read(self) -> np.ndarray:
+        with open_to_read(self.path) as file:
+            return np.frombuffer(file.read(), STORED).reshape(self.shape)
+
+
+def store(folder: str, name: str, array: np.ndarray) -> StoredArray:
+    """Writes an array to a file.
 
     Beam may do a piece of work twice, at the same time too: each time under another name.
     """
-    path = join(folder, f"{name}-{secrets.token_hex(4)}.npy")
+    path = join(folder, f"{name}-{secrets.token_hex(4)}")
     with open_to_write(path) as file:
-        np.lib.format.write_array(file, np.ascontiguousarray(array), allow_pickle=False)
-    return path
-
-
-def read_array(path: str) -> np.ndarray:
-    with open_to_read(path) as file:
-        return np.load(io.BytesIO(file.read()), allow_pickle=False)
+        file.write(np.ascontiguousarray(array, STORED).data)
+    return StoredArray(path, array.shape)
 
 
 @contextlib.contextmanager
@@ -111,7 +131,7 @@ def fetch(path: str, folder: Path) -> Path:
     path = path.rstrip("/")
     target = folder / path.rpartition("/")[2]
     files = [path] if exists(path) else []
-    files = files or matching(join(path, "**"))
+    files = files or matching(join(glob.escape(path), "**"))
     if not files:
         raise ValueError(f"There is no file and no folder {path}.")
     for file in files:

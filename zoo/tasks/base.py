@@ -181,6 +181,9 @@ class Task(abc.ABC):
     def engine(self, call: Callable[[np.ndarray], np.ndarray], facts: Facts, name: str) -> Engine:
         """Returns the engine that runs a model.
 
+        What it calls the model with must not depend on what the model gave before: `tonezoo batch`
+        asks for everything, then gives the answers.
+
         Args:
             call: the model, from (batch, time, channels) float32 to its output; time may be frames.
             facts: of the model.
