@@ -25,6 +25,7 @@ DOCS = (
     "metrics",
     "listening",
     "exporting",
+    "batch",
 )
 PAGES = (
     "README.md",

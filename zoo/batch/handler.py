@@ -35,11 +35,15 @@ class SavedModelHandler(ModelHandler[np.ndarray, PredictionResult, Call]):
     """
 
     def __init__(self, model: str, *, batch_size: int = 1):
-        super().__init__(min_batch_size=batch_size, max_batch_size=batch_size)
+        super().__init__()
         self.model = model
+        self.batch_size = batch_size
 
     def load_model(self) -> Call:
         return loaded_model(self.model)
+
+    def batch_elements_kwargs(self) -> dict[str, int]:
+        return {"min_batch_size": self.batch_size, "max_batch_size": self.batch_size}
 
     def run_inference(
         self,

@@ -11,7 +11,7 @@ import functools
 import glob
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -158,7 +158,7 @@ class Finish(beam.DoFn):
     def setup(self):
         start_keras()
 
-    def process(self, grouped: tuple[int, dict[str, Iterable]]) -> Iterator[tuple[int, dict]]:
+    def process(self, grouped: tuple[int, dict[str, Any]]) -> Iterator[tuple[int, dict[str, Any]]]:
         index, parts = grouped
         (file,) = parts["file"]
         answers = sorted(parts["answers"], key=lambda answer: answer.number)
