@@ -206,7 +206,12 @@ def test_two_files_of_one_name_in_different_places_of_a_list_are_refused(cli, pa
 
 def test_options_that_are_missing_or_of_another_kind_are_explained_by_the_parser(cli, tmp_path):
     words = ("--input", tmp_path, "--output", tmp_path)
-    for more in ((), ("enhance",), ("vocode", *words), ("enhance", *words, "--batch-size", 0)):
+    for more in (
+        ("improve",),
+        ("enhance",),
+        ("vocode", *words),
+        ("enhance", *words, "--batch-size", 0),
+    ):
         code, _, err = cli("batch", *more)
         assert code == 2 and "Traceback" not in err
 
