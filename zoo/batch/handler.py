@@ -66,7 +66,7 @@ class SavedModelHandler(ModelHandler[np.ndarray, PredictionResult, Call]):
         return sum(array.nbytes for array in batch)
 
 
-def _computed(arrays: list[np.ndarray], model: Call) -> list[np.ndarray | str]:
+def _computed(arrays: list[np.ndarray], model: Call) -> Sequence[np.ndarray | str]:
     """Returns the outputs of arrays of one shape but for their first axis, or what went wrong."""
     try:
         outputs = np.asarray(model(arrays[0] if len(arrays) == 1 else np.concatenate(arrays)))

@@ -125,10 +125,11 @@ class Ask(beam.DoFn):
         asked: list[Question] = []
         digests: list[str] = []
         folder = storage.join(self.settings.scratch, str(job.index))
-        models = [self.settings.model]
+        model = self.settings.model or ""
 
         def work(path):
-            models[0] = model = models[0] or _suitable_model(self.settings.task, path)
+            nonlocal model
+            model = model or _suitable_model(self.settings.task, path)
 
             def call(x):
                 chunk = storage.store(folder, f"{len(asked)}-asked", x)
@@ -145,7 +146,7 @@ class Ask(beam.DoFn):
             return
         for number, question in enumerate(asked):
             yield (job.index, number), question
-        file = Asked(job=job, model=models[0], digests=tuple(digests))
+        file = Asked(job=job, model=model, digests=tuple(digests))
         yield beam.pvalue.TaggedOutput(FILES, (job.index, file))
 
 

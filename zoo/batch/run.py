@@ -1,6 +1,7 @@
 """Running a verb on many files with Beam: plan, rounds of files, results, and what went wrong."""
 
 import contextlib
+import dataclasses
 import io
 import itertools
 import json
@@ -63,6 +64,11 @@ def run_batch(
             that cannot be written to; later, a runner that gives up.
     """
     beam_options = parse_beam_options(beam_arguments)
+    if not is_here(beam_options):
+        # Workers have working folders of their own.
+        output = storage.absolute(output)
+        if model is not None and os.path.exists(model):
+            model = storage.absolute(model)
     exported = exported_model(model or task.default_model())
     settings = Settings(
         task=task.name,
@@ -83,6 +89,8 @@ def run_batch(
         format=format,
         report=say,
     )
+    if not is_here(beam_options):
+        jobs = [dataclasses.replace(job, path=storage.absolute(job.path)) for job in jobs]
     remove_remains(jobs, settings.scratch)
     left = [job for job in jobs if not job.is_done()]
     if len(left) < len(jobs):
@@ -128,6 +136,11 @@ def parse_beam_options(arguments: Sequence[str]) -> PipelineOptions:
     return options
 
 
+def is_here(options: PipelineOptions) -> bool:
+    """Returns whether the runner is the one on this machine."""
+    return options.view_as(StandardOptions).runner == LOCAL_RUNNER
+
+
 def check_settings(settings: Settings, task: Task, exported: ExportedModel, output: str) -> None:
     """Checks what does not depend on the files, as the verb's own command does, on none.
 
@@ -160,16 +173,18 @@ def run_part(
     Raises:
         ValueError: the runner gave up.
     """
-    is_here = beam_options.view_as(StandardOptions).runner == LOCAL_RUNNER
     try:
         # Other runners tell where their job is to be seen.
-        with stderr_set_aside() if is_here else contextlib.nullcontext():
+        with stderr_set_aside() if is_here(beam_options) else contextlib.nullcontext():
             pipeline = beam.Pipeline(options=beam_options)
             add_pipeline(pipeline, jobs, settings)
             state = pipeline.run().wait_until_finish()
             if state != PipelineState.DONE:
                 raise RuntimeError(f"the job ended as {state}")
-        return read_results(settings)
+        results = read_results(settings)
+        if len(results) != len(jobs):
+            raise RuntimeError(f"of {len(jobs)} files {len(results)} have a result")
+        return results
     # Each runner has errors of its own.
     except Exception as error:
         raise ValueError(

@@ -31,6 +31,11 @@ def is_remote(path: str) -> bool:
     return FileSystems.get_scheme(path) is not None
 
 
+def absolute(path: str) -> str:
+    """Returns a path of this file system from its root on; others as they are."""
+    return path if is_remote(path) else os.path.abspath(path)
+
+
 def join(folder: str, *names: str) -> str:
     """Returns the path of something in a folder, on whatever file system it is."""
     return FileSystems.join(folder, *names)
