@@ -47,8 +47,13 @@ def inputs(tmp_path, write_audio):
     ("verb", "words", "good"),
     [
         ("enhance", "--segment-s 0.1", 2),
-        ("separate", "--segment-s 0.1 --shifts 2 --two-stems vocals --residual", 2),
-        ("vocode", "--segment-s 0.02", 2),
+        pytest.param(
+            "separate",
+            "--segment-s 0.1 --shifts 2 --two-stems vocals --residual",
+            2,
+            marks=pytest.mark.slow,
+        ),
+        pytest.param("vocode", "--segment-s 0.02", 2, marks=pytest.mark.slow),
     ],
 )
 def test_outputs_and_remarks_are_those_of_the_verb(
@@ -69,6 +74,7 @@ def test_outputs_and_remarks_are_those_of_the_verb(
     assert all(row["path"] in row["error"] for row in failed)
 
 
+@pytest.mark.slow
 def test_without_a_model_each_file_has_the_one_that_suits_it(cli, write_audio, contents, tmp_path):
     for rate_hz in (4000, 8000):
         write_audio(tmp_path / "in" / f"{rate_hz}.wav", rate_hz, 300)

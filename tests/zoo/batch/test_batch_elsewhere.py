@@ -79,6 +79,7 @@ def elsewhere(tmp_path, monkeypatch) -> Path:
     return tmp_path / "elsewhere"
 
 
+@pytest.mark.slow
 def test_everything_may_be_elsewhere(cli, elsewhere, write_audio, model_of, contents, tmp_path):
     good = [write_audio(elsewhere / "in" / name, 44_100) for name in ("a.wav", "deep/b.wav")]
     (elsewhere / "in" / "bad.wav").write_text("not audio")
