@@ -271,7 +271,10 @@ def run_command(words: list[str], scratch: Scratch) -> str:
 def check_tonezoo(words: list[str]) -> None:
     """The options are known to the parser; of training, the recipe and its settings too."""
     name, *arguments = words
-    parsed = typer.main.get_command(app).commands[name].make_context(name, list(arguments)).params
+    command = typer.main.get_command(app).commands[name]
+    if isinstance(command, typer.core.TyperGroup):
+        command = command.commands[arguments.pop(0)]
+    parsed = command.make_context(name, list(arguments)).params
     if name == "train":
         override(load_recipe(parsed["recipe"]).config, parsed["settings"] or ())
 
@@ -282,6 +285,8 @@ def run_tonezoo(words: list[str], scratch: Scratch) -> str:
         if any(word.startswith("start_from=") for word in words):
             settings.append(f"start_from={scratch.tiny_run()}")  # of the tiny preset as well
         words = [*words, *(word for setting in settings for word in ("--set", setting))]
+    elif words[0] == "batch" and any(word.startswith("--runner") for word in words):
+        return ""  # It needs a cluster.
     elif words[0] == "receptive-field":
         words = [*words, "--patches", "4"]
     elif words[0] == "evaluate" and "--data" not in words:

@@ -28,6 +28,7 @@ DOCS = (
     "exporting",
     "serving",
     "app",
+    "batch",
 )
 PAGES = (
     "README.md",

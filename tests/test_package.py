@@ -17,6 +17,7 @@ SLOW_TO_IMPORT = {
     "matplotlib",
     "soundfile",
     "soxr",
+    "apache_beam",
 }
 EXTRAS_AT_THE_FLOOR = ("tfio", "dev")
 PACKAGES = {"zoo", "layers", "recipes", "analysis", "savedmodels"}

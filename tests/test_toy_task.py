@@ -93,6 +93,17 @@ def test_the_toy_trains_evaluates_exports_verifies_loads_and_runs_on_files(tmp_p
     twice = soundfile.read(out_dir / "noise.wav")[0]
     np.testing.assert_allclose(twice, np.float32(model.gain) * scaled, rtol=1e-5)
 
+    words = ("--input", tmp_path / "noise.wav", "--output", tmp_path / "many", "--model", exported)
+    code, _, err = cli("batch", "scale", *words)
+    assert code == 0 and "1 of 1 files scaled" in err, err
+    np.testing.assert_allclose(
+        soundfile.read(tmp_path / "many" / "noise.wav")[0], scaled, rtol=1e-5
+    )
+    (tmp_path / "many" / "noise.wav").unlink()
+    # The toy gives the model what the model made.
+    code, _, err = cli("batch", "scale", *words, "--twice")
+    assert code == 1 and "a chunk depends on what the model makes of another" in err, err
+
     code, _, err = cli("enhance", tmp_path / "noise.wav", "--out", out_dir, "--model", exported)
     assert code == 1 and "`tonezoo scale` takes it" in err
     assert float(tonezoo.from_pretrained(exported).gain) == float(model.gain)

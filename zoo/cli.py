@@ -6,14 +6,14 @@ from typing import Annotated, Any
 
 import typer
 
-from tonezoo import app_commands, laboratory_commands, serving_commands
+from tonezoo import app_commands, batch_commands, laboratory_commands, serving_commands
 from tonezoo.command_options import (
     check_foreign,
     joint_parameters,
-    option_parameters,
     options_of,
     parameter,
     set_parameters,
+    verb_parameters,
 )
 from tonezoo.tasks import Task, find_task, list_tasks
 from tonezoo.terminal import fail, import_keras, say
@@ -284,25 +284,12 @@ def add_verb(task: Task) -> None:
     command.__doc__ = task.help
     files = typer.Argument(metavar="FILES...", help="Audio files or folders of them.")
     out = typer.Option(help="Folder for the outputs; those of the same names are replaced.")
-    model = typer.Option(
-        help="Folder of an exported model or a run, or a shipped model's name.",
-        show_default=" or ".join(task.default_models),
-    )
-    format = typer.Option(help="wav, flac or ogg.")
-    bit_depth = typer.Option(
-        help="wav: float, 24 or 16; flac: 24 or 16.", show_default="the format's best"
-    )
     set_parameters(
         command,
         [
             parameter("files", list[Path], files),
             parameter("out", Path, out),
-            parameter("model", Path | None, model, None)
-            if task.default_models
-            else parameter("model", Path, model),
-            *option_parameters(task.file_options),
-            parameter("format", str, format, "wav"),
-            parameter("bit_depth", str | None, bit_depth, None),
+            *verb_parameters(task),
         ],
     )
     app.command(task.verb)(command)
@@ -331,3 +318,4 @@ def verify(
 laboratory_commands.add_to(app)
 serving_commands.add_to(app)
 app_commands.add_to(app)
+batch_commands.add_to(app)

@@ -4,6 +4,7 @@ import dataclasses
 import inspect
 import typing
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -52,6 +53,27 @@ def option_parameters(options: type) -> list[inspect.Parameter]:
         info = _info(field, field.metadata["option"]["help"])
         parameters.append(parameter(field.name, kinds[field.name], info, field.default))
     return parameters
+
+
+def verb_parameters(
+    task: Task,
+    model_kind: type = Path,
+    model_help: str = "Folder of an exported model or a run, or a shipped model's name.",
+) -> list[inspect.Parameter]:
+    """Returns the parameters of every command that runs a task's models on files."""
+    model = typer.Option(help=model_help, show_default=" or ".join(task.default_models))
+    format = typer.Option(help="wav, flac or ogg.")
+    bit_depth = typer.Option(
+        help="wav: float, 24 or 16; flac: 24 or 16.", show_default="the format's best"
+    )
+    return [
+        parameter("model", model_kind | None, model, None)
+        if task.default_models
+        else parameter("model", model_kind, model),
+        *option_parameters(task.file_options),
+        parameter("format", str, format, "wav"),
+        parameter("bit_depth", str | None, bit_depth, None),
+    ]
 
 
 def joint_parameters(tasks: Sequence[Task], attribute: str) -> list[inspect.Parameter]:

@@ -1,9 +1,13 @@
 """What the commands print with, and how they import Keras."""
 
+import contextlib
 import faulthandler
 import importlib
 import os
+import shutil
 import sys
+import tempfile
+from collections.abc import Iterator
 from typing import NoReturn
 
 from tonezoo.text import printable
@@ -48,6 +52,23 @@ def import_keras(backend: str = "tensorflow") -> None:
             faulthandler.enable(2)
     keras.config.set_floatx("float32")
     keras.config.set_image_data_format("channels_last")
+
+
+@contextlib.contextmanager
+def stderr_set_aside() -> Iterator[None]:
+    """Keeps back what this process and those that it starts write to stderr, unless it fails."""
+    sys.stderr.flush()
+    with tempfile.TemporaryFile() as aside, os.fdopen(os.dup(2), "wb") as terminal:
+        os.dup2(aside.fileno(), 2)
+        try:
+            yield
+        except Exception:
+            aside.seek(0)
+            shutil.copyfileobj(aside, terminal)
+            raise
+        finally:
+            sys.stderr.flush()
+            os.dup2(terminal.fileno(), 2)
 
 
 def say(line: str) -> None:

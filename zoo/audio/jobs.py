@@ -72,8 +72,27 @@ def plan_outputs(
     Raises:
         ValueError: two inputs with one output, or an input that would be overwritten.
     """
-    outputs, notices = {}, []
-    for path, place in places(paths, out_dir, notices.append, suffixes):
+    notices: list[str] = []
+    found = places(paths, out_dir, notices.append, suffixes)
+    return Plan(unique_outputs(found, out_dir, output_name, written), tuple(notices))
+
+
+def unique_outputs(
+    found: Iterable[tuple[Path, Path]],
+    out_dir: Path,
+    output_name: Callable[[str], str],
+    written: Callable[[Path], Iterable[Path]],
+) -> dict[Path, Path]:
+    """Returns output -> input; for the arguments see `plan_outputs`.
+
+    Args:
+        found: each file and its place below `out_dir`, as `places` yields them.
+
+    Raises:
+        ValueError: two inputs with one output, or an input that would be overwritten.
+    """
+    outputs: dict[Path, Path] = {}
+    for path, place in found:
         output = out_dir / place.parent / output_name(place.stem)
         if output in outputs:
             raise ValueError(
@@ -89,7 +108,7 @@ def plan_outputs(
                 f"{replaced} would be overwritten by an output. Choose another output folder or "
                 f"format."
             )
-    return Plan(outputs, tuple(notices))
+    return outputs
 
 
 def process_files(
@@ -235,11 +254,22 @@ def duration_s(path: Path) -> float:
         return 0.0
 
 
-def explain(error: Exception, path: Path) -> str:
+def explain(error: Exception, path: str | os.PathLike) -> str:
     """Returns what went wrong with a file, in a line that names it."""
-    lines = str(error).splitlines() or [""]
-    message = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {lines[0]}"
+    message = reason(error)
     return message if str(path) in message else f"{path}: {message}"
+
+
+def reason(error: Exception) -> str:
+    """Returns what an error says: a ValueError all, which is for people, others their first line.
+
+    Example:
+
+    >>> reason(OSError("The disk is gone.\\nErrno 5"))
+    'OSError: The disk is gone.'
+    """
+    lines = str(error).splitlines() or [""]
+    return str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {lines[0]}"
 
 
 def level_remark(result: FileResult) -> str | None:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 
 import numpy as np
 
+from tonezoo.audio.folders import AUDIO_SUFFIXES
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -133,6 +135,7 @@ class Task(abc.ABC):
         verb: its command, which runs models on files.
         doing, done: the verb's other forms, "enhancing" and "enhanced".
         help: one sentence on the command, for `--help`.
+        input_suffixes: of the files of a folder that the command takes.
         default_models: names of the shipped models that the command takes where none is named, the
             first where nothing tells which; empty for none.
         facts: its class of facts.
@@ -149,6 +152,7 @@ class Task(abc.ABC):
     doing: ClassVar[str]
     done: ClassVar[str]
     help: ClassVar[str]
+    input_suffixes: ClassVar[tuple[str, ...]] = AUDIO_SUFFIXES
     default_models: ClassVar[tuple[str, ...]] = ()
     facts: ClassVar[type[Facts]] = Facts
     file_options: ClassVar[type] = NoOptions
@@ -177,6 +181,9 @@ class Task(abc.ABC):
     def engine(self, call: Callable[[np.ndarray], np.ndarray], facts: Facts, name: str) -> Engine:
         """Returns the engine that runs a model.
 
+        What it calls the model with must not depend on what the model gave before: `tonezoo batch`
+        asks for everything, then gives the answers.
+
         Args:
             call: the model, from (batch, time, channels) float32 to its output; time may be frames.
             facts: of the model.
@@ -201,6 +208,29 @@ class Task(abc.ABC):
             engine: None, where the task has default models, for the one that suits each file.
             options: an instance of `file_options`.
         """
+
+    def output_name(self, stem: str, format: str) -> str:
+        """Returns what `process_files` calls the output of a file, itself a file or a folder.
+
+        Args:
+            stem: the file's name without its suffix.
+            format: of the output.
+        """
+        return f"{stem}.{format}"
+
+    def written(self, output: Path, facts: Facts, options: Any, format: str) -> list[Path]:
+        """Returns the files that make up an output of `process_files`.
+
+        Args:
+            output: a file, or a folder of files.
+            facts: of the model.
+            options: an instance of `file_options`.
+            format: of the output.
+
+        Raises:
+            ValueError: options that the model does not take.
+        """
+        return [output]
 
     @abc.abstractmethod
     def evaluate(

@@ -110,6 +110,10 @@ class SeparateOptions(SeparationOptions):
         "factor for all stems of a file.",
     )
 
+    def source_names(self) -> list[str]:
+        """Returns the sources that are named, none for all."""
+        return [name.strip() for names in self.sources or () for name in names.split(",")]
+
 
 class Separation(Task):
     """Separation of mixtures into their sources."""
@@ -169,13 +173,22 @@ class Separation(Task):
             paths,
             out_dir,
             engine_for(self.name, engine),
-            sources=[name.strip() for names in options.sources or () for name in names.split(",")],
+            sources=options.source_names(),
             two_stems=options.two_stems,
             residual=options.residual,
             options=options,
             clip_mode=options.clip_mode,
             **settings,
         )
+
+    def output_name(self, stem, format):
+        return stem
+
+    def written(self, output, facts, options, format):
+        from tonezoo.tasks.separation.files import stem_files, stem_weights
+
+        stems = stem_weights(facts.sources, options.source_names(), options.two_stems)
+        return stem_files(output, stems, options.residual, format)
 
     def evaluate(self, path, engine, options, **settings):
         from tonezoo.tasks.separation.evaluation import evaluate_separator

@@ -71,11 +71,10 @@ def separate_files(
     if clip_mode not in CLIP_MODES:
         raise ValueError(f"clip_mode must be one of {', '.join(CLIP_MODES)}, but is {clip_mode!r}.")
     stems = stem_weights(separator.sources, sources, two_stems)
-    names = [*stems, RESIDUAL] if residual else list(stems)
     output_subtype(format, bit_depth)
 
     def written(folder):
-        return [folder / f"{name}.{format}" for name in names]
+        return stem_files(folder, stems, residual, format)
 
     plan = plan_outputs(inputs, out_dir, lambda stem: stem, written)
     check_writable(out_dir)
@@ -147,6 +146,12 @@ def stem_weights(
         chosen = [float(source == two_stems) for source in known]
         return {two_stems: chosen, f"no_{two_stems}": [1 - weight for weight in chosen]}
     return {name: [float(name == s) for s in known] for name in sources or known}
+
+
+def stem_files(folder: Path, stems: Iterable[str], residual: bool, format: str) -> list[Path]:
+    """Returns the files that a mixture becomes: one per stem, and the residual's as the last."""
+    names = [*stems, *([RESIDUAL] if residual else [])]
+    return [folder / f"{name}.{format}" for name in names]
 
 
 def separated(

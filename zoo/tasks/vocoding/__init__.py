@@ -2,7 +2,9 @@
 
 import dataclasses
 
+from tonezoo.audio.folders import AUDIO_SUFFIXES
 from tonezoo.tasks.base import Facts, Task, fact, option
+from tonezoo.tasks.vocoding.mels import SUFFIX
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -37,6 +39,7 @@ class Vocoding(Task):
         "Make audio of mel spectrograms (.npy), or of audio by way of its mel spectrogram (copy "
         "synthesis)."
     )
+    input_suffixes = (*AUDIO_SUFFIXES, SUFFIX)
     facts = VocodingFacts
     file_options = VocodeOptions
     inference_input = "mel"

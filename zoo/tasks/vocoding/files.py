@@ -7,14 +7,14 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tonezoo.audio.folders import AUDIO_SUFFIXES
 from tonezoo.audio.jobs import FileResult, duration_s, plan_outputs, process_files
 from tonezoo.audio.reader import AudioReader
 from tonezoo.audio.streaming import MIN_SEGMENT_S
 from tonezoo.audio.writer import AudioWriter, output_subtype
 from tonezoo.files import check_writable
+from tonezoo.tasks.vocoding import TASK
 from tonezoo.tasks.vocoding.engine import Vocoder
-from tonezoo.tasks.vocoding.mels import SUFFIX, frame_blocks, is_mel, read_mel, stated_frames
+from tonezoo.tasks.vocoding.mels import frame_blocks, is_mel, read_mel, stated_frames
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -58,7 +58,7 @@ def vocode_files(
         raise ValueError(f"The segment is {segment_s} s. Give {MIN_SEGMENT_S} s or more.")
     output_subtype(format, bit_depth)
     plan = plan_outputs(
-        inputs, out_dir, lambda stem: f"{stem}.{format}", suffixes=(*AUDIO_SUFFIXES, SUFFIX)
+        inputs, out_dir, lambda stem: f"{stem}.{format}", suffixes=TASK.input_suffixes
     )
     check_writable(out_dir)
     chunk_samples = round(segment_s * vocoder.sample_rate_hz)
