@@ -7,6 +7,8 @@
 - A text block is the output of the block before it; "..." in it stands for anything.
 - There are no other blocks: an unknown language, an indented block or an unknown command fails.
 
+- `localhost:8500` is a server of what the page has exported, and of the shipped models.
+
 What a block names and does not make itself, such as `speech` or `low.wav`, is in `INPUTS`: it is
 made of the procedural corpus when the block is reached.
 """
@@ -24,7 +26,7 @@ import shlex
 import shutil
 import tokenize
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -36,6 +38,7 @@ from tiny_run import SEPARATION_SETTINGS, SETTINGS, VOCODING_SETTINGS
 
 from tonezoo.audio.resampling import decimate
 from tonezoo.cli import app
+from tonezoo.pretrained import shipped_models
 from tonezoo.recipes import load_recipe, separation, super_resolution, vocoding
 from tonezoo.recipes.config import override
 from tonezoo.recipes.corpus.songs import procedural_stems, write_stems
@@ -52,6 +55,8 @@ TINY = {
     separation.Config: TINY_SEPARATION,
     vocoding.Config: TINY_VOCODING,
 }
+# Of a server of the page's savedmodels/, and of the models that come with tonezoo.
+SERVER = "localhost:8500"
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
 
@@ -130,6 +135,29 @@ def check_block(block: Block, before: Block | None) -> None:
 
 
 def run_page(found: list[Block], scratch: Scratch) -> None:
+    with server_on_a_free_port(found, scratch) as found:
+        run_blocks(found, scratch)
+
+
+@contextlib.contextmanager
+def server_on_a_free_port(found: list[Block], scratch: Scratch) -> Iterator[list[Block]]:
+    """Yields the blocks with a server's real address in place of `SERVER`, if one names that."""
+    if not any(SERVER in block.text for block in found):
+        yield found
+        return
+    from stub_server import Models, serve_grpc
+
+    def folder_of(name):
+        exported = scratch.folder / "savedmodels" / name
+        return exported if exported.is_dir() else shipped_models()[name]
+
+    server, port = serve_grpc(Models(folder_of))
+    address = f"127.0.0.1:{port}"
+    yield [replace(block, text=block.text.replace(SERVER, address)) for block in found]
+    server.stop(None)
+
+
+def run_blocks(found: list[Block], scratch: Scratch) -> None:
     namespace = {"__name__": "docs"}
     output = ""
     for block in found:

@@ -25,6 +25,7 @@ DOCS = (
     "metrics",
     "listening",
     "exporting",
+    "client",
 )
 PAGES = (
     "README.md",

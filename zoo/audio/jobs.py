@@ -238,7 +238,9 @@ def duration_s(path: Path) -> float:
 def explain(error: Exception, path: Path) -> str:
     """Returns what went wrong with a file, in a line that names it."""
     lines = str(error).splitlines() or [""]
-    message = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {lines[0]}"
+    # Connections are those to a server, whose errors are told in whole sentences too.
+    is_told = isinstance(error, ValueError | ConnectionError)
+    message = str(error) if is_told else f"{type(error).__name__}: {lines[0]}"
     return message if str(path) in message else f"{path}: {message}"
 
 
