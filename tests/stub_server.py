@@ -178,9 +178,14 @@ class Handler(BaseHTTPRequestHandler):
         pass
 
 
-def serve_rest(models: Models, port: int = 0) -> tuple[ThreadingHTTPServer, int]:
+class QuietServer(ThreadingHTTPServer):
+    def handle_error(self, *arguments):
+        """Says nothing of clients that have gone."""
+
+
+def serve_rest(models: Models, port: int = 0) -> tuple[QuietServer, int]:
     """Returns a started server and its port on the loopback."""
     handler = type("ModelHandler", (Handler,), {"models": models})
-    server = ThreadingHTTPServer(("127.0.0.1", port), handler)
+    server = QuietServer(("127.0.0.1", port), handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     return server, server.server_port

@@ -264,11 +264,12 @@ def test_a_server_that_dies_and_returns_in_a_file_loses_nothing(own, tmp_path):
 
 
 def test_no_server_and_a_slow_one_are_told_with_their_address(own):
-    with own.client(timeout_s=0.2) as client:
-        engine = client.load("super_resolution")
-        own.models.before_answer = lambda number: time.sleep(1)
-        with pytest.raises(ConnectionError, match=r"127.0.0.1:\d+ did not answer within 0.2 s"):
-            engine.enhance(signals.noise(50), engine.low_rate_hz)
+    own.models.before_answer = lambda number: time.sleep(1.5)
+    with (
+        own.client(timeout_s=0.5) as client,
+        pytest.raises(ConnectionError, match=r"127.0.0.1:\d+ did not answer within 0.5 s"),
+    ):
+        client.predict("super_resolution", {"waveform": np.zeros((1, 5, 1), "float32")})
     own.models.before_answer = lambda number: None
     own.stop()
     with (
