@@ -293,6 +293,23 @@ def test_closing_ends_what_is_under_way(own):
     assert time.monotonic() - start < 5
 
 
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        (b"{", "x at localhost:1 tells no facts in JSON"),
+        (b"[1]", "x at localhost:1 states no task"),
+        (b'{"task": "singing"}', "The task 'singing' is unknown"),
+        (b'{"task": "vocoding", "channels": 0}', "x at localhost:1 states sample_rate_hz as None"),
+    ],
+)
+def test_facts_are_checked_as_those_of_a_manifest_are(monkeypatch, answer, message):
+    with Client("localhost:1") as client:
+        outputs = {"manifest_json": np.array([answer], object)}
+        monkeypatch.setattr(client._transport, "predict", lambda *request: outputs)
+        with pytest.raises(ValueError, match=message):
+            client.load("x")
+
+
 @pytest.mark.slow
 def test_an_export_without_facts_takes_a_manifest(tmp_path):
     with zipfile.ZipFile(DATA / "mu_gan.export.zip") as archive:

@@ -227,7 +227,12 @@ class Client:
                 f"{name} at {self.address} does not tell its facts. Give its manifest.json "
                 "(manifest=PATH), or export it again."
             ) from error
-        return json.loads(outputs[FACTS_OUTPUT][0])
+        try:
+            return json.loads(outputs[FACTS_OUTPUT][0])
+        except (KeyError, ValueError) as error:
+            raise ValueError(
+                f"{name} at {self.address} tells no facts in JSON, so it is no model of tonezoo."
+            ) from error
 
     def _predict_each(self, name, version, signature, inputs):
         """Returns the outputs of a batch, whose signals are sent in a request each."""
