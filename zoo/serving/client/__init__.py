@@ -1,5 +1,6 @@
 """Running models that a server serves, on a machine without TensorFlow and Keras."""
 
+import contextlib
 import itertools
 import json
 import random
@@ -205,6 +206,9 @@ class Client:
             return task.check(self.load(name))
         if len(task.default_models) == 1:
             return task.check(self.load(task.default_models[0]))
+        # The server need not have all of them, but that it is there is seen before any work.
+        with contextlib.suppress(ValueError):
+            self.load(task.default_models[0])
         return lambda sample_rate_hz: task.check(self.load(task.default_model(sample_rate_hz)))
 
     def _facts(self, name, version, manifest):
