@@ -18,12 +18,12 @@ GPU_PLATFORMS := $(patsubst %,--platform manylinux%_x86_64,_2_28 _2_27 _2_17 201
 CONTAINER ?= docker
 SERVING_IMAGE ?= tensorflow/serving
 
-.PHONY: demo test test-fast test-serving lint notebooks gpu-files clean
+.PHONY: demo test test-fast test-serving lint docs notebooks gpu-files clean
 
 $(STAMP): setup.cfg pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --editable ".[dev,lint]"
+	$(BIN)/python -m pip install --quiet --editable ".[dev,lint,docs]"
 	$(BIN)/python tests/fill_numba_cache.py
 	touch $@
 
@@ -55,6 +55,12 @@ lint: $(STAMP)
 	ln -s $(CURDIR)/zoo/* $(CURDIR)/layers $(CURDIR)/recipes $(CURDIR)/analysis $(TYPED)
 	$(BIN)/mypy $(TYPED) benchmarks
 
+# The site: its pages are laid out first, with links that hold there. mkdocs checks them all.
+docs: $(STAMP)
+	$(BIN)/python docs/site/lay_out.py build/docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --config-file build/docs/mkdocs.yml \
+		--site-dir $(CURDIR)/site
+
 # Beside the scripts that they are made of; git ignores them.
 notebooks: $(STAMP)
 	$(BIN)/jupytext --to ipynb docs/notebooks/*.py
@@ -66,4 +72,4 @@ gpu-files: $(STAMP)
 	$(if $(DATA),$(BIN)/python benchmarks/gpu/pack_audio.py "$(DATA)" .gpu/audio)
 
 clean:
-	rm -rf $(VENV) build dist demo *.egg-info
+	rm -rf $(VENV) build dist demo site *.egg-info

@@ -74,6 +74,38 @@ def spectrogram_db(samples: np.ndarray, *, n_fft: int = 1024, hop: int = 256) ->
     return (10 * np.log10(np.maximum(power, 10 ** (FLOOR_DB / 10)))).T.astype("float32")
 
 
+def overview_db(samples: np.ndarray, *, most_frames: int = 600, most_bins: int = 300) -> np.ndarray:
+    """Returns the spectrogram of a signal of any length at the size of a picture.
+
+    As `spectrogram_db`, with frames as far apart as the size wants, long enough that none of the
+    signal lies between them, and the highest of neighbouring bins, so that lines stay.
+
+    Args:
+        samples: signal, (time,), full scale is 1.0, at least one sample.
+        most_frames, most_bins: largest width and height.
+
+    Returns:
+        float32, (bins, frames), frequency upwards from 0 Hz to about half the rate.
+
+    Raises:
+        ValueError: as `spectrogram_db`.
+
+    Example: a minute at 44.1 kHz.
+
+    >>> import numpy as np
+    >>> overview_db(np.zeros(60 * 44_100, "float32")).shape
+    (292, 599)
+    """
+    hop = max(256, -(-len(samples) // most_frames))
+    n_fft = max(1024, 1 << (hop - 1).bit_length())
+    level_db = spectrogram_db(samples, n_fft=n_fft, hop=hop)
+    group = -(-len(level_db) // most_bins)
+    # The bin at half the rate stands alone and is left out with its group.
+    rows = len(level_db) // group
+    # (bins, frames) -> (groups, bins of a group, frames)
+    return level_db[: rows * group].reshape(rows, group, -1).max(axis=1)
+
+
 def import_matplotlib() -> ModuleType:
     """Returns the module matplotlib, with matplotlib.figure.
 

@@ -1,6 +1,7 @@
 """What all tests share: the CPU alone, TensorFlow as the backend, quiet logs, fixed seeds."""
 
 import os
+import shutil
 import sys
 from collections.abc import Callable
 from functools import cache
@@ -78,6 +79,20 @@ def source_tree() -> Path:
     if not (ROOT / "zoo" / "__init__.py").is_file():
         pytest.skip("the tests are not beside the source tree")
     return ROOT
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """Chromium or Chrome without a window; for a module, as its event loop is the thread's."""
+    sync_api = pytest.importorskip("playwright.sync_api")
+    names = ("chromium", "chromium-browser", "google-chrome")
+    path = next(filter(None, map(shutil.which, names)), None)
+    if path is None:
+        pytest.skip("no Chromium or Chrome on the path")
+    with sync_api.sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield chromium
+        chromium.close()
 
 
 @pytest.fixture(scope="session")

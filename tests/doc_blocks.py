@@ -7,7 +7,7 @@
 - A text block is the output of the block before it; "..." in it stands for anything.
 - There are no other blocks: an unknown language, an indented block or an unknown command fails.
 
-- `localhost:8500` is a server of what the page has exported, and of the shipped models.
+- `localhost:8500` is the server that the page has started, else one of the shipped models.
 
 What a block names and does not make itself, such as `speech` or `low.wav`, is in `INPUTS`: it is
 made of the procedural corpus when the block is reached.
@@ -25,8 +25,11 @@ import re
 import shlex
 import shutil
 import tokenize
+import urllib.error
+import urllib.request
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from importlib import resources
 from pathlib import Path
 from typing import NamedTuple
 
@@ -38,7 +41,6 @@ from tiny_run import SEPARATION_SETTINGS, SETTINGS, VOCODING_SETTINGS
 
 from tonezoo.audio.resampling import decimate
 from tonezoo.cli import app
-from tonezoo.pretrained import shipped_models
 from tonezoo.recipes import load_recipe, separation, super_resolution, vocoding
 from tonezoo.recipes.config import override
 from tonezoo.recipes.corpus.songs import procedural_stems, write_stems
@@ -55,8 +57,8 @@ TINY = {
     separation.Config: TINY_SEPARATION,
     vocoding.Config: TINY_VOCODING,
 }
-# Of a server of the page's savedmodels/, and of the models that come with tonezoo.
 SERVER = "localhost:8500"
+REST = "http://localhost:8501"
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
 
@@ -88,6 +90,7 @@ class Scratch:
     folder: Path
     cli: Callable
     tiny_run: Callable[[], Path]
+    served: list = field(default_factory=list)  # servers to be stopped
 
 
 def tokens(text: str) -> list:
@@ -135,29 +138,6 @@ def check_block(block: Block, before: Block | None) -> None:
 
 
 def run_page(found: list[Block], scratch: Scratch) -> None:
-    with server_on_a_free_port(found, scratch) as found:
-        run_blocks(found, scratch)
-
-
-@contextlib.contextmanager
-def server_on_a_free_port(found: list[Block], scratch: Scratch) -> Iterator[list[Block]]:
-    """Yields the blocks with a server's real address in place of `SERVER`, if one names that."""
-    if not any(SERVER in block.text for block in found):
-        yield found
-        return
-    from stub_server import Models, serve_grpc
-
-    def folder_of(name):
-        exported = scratch.folder / "savedmodels" / name
-        return exported if exported.is_dir() else shipped_models()[name]
-
-    server, port = serve_grpc(Models(folder_of))
-    address = f"127.0.0.1:{port}"
-    yield [replace(block, text=block.text.replace(SERVER, address)) for block in found]
-    server.stop(None)
-
-
-def run_blocks(found: list[Block], scratch: Scratch) -> None:
     namespace = {"__name__": "docs"}
     output = ""
     for block in found:
@@ -166,10 +146,21 @@ def run_blocks(found: list[Block], scratch: Scratch) -> None:
                 compare(block.text, output)
                 continue
             make_inputs(block.text, scratch)
+            block = at_its_server(block, scratch)
             if block.language == "python":
                 output = run_python(block, namespace)
             else:
                 output = "".join(run_command(words, scratch) for words in command_lines(block.text))
+
+
+def at_its_server(block: Block, scratch: Scratch) -> Block:
+    """Returns the block with the port of the page's server, or of one of the shipped models."""
+    if SERVER not in block.text:
+        return block
+    if not scratch.served:
+        run_serve(str(resources.files("tonezoo.savedmodels")), scratch)
+    address = f"127.0.0.1:{scratch.served[-1].port}"
+    return replace(block, text=block.text.replace(SERVER, address))
 
 
 def compare(expected: str, printed: str) -> None:
@@ -310,11 +301,27 @@ def run_tonezoo(words: list[str], scratch: Scratch) -> str:
         words = [*words, "--patches", "4"]
     elif words[0] == "evaluate" and "--data" not in words:
         return ""  # On minutes of made-up audio: tests of its own take a few seconds of it.
+    elif words[0] == "app":
+        return ""  # Serves until it is told to end: tests of its own open it.
     elif words[0] == "figures" and "--only" not in words:
         return ""  # Minutes and 6 GB: tests of their own draw them, smaller where they are large.
+    elif words[0] == "serve":
+        return run_serve(words[1], scratch)
     code, out, err = scratch.cli(*words)
     assert code == 0, err
     return out
+
+
+def run_serve(folder: str, scratch: Scratch) -> str:
+    """Serves a folder from this process, at free ports, where curl and clients find it."""
+    from tonezoo.serving.server import Server
+    from tonezoo.serving_commands import serving_line
+
+    lines = []
+    server = Server(folder, port=0, rest_port=0, report=lines.append)
+    server.start()
+    scratch.served.append(server)
+    return "\n".join((*lines, serving_line("127.0.0.1", 8500, 8501), ""))
 
 
 def check_pip(words: list[str]) -> None:
@@ -384,13 +391,26 @@ def run_docker(words: list[str], scratch: Scratch) -> str:
 
 
 def check_curl(words: list[str]) -> None:
+    if len(words) == 1:
+        assert re.fullmatch(rf"{REST}/(v1/models/\w+(/metadata)?|monitoring/.*)", words[0])
+        return
     url, option, body = words
     assert re.fullmatch(r"http://localhost:8501/v1/models/\w+:predict", url) and option == "-d"
     assert json.loads(body)["instances"]
 
 
 def run_curl(words: list[str], scratch: Scratch) -> str:
-    """Gives the request to the signature as the server would: one row per signal, by input name."""
+    """Asks the page's server, or gives the request to the signature as a server would.
+
+    That is one row per signal, by input name.
+    """
+    if scratch.served:
+        url = words[0].replace(REST, f"http://127.0.0.1:{scratch.served[-1].rest_port}")
+        data = words[2].encode() if len(words) > 1 else None
+        try:
+            return urllib.request.urlopen(url, data).read().decode() + "\n"
+        except urllib.error.HTTPError as error:
+            return error.read().decode() + "\n"
     name = re.search(r"(\w+):predict", words[0])[1]
     request = json.loads(words[2])
     folder = scratch.folder / "savedmodels" / name

@@ -2,6 +2,7 @@
 
 import ast
 import re
+from collections.abc import Iterator
 
 import pytest
 from doc_blocks import ROOT, Scratch, blocks, check_block, run_page, tokens
@@ -25,7 +26,9 @@ DOCS = (
     "metrics",
     "listening",
     "exporting",
+    "serving",
     "client",
+    "app",
 )
 PAGES = (
     "README.md",
@@ -56,9 +59,12 @@ def page_cases() -> list:
 
 
 @pytest.fixture
-def scratch(tmp_path, monkeypatch, cli, one_device, request) -> Scratch:
+def scratch(tmp_path, monkeypatch, cli, one_device, request) -> Iterator[Scratch]:
     monkeypatch.chdir(tmp_path)
-    return Scratch(tmp_path, cli, lambda: request.getfixturevalue("tiny_run"))
+    made = Scratch(tmp_path, cli, lambda: request.getfixturevalue("tiny_run"))
+    yield made
+    for server in made.served:
+        server.stop()
 
 
 def test_every_page_is_listed(source_tree):

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from tonezoo import laboratory_commands
+from tonezoo import app_commands, laboratory_commands, serving_commands
 from tonezoo.command_options import (
     check_foreign,
     joint_parameters,
@@ -353,3 +353,5 @@ def verify(
 
 
 laboratory_commands.add_to(app)
+serving_commands.add_to(app)
+app_commands.add_to(app)

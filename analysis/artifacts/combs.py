@@ -2,6 +2,7 @@
 
 import math
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -178,10 +179,35 @@ def folded(bins: np.ndarray, n_fft: int) -> np.ndarray:
     return np.where(bins > n_fft // 2, n_fft - bins, bins)
 
 
-def implied_product(combs: tuple[Comb, ...]) -> int:
+def implied_product(combs: Sequence[Comb]) -> int:
     """Returns the least product of strides that leaves all of the combs, 1 without any.
 
     >>> implied_product(())
     1
     """
     return math.lcm(*(comb.period for comb in combs))
+
+
+def combs_in_words(combs: Sequence[Comb]) -> str:
+    """Returns a sentence on the combs of a signal: it never says who made it."""
+    if not combs:
+        return "no comb of steady lines."
+    spacings = "; ".join(
+        f"multiples of {comb.spacing_hz:,.2f} Hz (1/{comb.period} of the rate), "
+        f"{comb.prominence_db:.0f} dB out of their surroundings, the clearest at "
+        f"{comb.level_dbfs:.0f} dBFS"
+        for comb in combs
+    )
+    return (
+        f"steady lines at {spacings}. Upsampling by strides whose product is "
+        f"{implied_product(combs)} leaves such lines; so does other periodic processing."
+    )
+
+
+def frequencies_hz(combs: Sequence[Comb]) -> list[float]:
+    """Returns where the lines of some combs are, those of the coarsest first.
+
+    >>> frequencies_hz([Comb(period=4, spacing_hz=4000.0, lines=1, prominence_db=9, level_dbfs=0)])
+    [4000.0]
+    """
+    return [float(k * comb.spacing_hz) for comb in combs for k in own_lines(comb.period)]

@@ -8,6 +8,7 @@ from string import Template
 
 import numpy as np
 
+from tonezoo.analysis.artifacts.combs import frequencies_hz
 from tonezoo.analysis.artifacts.lines import steady_spectrum_dbfs
 from tonezoo.analysis.artifacts.report import ArtifactReport, Probe
 from tonezoo.analysis.html_page import COLOUR_MAP, INK, html_document, inline_svg, wav_data_uri
@@ -140,10 +141,7 @@ def _probe(probe: Probe, sample_rate_hz: float) -> str:
 def _marked(probe: Probe, sample_rate_hz: float) -> list[float]:
     """Returns the frequencies of the lines to mark, in Hz."""
     if probe.spectrum is None:
-        from tonezoo.analysis.artifacts.combs import own_lines
-
-        places = [k * comb.spacing_hz for comb in probe.combs for k in own_lines(comb.period)]
-        return [float(place) for place in places[:MOST_MARKS]]
+        return frequencies_hz(probe.combs)[:MOST_MARKS]
     found = sorted(probe.spectrum.found, key=lambda line: -line.prominence_db)
     return [line.frequency_hz for line in found[:MOST_MARKS]]
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tonezoo.analysis.aliasing import aliasing_to_signal_db
-from tonezoo.analysis.artifacts.combs import Comb, find_combs, implied_product
+from tonezoo.analysis.artifacts.combs import Comb, combs_in_words, find_combs
 from tonezoo.analysis.artifacts.lines import (
     INAUDIBLE_DBFS,
     LineSpectrum,
@@ -256,22 +256,6 @@ def measure_audio(
     probe = _measured(name, audio, sample_rate_hz, known_periods)
     return ArtifactReport(
         title=name, sample_rate_hz=sample_rate_hz, periods=known_periods, layers=(), probes=(probe,)
-    )
-
-
-def combs_in_words(combs: Sequence[Comb]) -> str:
-    """Returns a sentence on the combs of a signal: it never says who made it."""
-    if not combs:
-        return "no comb of steady lines."
-    spacings = "; ".join(
-        f"multiples of {comb.spacing_hz:,.2f} Hz (1/{comb.period} of the rate), "
-        f"{comb.prominence_db:.0f} dB out of their surroundings, the clearest at "
-        f"{comb.level_dbfs:.0f} dBFS"
-        for comb in combs
-    )
-    return (
-        f"steady lines at {spacings}. Upsampling by strides whose product is "
-        f"{implied_product(tuple(combs))} leaves such lines; so does other periodic processing."
     )
 
 

@@ -4,6 +4,7 @@ import math
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -30,10 +31,22 @@ def verify(path: str | os.PathLike) -> dict:
         ValueError: not a tonezoo model; a missing, changed or unlisted file (named); an operation
             that tonezoo's models do not use; or another output.
     """
+    return load_verified(path)[0]
+
+
+def load_verified(path: str | os.PathLike) -> tuple[dict, Any]:
+    """Returns the manifest of an exported model that passes `verify`, and its SavedModel.
+
+    Keep the latter referenced while its signatures are used.
+
+    Raises:
+        ValueError: as `verify`.
+    """
     folder = resolve_version(path)
     manifest, task, facts = read_exported(folder)
     waveform, expected = read_golden(folder / GOLDEN_NAME)
-    output = serving_function(folder, task, facts)(waveform)
+    loaded = load_signatures(folder)
+    output = inference_function(loaded, folder, task, facts)(waveform)
     difference = np.abs(output - expected).max() if output.shape == expected.shape else math.inf
     allowed = GOLDEN_TOLERANCE * np.abs(expected).max()
     if not difference <= allowed:
@@ -41,7 +54,7 @@ def verify(path: str | os.PathLike) -> dict:
             f"{folder} loads, but its output differs from the golden one by {difference:.3g} "
             f"(allowed: {allowed:.3g}). Do not use it; export the model again."
         )
-    return manifest
+    return manifest, loaded
 
 
 def read_golden(path: Path) -> tuple[np.ndarray, np.ndarray]:
@@ -85,7 +98,14 @@ def serving_function(folder: Path, task: Task, facts: Facts) -> Callable[[np.nda
         ValueError: it cannot be loaded, or has no such signature; when called: it fails on that
             input, memory that ran out included.
     """
-    loaded, name = load_signatures(folder), task.inference_signature
+    return inference_function(load_signatures(folder), folder, task, facts)
+
+
+def inference_function(
+    loaded: Any, folder: Path, task: Task, facts: Facts
+) -> Callable[[np.ndarray], np.ndarray]:
+    """Returns the same of what `load_signatures` returned."""
+    name = task.inference_signature
     if name not in getattr(loaded, "signatures", {}):
         raise ValueError(f"{folder} has no signature {name}. Export the model again.")
 

@@ -1,0 +1,604 @@
+"""The server as clients of TensorFlow Serving see it: gRPC, REST, health, metrics, versions."""
+
+import base64
+import io
+import json
+import os
+import random
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from concurrent.futures import ThreadPoolExecutor
+
+import grpc
+import numpy as np
+import pytest
+import soundfile
+import tensorflow as tf
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from tensorflow.core.framework import tensor_pb2
+from tensorflow_serving.apis import (
+    get_model_metadata_pb2,
+    get_model_status_pb2,
+    model_service_pb2_grpc,
+    predict_pb2,
+    prediction_service_pb2_grpc,
+)
+from untrained_export import change_golden
+
+from tonezoo.pretrained import shipped_models
+from tonezoo.serving.server import Server, ServingOptions
+
+MODEL, RATIO = "mu_gan_speech_x4", 4
+OPTIONS = ServingOptions(max_samples=20_000, max_message_mib=1, queue_size=16, poll_s=60)
+
+
+class Client:
+    """The stubs and the REST base of a server."""
+
+    def __init__(self, port, rest_port):
+        self.channel = grpc.insecure_channel(f"127.0.0.1:{port}")
+        self.prediction = prediction_service_pb2_grpc.PredictionServiceStub(self.channel)
+        self.models = model_service_pb2_grpc.ModelServiceStub(self.channel)
+        self.health = health_pb2_grpc.HealthStub(self.channel)
+        self.base = f"http://127.0.0.1:{rest_port}"
+
+    def predict(self, request, **options):
+        return self.prediction.Predict(request, timeout=30, **options)
+
+    def rest(self, path, body=None) -> tuple[int, dict]:
+        data = json.dumps(body).encode() if isinstance(body, dict) else body
+        try:
+            with urllib.request.urlopen(self.base + path, data, timeout=30) as answer:
+                return answer.status, json.load(answer)
+        except urllib.error.HTTPError as error:
+            return error.code, json.load(error)
+
+    def metrics(self) -> dict[str, float]:
+        with urllib.request.urlopen(f"{self.base}/monitoring/prometheus/metrics") as answer:
+            lines = [line.rsplit(" ", 1) for line in answer.read().decode().splitlines()]
+        return {name: float(value) for name, value in lines if not name.startswith("#")}
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    root = tmp_path_factory.mktemp("models")
+    for name, source in (("enhance", MODEL), ("separate", "demucs_procedural")):
+        (root / name).symlink_to(shipped_models()[source])
+    with Server(root, port=0, rest_port=0, options=OPTIONS) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def client(server):
+    client = Client(server.port, server.rest_port)
+    yield client
+    client.channel.close()
+
+
+@pytest.fixture(scope="module")
+def golden():
+    """Two signals, and the output of the Keras model at export."""
+    with np.load(shipped_models()[MODEL] / "1" / "golden.npz") as arrays:
+        return arrays["input"], arrays["output"]
+
+
+def request(model="enhance", version=None, signature="", filter=(), **inputs):
+    made = predict_pb2.PredictRequest(output_filter=filter)
+    made.model_spec.name, made.model_spec.signature_name = model, signature
+    if version is not None:
+        made.model_spec.version.value = version
+    for name, value in inputs.items():
+        proto = value if hasattr(value, "tensor_shape") else tf.make_tensor_proto(value)
+        made.inputs[name].CopyFrom(proto)
+    return made
+
+
+def proto(**fields):
+    """A TensorProto whose dims are given by `shape`."""
+    shape = fields.pop("shape", None)
+    made = tensor_pb2.TensorProto(**fields)
+    if shape is not None:
+        for size in shape:
+            made.tensor_shape.dim.add(size=size)
+    return made
+
+
+WAVEFORM = np.zeros((1, 8, 1), "float32")
+
+
+def test_predict_gives_what_the_model_gave_at_export(client, golden):
+    waveform, expected = golden
+    answer = client.predict(request(waveform=waveform))
+    spec = answer.model_spec
+    assert (spec.name, spec.version.value, spec.signature_name) == ("enhance", 1, "serving_default")
+    assert list(answer.outputs) == ["waveform"]
+    np.testing.assert_allclose(
+        tf.make_ndarray(answer.outputs["waveform"]), expected, rtol=0, atol=1e-5
+    )
+
+
+def test_values_in_any_of_the_fields_that_tensors_have_are_read(client):
+    # As from a client that does not write raw content; a single value stands for all that follow.
+    ones = client.predict(request(waveform=np.ones_like(WAVEFORM)))
+    for values in ([1.0] * 8, [1.0]):
+        tensor = proto(dtype=1, shape=(1, 8, 1), float_val=values)
+        assert client.predict(request(waveform=tensor)) == ones
+    zeros = client.predict(request(waveform=WAVEFORM))
+    assert client.predict(request(waveform=proto(dtype=1, shape=(1, 8, 1)))) == zeros
+
+
+def test_requests_that_come_together_each_get_their_own_answer(server, client, golden):
+    waveform, expected = golden
+    before = client.metrics()
+    with ThreadPoolExecutor(8) as threads:
+        answers = threads.map(
+            lambda index: client.predict(request(waveform=waveform[index % 2 :][:1])), range(24)
+        )
+        for index, answer in enumerate(answers):
+            np.testing.assert_allclose(
+                tf.make_ndarray(answer.outputs["waveform"])[0],
+                expected[index % 2],
+                rtol=0,
+                atol=1e-5,
+            )
+    after = client.metrics()
+    key = 'tonezoo_batch_signals_%s{model="enhance"}'
+    signals = after[key % "sum"] - before[key % "sum"]
+    batches = after[key % "count"] - before[key % "count"]
+    assert signals == 24 and batches < 24  # some were computed together
+
+
+def test_rest_answers_by_rows_and_columns(client, golden):
+    waveform, _ = golden
+    short = waveform[:, :50].tolist()
+    code, rows = client.rest("/v1/models/enhance:predict", {"instances": short})
+    assert code == 200 and np.shape(rows["predictions"]) == (2, 50 * RATIO, 1)
+    code, columns = client.rest("/v1/models/enhance/versions/1:predict", {"inputs": short})
+    assert (code, columns) == (200, {"outputs": rows["predictions"]})
+    grpc_answer = client.predict(request(waveform=waveform[:, :50]))
+    np.testing.assert_allclose(
+        rows["predictions"], tf.make_ndarray(grpc_answer.outputs["waveform"]), rtol=0, atol=1e-6
+    )
+
+
+def test_a_signature_with_several_inputs(client):
+    row = {"waveform": [[0.1], [0.2], [0.3]], "lengths": 2}
+    body = {"signature_name": "with_lengths", "instances": [row]}
+    code, answer = client.rest("/v1/models/enhance:predict", body)
+    output = np.array(answer["predictions"])
+    assert code == 200 and output.shape == (1, 12, 1)
+    assert not output[0, 8:].any() and output[0, :8].any()
+
+
+def test_wav_files_go_and_come_as_bytes(client):
+    file = io.BytesIO()
+    soundfile.write(file, np.zeros(100), 4000, "PCM_16", format="WAV")
+    content = file.getvalue()
+    answer = client.predict(request(signature="wav_bytes", audio_bytes=[content]))
+    (high,) = answer.outputs["audio_bytes"].string_val
+    assert soundfile.info(io.BytesIO(high)).frames == 400
+    body = {
+        "signature_name": "wav_bytes",
+        "instances": [{"b64": base64.b64encode(content).decode()}],
+    }
+    code, rest = client.rest("/v1/models/enhance:predict", body)
+    assert code == 200 and base64.b64decode(rest["predictions"][0]["b64"]) == high
+    with pytest.raises(grpc.RpcError) as error:
+        client.predict(request(signature="wav_bytes", audio_bytes=[content[:30]]))
+    assert error.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+
+
+def test_several_outputs_and_a_filter(client):
+    mixture = np.random.default_rng(0).uniform(-0.1, 0.1, (1, 64, 2)).astype("float32")
+    every = client.predict(request("separate", waveform=mixture))
+    assert sorted(every.outputs) == ["bass", "drums", "other", "vocals"]
+    some = client.predict(request("separate", filter=["drums"], waveform=mixture))
+    assert list(some.outputs) == ["drums"]
+    assert tf.make_ndarray(some.outputs["drums"]).shape == (1, 64, 2)
+    code, answer = client.rest("/v1/models/separate:predict", {"instances": mixture.tolist()})
+    (row,) = answer["predictions"]
+    assert code == 200 and np.shape(row["vocals"]) == (64, 2)
+    np.testing.assert_allclose(
+        row["bass"], tf.make_ndarray(every.outputs["bass"])[0], rtol=0, atol=1e-6
+    )
+
+
+nan = np.full((1, 8, 1), np.nan, "float32")
+BAD = {
+    "model": (request("nope", waveform=WAVEFORM), "NOT_FOUND", "enhance .version 1., separate"),
+    "version": (request(version=7, waveform=WAVEFORM), "NOT_FOUND", r"Specific\(enhance, 7\)"),
+    "signature": (
+        request(signature="nope", waveform=WAVEFORM),
+        "FAILED_PRECONDITION",
+        "has the signatures .*serving_default, wav_bytes, with_lengths",
+    ),
+    "no model_spec": (predict_pb2.PredictRequest(), "INVALID_ARGUMENT", "Missing ModelSpec"),
+    "missing input": (request(), "INVALID_ARGUMENT", "Missing: waveform"),
+    "extra input": (request(waveform=WAVEFORM, x=1.0), "INVALID_ARGUMENT", "not accepted: x"),
+    "dtype": (request(waveform=np.zeros((1, 8, 1))), "INVALID_ARGUMENT", "but got float64"),
+    "string": (request(waveform=[[["a"]]]), "INVALID_ARGUMENT", "but got string"),
+    "rank": (request(waveform=np.zeros((1, 8), "float32")), "INVALID_ARGUMENT", r"\(1, 8\)"),
+    "channels": (request(waveform=np.zeros((1, 8, 2), "float32")), "INVALID_ARGUMENT", "8, 2"),
+    "no samples": (request(waveform=np.zeros((1, 0, 1), "float32")), "INVALID_ARGUMENT", "empty"),
+    "NaN": (request(waveform=nan), "INVALID_ARGUMENT", "NaN or infinite"),
+    "infinite": (request(waveform=nan * np.inf), "INVALID_ARGUMENT", "NaN or infinite"),
+    "too long": (
+        request(waveform=np.zeros((1, 20_001, 1), "float32")),
+        "INVALID_ARGUMENT",
+        "20,001 samples .* may have 20,000",
+    ),
+    "huge shape": (
+        request(waveform=proto(dtype=1, shape=(1, 10**15, 1), float_val=[1.0])),
+        "INVALID_ARGUMENT",
+        "too long",
+    ),
+    "negative shape": (
+        request(waveform=proto(dtype=1, shape=(1, -8, 1), float_val=[1.0])),
+        "INVALID_ARGUMENT",
+        r"\(1, -8, 1\)",
+    ),
+    "short content": (
+        request(waveform=proto(dtype=1, shape=(1, 8, 1), tensor_content=b"123")),
+        "INVALID_ARGUMENT",
+        "3 bytes of tensor_content",
+    ),
+    "many values": (
+        request(waveform=proto(dtype=1, shape=(1, 2, 1), float_val=[1.0] * 3)),
+        "INVALID_ARGUMENT",
+        "do not fit",
+    ),
+    "no dtype": (request(waveform=proto(shape=(1, 2, 1))), "INVALID_ARGUMENT", "type"),
+    "unknown dtype": (request(waveform=proto(dtype=99)), "INVALID_ARGUMENT", "type"),
+    "output": (request(waveform=WAVEFORM, filter=["x"]), "INVALID_ARGUMENT", "no output 'x'"),
+    "message size": (
+        request(waveform=np.zeros((1, 300_000, 1), "float32")),
+        "RESOURCE_EXHAUSTED",
+        "larger than max",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_grpc_requests_get_the_code_that_they_deserve(client, name):
+    made, code, message = BAD[name]
+    with pytest.raises(grpc.RpcError, match=message) as error:
+        client.predict(made)
+    assert error.value.code() is grpc.StatusCode[code]
+
+
+def test_a_label_is_refused(client):
+    made = request(waveform=WAVEFORM)
+    made.model_spec.version_label = "stable"
+    with pytest.raises(grpc.RpcError, match="Unrecognized servable version label: stable") as error:
+        client.predict(made)
+    assert error.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "code", "message"),
+    [
+        ("/v1/models/nope:predict", {"instances": [1]}, 404, "serves enhance"),
+        ("/v1/models/nope:predict", b"{", 404, "serves enhance"),
+        ("/v1/models/enhance/versions/2:predict", {"instances": [1]}, 404, "Specific"),
+        ("/v1/models/enhance/versions/x:predict", {"instances": [1]}, 400, "to numeric"),
+        (f"/v1/models/enhance/versions/{'9' * 30}:predict", {"instances": [1]}, 400, "numeric"),
+        ("/v1/models/enhance:predict", b"{", 400, "JSON Parse error"),
+        ("/v1/models/enhance:predict", {"instances": [[[None]]]}, 400, "holds null"),
+        (
+            "/v1/models/enhance:predict",
+            {"signature_name": "x", "instances": [1]},
+            400,
+            "has the signatures",
+        ),
+        ("/v1/models/enhance:predict", b" " * (2**20 + 1), 413, "more than 1,048,576 bytes"),
+        ("/v1/models/enhance:predict", None, 400, "Malformed request: GET"),
+        ("/v1/models/enhance", b"{}", 400, "Malformed request: POST"),
+        ("/v1/models/enhance:classify", b"{}", 400, "Malformed request"),
+        ("/v1/models", None, 400, "Malformed request"),
+        ("/v1/models/nope", None, 404, "Could not find any versions of model nope"),
+        ("/v1/models/enhance/versions/2", None, 404, "Could not find version 2 of model enhance"),
+        ("/v1/models/nope/metadata", None, 404, "Servable not found"),
+    ],
+)
+def test_bad_rest_requests_get_the_status_that_they_deserve(client, path, body, code, message):
+    status, answer = client.rest(path, body)
+    assert status == code and message in answer["error"]
+
+
+def test_other_paths_are_not_found(client):
+    with pytest.raises(urllib.error.HTTPError, match="404"):
+        urllib.request.urlopen(f"{client.base}/docs")
+
+
+def test_metadata_by_both_protocols(client):
+    asked = get_model_metadata_pb2.GetModelMetadataRequest(metadata_field=["signature_def"])
+    asked.model_spec.name = "enhance"
+    answer = client.prediction.GetModelMetadata(asked)
+    assert (answer.model_spec.name, answer.model_spec.version.value) == ("enhance", 1)
+    definitions = get_model_metadata_pb2.SignatureDefMap()
+    assert answer.metadata["signature_def"].Unpack(definitions)
+    info = definitions.signature_def["serving_default"].inputs["waveform"]
+    assert [dim.size for dim in info.tensor_shape.dim] == [-1, -1, 1]
+    code, rest = client.rest("/v1/models/enhance/metadata")
+    assert code == 200
+    assert rest["model_spec"] == {"name": "enhance", "signature_name": "", "version": "1"}
+    told = rest["metadata"]["signature_def"]["signature_def"]["with_lengths"]
+    assert told["method_name"] == "tensorflow/serving/predict"
+    assert told["inputs"]["lengths"] == {
+        "dtype": "DT_INT32",
+        "tensor_shape": {"dim": [{"size": "-1", "name": ""}], "unknown_rank": False},
+        "name": "with_lengths_lengths:0",
+    }
+    asked.metadata_field[:] = ["colour"]
+    with pytest.raises(grpc.RpcError, match="has to be signature_def"):
+        client.prediction.GetModelMetadata(asked)
+
+
+def test_status_and_health(client):
+    asked = get_model_status_pb2.GetModelStatusRequest()
+    asked.model_spec.name = "enhance"
+    (told,) = client.models.GetModelStatus(asked).model_version_status
+    available = get_model_status_pb2.ModelVersionStatus.AVAILABLE
+    assert (told.version, told.state, told.status.error_code) == (1, available, 0)
+    asked.model_spec.name = "nope"
+    with pytest.raises(grpc.RpcError, match="This server serves enhance") as error:
+        client.models.GetModelStatus(asked)
+    assert error.value.code() is grpc.StatusCode.NOT_FOUND
+    state = {"version": "1", "state": "AVAILABLE"}
+    state["status"] = {"error_code": "OK", "error_message": ""}
+    for path in ("/v1/models/enhance", "/v1/models/enhance/versions/1"):
+        assert client.rest(path) == (200, {"model_version_status": [state]})
+    for service in ("", "tensorflow.serving.PredictionService"):
+        health = client.health.Check(health_pb2.HealthCheckRequest(service=service))
+        assert health.status == health_pb2.HealthCheckResponse.SERVING
+
+
+def test_requests_are_counted_by_model_and_status(client):
+    def counts():
+        found = client.metrics()
+        return [
+            found.get(f'tonezoo_requests_total{{model="{model}",protocol="{p}",status="{s}"}}', 0)
+            for model, p, s in (
+                ("enhance", "grpc", "OK"),
+                ("enhance", "rest", "INVALID_ARGUMENT"),
+                ("", "grpc", "NOT_FOUND"),
+            )
+        ]
+
+    before = counts()
+    client.predict(request(waveform=WAVEFORM))
+    client.rest("/v1/models/enhance:predict", {"instances": [[1]]})
+    with pytest.raises(grpc.RpcError):
+        client.predict(request("made up", waveform=WAVEFORM))
+    assert np.subtract(counts(), before).tolist() == [1, 1, 1]
+    assert client.metrics()['tonezoo_queue_requests{model="enhance"}'] == 0
+    assert client.metrics()['tonezoo_served_version{model="enhance"}'] == 1
+
+
+@pytest.fixture
+def held(server):
+    """Holds the model's computations until the block is left; yields those that have come."""
+    version = server._store.find("enhance")
+    original, gate, computed = version.function, threading.Event(), []
+
+    def function(name):
+        def compute(inputs):
+            computed.append(inputs)
+            gate.wait(30)
+            return original(name)(inputs)
+
+        return compute
+
+    version.function = function
+    yield gate, computed
+    gate.set()
+    del version.function
+
+
+def test_what_does_not_fit_the_queue_is_refused_by_both_protocols(client, held):
+    gate, _ = held
+    waiting = [
+        client.prediction.Predict.future(request(waveform=WAVEFORM), timeout=30)
+        for _ in range(OPTIONS.queue_size)
+    ]
+    # One is being computed.
+    key = 'tonezoo_queue_requests{model="enhance"}'
+    eventually(lambda: client.metrics()[key] == OPTIONS.queue_size - 1)
+    with pytest.raises(grpc.RpcError, match="16 requests before this one") as error:
+        client.predict(request(waveform=WAVEFORM))
+    assert error.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    code, answer = client.rest("/v1/models/enhance:predict", {"instances": [[[0.0]]]})
+    assert code == 429 and "16 requests before this one" in answer["error"]
+    # Health and status still answer.
+    assert client.health.Check(health_pb2.HealthCheckRequest(), timeout=5).status == 1
+    assert client.rest("/v1/models/enhance")[0] == 200
+    gate.set()
+    assert all(len(answer.result().outputs) == 1 for answer in waiting)
+    client.predict(request(waveform=WAVEFORM))  # There is room again.
+
+
+def eventually(condition) -> None:
+    until = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < until
+        time.sleep(0.01)
+
+
+def test_what_no_one_waits_for_any_more_is_not_computed(server, client, held):
+    gate, computed = held
+    first = client.prediction.Predict.future(request(waveform=WAVEFORM), timeout=30)
+    eventually(lambda: computed)
+    odd = np.zeros((1, 9, 1), "float32")
+    with pytest.raises(grpc.RpcError) as error:
+        client.prediction.Predict(request(waveform=odd), timeout=0.1)
+    assert error.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+    hung_up = client.prediction.Predict.future(request(waveform=odd), timeout=30)
+    eventually(lambda: client.metrics()['tonezoo_queue_requests{model="enhance"}'] > 0)
+    hung_up.cancel()
+    gate.set()
+    first.result()
+    client.predict(request(waveform=np.zeros((1, 10, 1), "float32")))
+    assert [inputs["waveform"].shape[1] for inputs in computed] == [8, 10]
+    key = 'tonezoo_requests_total{model="enhance",protocol="grpc",status="%s"}'
+    for status in ("DEADLINE_EXCEEDED", "CANCELLED"):
+        eventually(lambda status=status: client.metrics().get(key % status) == 1)
+
+
+def test_a_rest_request_has_a_time_limit(server, client, held, monkeypatch):
+    monkeypatch.setitem(vars(server.options), "rest_timeout_s", 0.1)
+    code, answer = client.rest("/v1/models/enhance:predict", {"instances": [[[0.0]]]})
+    assert code == 504 and "deadline passed" in answer["error"]
+
+
+def test_an_error_of_the_servers_own_is_told_as_such(server, client, held, monkeypatch, caplog):
+    version = server._store.find("enhance")
+    monkeypatch.setattr(version, "function", lambda name: lambda inputs: 1 / 0)
+    with pytest.raises(grpc.RpcError, match="see its log") as error:
+        client.predict(request(waveform=WAVEFORM))
+    assert error.value.code() is grpc.StatusCode.INTERNAL
+    code, answer = client.rest("/v1/models/enhance:predict", {"instances": [[[0.0]]]})
+    assert code == 500 and "see its log" in answer["error"]
+    assert caplog.text.count("ZeroDivisionError") >= 2
+
+
+def test_random_requests_are_refused_as_requests(client):
+    """Whatever comes, it is the client's error, never the server's."""
+    rng = random.Random(0)
+    leaves = [0.5, 1, -3, 10**20, "a", None, True, {}, {"b64": "AA=="}, {"b64": 1}, [], [[]], 1e30]
+    codes = set()
+
+    def value(depth):
+        if depth == 0 or rng.random() < 0.2:
+            return rng.choice(leaves)
+        if rng.random() < 0.2:
+            names = rng.sample(["waveform", "lengths", "audio_bytes", "b64", "x"], 2)
+            return {name: value(depth - 1) for name in names}
+        return [value(depth - 1)] * rng.randrange(3)
+
+    for _ in range(200):
+        names = ["serving_default", "with_lengths", "wav_bytes", "", "x", 5]
+        body = {"signature_name": rng.choice(names), rng.choice(["instances", "inputs"]): value(4)}
+        text = bytearray(json.dumps(body).encode())
+        if rng.random() < 0.2:
+            text[rng.randrange(len(text))] = rng.randrange(256)
+        codes.add(client.rest("/v1/models/enhance:predict", bytes(text))[0])
+    assert codes <= {200, 400} and 400 in codes
+    valid = request(waveform=np.ones((2, 3, 1), "float32")).SerializeToString()
+    call = client.channel.unary_unary("/tensorflow.serving.PredictionService/Predict")
+    codes = set()
+    for _ in range(200):
+        content = bytearray(valid)
+        for _ in range(rng.randrange(1, 4)):
+            content[rng.randrange(len(content))] = rng.randrange(256)
+        try:
+            parsed = predict_pb2.PredictRequest.FromString(bytes(content))
+        except Exception:
+            continue  # gRPC itself refuses what is no message.
+        try:
+            call(parsed.SerializeToString(), timeout=30)
+            codes.add("OK")
+        except grpc.RpcError as error:
+            codes.add(error.code().name)
+    assert codes <= {"OK", "INVALID_ARGUMENT", "NOT_FOUND", "FAILED_PRECONDITION"}
+    assert {"INVALID_ARGUMENT", "NOT_FOUND"} <= codes
+
+
+@pytest.mark.slow
+def test_versions_change_without_a_lost_request(tmp_path, golden):
+    """A damaged version 2 is not served and told; version 3 takes over while requests run."""
+    waveform, expected = golden
+    root = tmp_path / "models"
+    version = shutil.copytree(shipped_models()[MODEL] / "1", root / "enhance" / "1")
+    lines = []
+    options = ServingOptions(poll_s=0.05)
+    with Server(root, port=0, rest_port=0, options=options, report=lines.append) as server:
+        client = Client(server.port, server.rest_port)
+        damaged = shutil.copytree(version, tmp_path / "damaged")
+        change_golden(damaged, output=expected + 1)
+        damaged.rename(root / "enhance" / "2")
+        eventually(lambda: len(lines) == 2)
+        assert "version 2 is not served" in lines[1] and "differs from the golden" in lines[1]
+        _, told = client.rest("/v1/models/enhance/versions/2")
+        (state,) = told["model_version_status"]
+        assert state["state"] == "END" and "golden" in state["status"]["error_message"]
+        shutil.copytree(version, tmp_path / "good").rename(root / "enhance" / "3")
+        served = []
+        while 3 not in served:
+            answer = client.predict(request(waveform=waveform))
+            served.append(answer.model_spec.version.value)
+            output = tf.make_ndarray(answer.outputs["waveform"])
+            np.testing.assert_allclose(output, expected, rtol=0, atol=1e-5)
+        assert set(served) == {1, 3} and server.served == {"enhance": 3}
+        eventually(lambda: "enhance: version 1 is no longer served." in lines)
+        with pytest.raises(grpc.RpcError, match=r"serves enhance .version 3."):
+            client.predict(request(version=1, waveform=WAVEFORM))
+        client.channel.close()
+
+
+@pytest.mark.slow
+def test_the_command_finishes_what_it_has_begun_when_it_is_told_to_stop(tmp_path):
+    (tmp_path / "separate").symlink_to(shipped_models()["demucs_procedural"])
+    words = ("serve", tmp_path, "--port", "0", "--rest-port", "0", "--max-batch-size", "1")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tonezoo", *map(str, words)],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "CUDA_VISIBLE_DEVICES": "-1"},
+    )
+    try:
+        assert process.stdout.readline() == "separate: version 1 is served.\n"
+        line = process.stdout.readline()
+        ports = [int(part.split(":")[-1]) for part in line.replace(",", "").split() if ":" in part]
+        client = Client(*ports)
+        mixture = np.zeros((1, 20_000, 2), "float32")
+        calls = [
+            client.prediction.Predict.future(request("separate", waveform=mixture), timeout=60)
+            for _ in range(6)
+        ]
+        key = 'tonezoo_queue_requests{model="separate"}'
+        eventually(lambda: client.metrics()[key] > 2)
+        process.send_signal(signal.SIGTERM)
+        assert all(len(call.result().outputs) == 4 for call in calls)
+        assert process.wait(timeout=30) == 0
+        assert "Stopping" in process.stdout.read()
+    finally:
+        process.kill()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("{tmp}/no", "no does not exist. Give a folder of models"),
+        ("{tmp}/file", "is a file, but models lie in a folder"),
+        ("{tmp}/empty", "There is no model in"),
+        ("{tmp}/damaged", "No model can be served.\nsmall 1: "),
+        ("{tmp}/damaged --port {port}", "Port {port} of 127.0.0.1 is in use. Stop the program"),
+        ("{tmp}/damaged --rest-port {port}", "choose another port with --rest-port"),
+        ("{tmp}/damaged --host 192.0.2.1", "Cannot listen at 192.0.2.1:"),
+    ],
+)
+def test_bad_input_of_the_command(cli, tmp_path, words, message):
+    (tmp_path / "file").write_text("")
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "damaged" / "small" / "1").mkdir(parents=True)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        names = {"tmp": tmp_path, "port": taken.getsockname()[1]}
+        asked = words.format(**names).split()
+        free = [] if "port" in words else ["--port", "0", "--rest-port", "0"]
+        free += ["--rest-port", "0"] if " --port" in words else []
+        free += ["--port", "0"] if "--rest-port" in words else []
+        code, _, err = cli("serve", *asked, *free)
+    assert code == 1 and message.format(**names) in err
+
+
+def test_a_missing_package_is_named_with_the_extra(monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "orjson", None)
+    with pytest.raises(ImportError, match=r'package orjson: pip install "tonezoo\[serve\]"'):
+        Server(tmp_path, port=0, rest_port=0)

@@ -1,0 +1,190 @@
+"""The page as a server: on one address, with all its files in a folder that goes when it ends."""
+
+import contextlib
+import errno
+import logging
+import os
+import signal
+import socket
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from tonezoo.app.answers import BYTES_PER_MB, Limits
+from tonezoo.app.offers import Offer
+from tonezoo.app.page import build_page
+from tonezoo.app.results import ResultFiles
+from tonezoo.extras import import_extra
+
+TEMPORARY_PREFIX = "tonezoo-app-"
+HERE = Path(__file__).parent
+# The browser itself then asks no other host for anything.
+CONTENT_SECURITY_POLICY = (
+    "default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:; frame-ancestors 'self'"
+)
+# Gradio reads these: no statistics, no history of runs in the browser.
+SETTINGS = {"GRADIO_ANALYTICS_ENABLED": "False", "GRADIO_RUN_HISTORY": "False"}
+
+
+def listening_socket(host: str, port: int) -> socket.socket:
+    """Returns a socket bound to an address, before anything is loaded for it.
+
+    Args:
+        host: name or number of an address of this machine.
+        port: 0 for any that is free.
+
+    Raises:
+        ValueError: the port is taken, or there is no such address here.
+    """
+    try:
+        family, kind, _, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listener = socket.socket(family, kind)
+    except (OSError, OverflowError) as error:
+        raise ValueError(f"{host} is no address of this machine ({error}).") from error
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        # Bound alone, two servers could share it.
+        listener.listen()
+    except OSError as error:
+        listener.close()
+        if error.errno == errno.EADDRINUSE:
+            raise ValueError(
+                f"Port {port} of {host} is in use. Choose another one with --port, or 0 for any "
+                "that is free."
+            ) from error
+        raise ValueError(f"Cannot listen on {host}, port {port}: {error.strerror}.") from error
+    return listener
+
+
+@contextlib.contextmanager
+def running_page(
+    offers: Sequence[Offer], limits: Limits, server: str | None = None
+) -> Iterator[Any]:
+    """Yields the page as an ASGI application; what was uploaded and computed goes with it.
+
+    Args:
+        offers: models to choose from.
+        limits: of recordings.
+        server: address of the server whose models they are; None for this machine's.
+
+    Raises:
+        ImportError: Gradio is missing; it is in the extra `app`.
+    """
+    with contextlib.ExitStack() as stack:
+        folder = Path(
+            stack.enter_context(
+                tempfile.TemporaryDirectory(prefix=TEMPORARY_PREFIX, ignore_cleanup_errors=True)
+            )
+        ).resolve()
+        uploads, results = folder / "uploads", folder / "results"
+        uploads.mkdir()
+        results.mkdir()
+        # Gradio reads some of it when it is imported, in this process for the first time here.
+        stack.enter_context(_environment({**SETTINGS, "GRADIO_TEMP_DIR": str(uploads)}))
+        gradio = import_extra("gradio", "app", "The page needs")
+        from fastapi import FastAPI
+
+        # What it logs of each request is of no use to who runs the page.
+        logging.getLogger("httpx").setLevel(logging.WARNING)
+        script = (HERE / "mixer.js").read_text(encoding="utf-8")
+        page = gradio.mount_gradio_app(
+            FastAPI(docs_url=None, redoc_url=None, openapi_url=None),
+            build_page(offers, limits, ResultFiles(results), server),
+            path="/",
+            allowed_paths=[str(results)],
+            max_file_size=round(limits.megabytes * BYTES_PER_MB),
+            footer_links=[],
+            ssr_mode=False,
+            pwa=False,
+            mcp_server=False,
+            # Fonts that every machine has: Gradio's own ones come from elsewhere.
+            theme=gradio.themes.Default(
+                font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]
+            ),
+            css_paths=[HERE / "page.css"],
+            head=f"<script>\n{script}</script>",
+        )
+        page.add_middleware(_WithPolicy)
+        yield page
+
+
+def exit_at_sigterm() -> None:
+    """Makes SIGTERM an exit that still removes the files; by default it ends a process at once."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+
+
+def serve_page(page: Any, listener: socket.socket, ready: Callable[[str], None]) -> None:
+    """Serves a page on a socket until the process is told to end.
+
+    Args:
+        page: what `running_page` yielded.
+        listener: what `listening_socket` returned.
+        ready: called with the page's URL when it can be opened.
+    """
+    server = web_server(page, lambda: ready(url_of(listener)))
+    with contextlib.suppress(KeyboardInterrupt):
+        server.run(sockets=[listener])
+
+
+def web_server(page: Any, ready: Callable[[], None] = lambda: None) -> Any:
+    """Returns a uvicorn server for a page; `ready` is called when it answers."""
+    import uvicorn
+
+    class Server(uvicorn.Server):
+        async def startup(self, sockets=None):
+            await super().startup(sockets)
+            ready()
+
+    # An open page holds a connection for as long as it is open.
+    return Server(uvicorn.Config(page, log_level="warning", timeout_graceful_shutdown=2))
+
+
+def url_of(listener: socket.socket) -> str:
+    """Returns the URL of the page on a socket.
+
+    Example:
+
+    >>> with listening_socket("127.0.0.1", 0) as listener:
+    ...     url_of(listener).startswith("http://127.0.0.1:")
+    True
+    """
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+@contextlib.contextmanager
+def _environment(changes: dict[str, str]) -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in changes}
+    os.environ.update(changes)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+class _WithPolicy:
+    """An ASGI application whose answers all state the policy above."""
+
+    def __init__(self, app: Any):
+        self._app = app
+
+    async def __call__(self, scope, receive, send):
+        async def send_with_policy(message):
+            if message["type"] == "http.response.start":
+                headers = [
+                    (b"content-security-policy", CONTENT_SECURITY_POLICY.encode()),
+                    (b"referrer-policy", b"no-referrer"),
+                ]
+                message = {**message, "headers": [*message.get("headers", ()), *headers]}
+            await send(message)
+
+        await self._app(scope, receive, send_with_policy)

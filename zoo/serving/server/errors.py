@@ -1,0 +1,66 @@
+"""Why a request is not answered, whatever protocol it came by."""
+
+import enum
+
+# Of a message: gRPC sends it in the trailing metadata, which clients limit to 8 KiB.
+LONGEST_MESSAGE = 1000
+
+
+class Code(enum.Enum):
+    """gRPC's status codes by their numbers, with the HTTP status that stands for each in REST."""
+
+    OK = (0, 200)
+    CANCELLED = (1, 499)
+    UNKNOWN = (2, 500)
+    INVALID_ARGUMENT = (3, 400)
+    DEADLINE_EXCEEDED = (4, 504)
+    NOT_FOUND = (5, 404)
+    ALREADY_EXISTS = (6, 409)
+    PERMISSION_DENIED = (7, 403)
+    RESOURCE_EXHAUSTED = (8, 429)
+    FAILED_PRECONDITION = (9, 400)
+    ABORTED = (10, 409)
+    OUT_OF_RANGE = (11, 400)
+    UNIMPLEMENTED = (12, 501)
+    INTERNAL = (13, 500)
+    UNAVAILABLE = (14, 503)
+    DATA_LOSS = (15, 500)
+    UNAUTHENTICATED = (16, 401)
+
+    @property
+    def number(self) -> int:
+        return self.value[0]
+
+    @property
+    def http_status(self) -> int:
+        return self.value[1]
+
+    @classmethod
+    def of_number(cls, number: int) -> "Code":
+        """Returns the code of a number, INTERNAL for one that gRPC does not have.
+
+        Example:
+
+        >>> Code.of_number(5), Code.of_number(99).name
+        (<Code.NOT_FOUND: (5, 404)>, 'INTERNAL')
+        """
+        return next((code for code in cls if code.number == number), cls.INTERNAL)
+
+
+class RequestError(Exception):
+    """A request that is not answered: the code for programs, the message for people.
+
+    Args:
+        code: which kind of error.
+        message: what was received, what is accepted.
+    """
+
+    def __init__(self, code: Code, message: str):
+        super().__init__(message)
+        self.code = code
+        self.message = message if len(message) <= LONGEST_MESSAGE else f"{message[:997]}..."
+
+
+def invalid(message: str) -> RequestError:
+    """Returns the error of a request that can never be answered as it is."""
+    return RequestError(Code.INVALID_ARGUMENT, message)
