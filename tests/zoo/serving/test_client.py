@@ -143,12 +143,12 @@ def test_requests_are_of_one_signal_and_few_lengths(server, models):
     with Client(server.addresses["grpc"]) as client:
         engine = client.load("super_resolution")
         models.requests.clear()
-        joined(engine.stream(blocks(signals.noise(5000, 2)), 2048))
+        joined(engine.stream(blocks(signals.noise(2500, 2)), 2048))
     assert {signature for _, signature, _ in models.requests} == {"with_lengths"}
     shapes = [shapes["waveform"] for _, _, shapes in models.requests]
     assert {shape[0] for shape in shapes} == {1} and len(set(shapes)) <= 2
     # of 2 channels, chunks of 512 low-rate samples
-    assert len(shapes) == 2 * 10
+    assert len(shapes) == 2 * 5
 
 
 def test_other_signatures_and_files_as_bytes(client):
@@ -241,7 +241,7 @@ def test_a_server_that_is_busy_is_asked_again(own):
 def test_a_server_that_dies_and_returns_in_a_file_loses_nothing(own, tmp_path):
     with own.client() as client:
         engine = client.load("super_resolution")
-        samples = signals.noise(6000, 2)
+        samples = signals.noise(4000, 2)
         expected = joined(engine.stream(blocks(samples), 2048))
         sent_before, sent_at_return = len(own.models.requests), []
 
