@@ -14,7 +14,11 @@ GPU_PACKAGES := keras optree namex absl-py packaging soundfile cffi pycparser so
 GPU_PYTHON ?= 3.12
 GPU_PLATFORMS := $(patsubst %,--platform manylinux%_x86_64,_2_28 _2_27 _2_17 2014 2010 1)
 
-.PHONY: demo test test-fast lint docs notebooks gpu-files clean
+# A container engine, and the server that `make test-serving` runs in it.
+CONTAINER ?= docker
+SERVING_IMAGE ?= tensorflow/serving
+
+.PHONY: demo test test-fast test-serving lint docs notebooks gpu-files clean
 
 $(STAMP): setup.cfg pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -31,6 +35,17 @@ test: $(STAMP)
 
 test-fast: $(STAMP)
 	$(BIN)/python -m pytest $(WORKERS) -m "not slow"
+
+# The client's tests against the real TensorFlow Serving, which needs a container engine.
+test-serving: $(STAMP)
+	rm -rf build/served
+	$(BIN)/python tests/untrained_export.py build/served
+	$(CONTAINER) run --rm --detach --name tonezoo-serving --volume "$(CURDIR)/build/served:/models" \
+		--publish 127.0.0.1:8500:8500 --publish 127.0.0.1:8501:8501 \
+		$(SERVING_IMAGE) --model_config_file=/models/models.config
+	trap '$(CONTAINER) stop tonezoo-serving' EXIT; \
+	TONEZOO_TEST_SERVER=127.0.0.1:8500 TONEZOO_TEST_REST_SERVER=http://127.0.0.1:8501 \
+	TONEZOO_TEST_MODELS=build/served $(BIN)/python -m pytest tests/zoo/serving/test_client.py
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -3,8 +3,8 @@
 import keras
 from keras import ops
 
-from tonezoo.layers.checks import integer, one_of
-from tonezoo.layers.interpolation import GRIDS, kaiser_low_pass
+from tonezoo.arguments import integer, one_of
+from tonezoo.audio.interpolation import GRIDS, kaiser_low_pass
 from tonezoo.layers.masks import mask_per_block
 from tonezoo.layers.padding import hold_ends
 from tonezoo.layers.signal_layer import SignalLayer

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from tonezoo.layers.checks import integer
+from tonezoo.arguments import integer
 from tonezoo.layers.decimate import Decimate1D
 from tonezoo.layers.interpolate import Interpolate1D
 from tonezoo.layers.signal_layer import SignalLayer

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from tonezoo.layers.checks import integer
+from tonezoo.arguments import integer
 from tonezoo.layers.shuffle import channels_to_time, time_to_channels
 from tonezoo.layers.signal_layer import SignalConvolution, convolve
 

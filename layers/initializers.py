@@ -5,7 +5,7 @@ import math
 import keras
 from keras import initializers, ops
 
-from tonezoo.layers.checks import integer
+from tonezoo.arguments import integer
 
 
 @keras.saving.register_keras_serializable(package="tonezoo")

@@ -4,8 +4,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from tonezoo.layers.checks import integer
-from tonezoo.layers.interpolation import interpolation_taps, resolve_grid, spline_prefilter
+from tonezoo.arguments import integer
+from tonezoo.audio.interpolation import interpolation_taps, resolve_grid, spline_prefilter
 from tonezoo.layers.masks import mask_per_output
 from tonezoo.layers.padding import hold_ends
 from tonezoo.layers.signal_layer import SignalLayer
@@ -21,7 +21,7 @@ class Interpolate1D(SignalLayer):
     Methods: "nearest"; "linear"; "cubic", the cardinal cubic spline; "sinc", with a Kaiser window,
     8 zero crossings a side and every phase scaled to a DC gain of 1 (ASSUMED: no source fixes it);
     "kaiser", BigVGAN's short alias-free filter, 3 zero crossings a side (see
-    `tonezoo.layers.interpolation.kaiser_low_pass`), scaled likewise, which changes it for factors
+    `tonezoo.audio.interpolation.kaiser_low_pass`), scaled likewise, which changes it for factors
     above 2 only; "stretch", zeros between the samples, no gain (ASSUMED); "learned", which gives
     y[n r + p] = s[p] x[n] + (1 - s[p]) x[n + 1] with factor - 1 weights s = sigmoid(logits) per
     channel that start as linear interpolation (ASSUMED beyond factor 2).

@@ -6,9 +6,9 @@ import keras
 import numpy as np
 from keras import ops
 
-from tonezoo.layers.checks import one_of
+from tonezoo.arguments import one_of
+from tonezoo.audio.interpolation import polyphase_indices
 from tonezoo.layers.interpolate import Interpolate1D
-from tonezoo.layers.interpolation import polyphase_indices
 from tonezoo.layers.padding import hold_ends
 from tonezoo.layers.shuffle import channels_to_time
 from tonezoo.layers.signal_layer import SignalConvolution, convolve

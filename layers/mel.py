@@ -4,7 +4,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from tonezoo.layers.checks import integer
+from tonezoo.arguments import integer
 from tonezoo.layers.masks import mask_per_block
 from tonezoo.layers.padding import reflect_ends
 from tonezoo.layers.short_time import STFT1D

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import keras
 from keras import activations, ops
 
-from tonezoo.layers.checks import integer, one_integer
+from tonezoo.arguments import integer, one_integer
 from tonezoo.layers.folded_conv import FoldedConv1D
 from tonezoo.layers.initializers import fresh
 from tonezoo.layers.masks import mask_per_block

@@ -3,9 +3,9 @@
 import keras
 from keras import ops
 
-from tonezoo.layers.checks import integer, one_integer
+from tonezoo.arguments import integer, one_integer
+from tonezoo.audio.interpolation import kaiser_low_pass
 from tonezoo.layers.interpolated_conv import InterpolatedConv1D
-from tonezoo.layers.interpolation import kaiser_low_pass
 from tonezoo.layers.masks import mask_per_output
 from tonezoo.layers.padding import hold_ends
 from tonezoo.layers.signal_layer import SignalLayer

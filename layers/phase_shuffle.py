@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from tonezoo.layers.checks import integer, one_of
+from tonezoo.arguments import integer, one_of
 from tonezoo.layers.padding import reflected
 from tonezoo.layers.signal_layer import SignalLayer
 

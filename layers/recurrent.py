@@ -3,7 +3,7 @@
 import keras
 from keras import constraints, initializers, ops, regularizers
 
-from tonezoo.layers.checks import integer
+from tonezoo.arguments import integer
 from tonezoo.layers.initializers import fresh
 from tonezoo.layers.signal_layer import SignalLayer
 

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from tonezoo.layers.checks import integer
+from tonezoo.arguments import integer
 from tonezoo.layers.masks import mask_per_block, mask_per_output
 from tonezoo.layers.signal_layer import SignalLayer
 

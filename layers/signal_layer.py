@@ -5,7 +5,8 @@ from typing import ClassVar
 import keras
 from keras import ops
 
-from tonezoo.layers.checks import check_signal, integer, one_integer
+from tonezoo.arguments import integer, one_integer
+from tonezoo.layers.checks import check_signal
 from tonezoo.layers.masks import mask_per_output
 
 

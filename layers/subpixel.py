@@ -2,7 +2,7 @@
 
 import keras
 
-from tonezoo.layers.checks import integer
+from tonezoo.arguments import integer
 from tonezoo.layers.masks import mask_per_output
 from tonezoo.layers.shuffle import channels_to_time
 from tonezoo.layers.signal_layer import SignalLayer

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import keras
 
-from tonezoo.layers.checks import integer
+from tonezoo.arguments import integer
 from tonezoo.layers.initializers import ICNR
 from tonezoo.layers.shuffle import channels_to_time
 from tonezoo.layers.signal_layer import SignalConvolution, convolve

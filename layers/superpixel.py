@@ -2,7 +2,7 @@
 
 import keras
 
-from tonezoo.layers.checks import integer
+from tonezoo.arguments import integer
 from tonezoo.layers.masks import mask_per_block
 from tonezoo.layers.shuffle import time_to_channels
 from tonezoo.layers.signal_layer import SignalLayer

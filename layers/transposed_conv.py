@@ -7,7 +7,7 @@ from typing import ClassVar
 import keras
 from keras import ops
 
-from tonezoo.layers.checks import one_integer, one_of
+from tonezoo.arguments import one_integer, one_of
 from tonezoo.layers.masks import mask_extended, mask_per_output
 from tonezoo.layers.shuffle import channels_to_time
 from tonezoo.layers.signal_layer import SignalConvolution, add_bias, convolve

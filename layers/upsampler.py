@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import keras
 
-from tonezoo.layers.checks import one_of
+from tonezoo.arguments import one_of
+from tonezoo.audio.interpolation import DEFAULT_GRIDS
 from tonezoo.layers.interpolated_conv import InterpolatedConv1D
-from tonezoo.layers.interpolation import DEFAULT_GRIDS
 from tonezoo.layers.subpixel_conv import SubpixelConv1D
 from tonezoo.layers.transposed_conv import TransposedConv1D
 

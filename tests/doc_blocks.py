@@ -7,6 +7,8 @@
 - A text block is the output of the block before it; "..." in it stands for anything.
 - There are no other blocks: an unknown language, an indented block or an unknown command fails.
 
+- `localhost:8500` is the server that the page has started, else one of the shipped models.
+
 What a block names and does not make itself, such as `speech` or `low.wav`, is in `INPUTS`: it is
 made of the procedural corpus when the block is reached.
 """
@@ -26,7 +28,8 @@ import tokenize
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from importlib import resources
 from pathlib import Path
 from typing import NamedTuple
 
@@ -54,6 +57,7 @@ TINY = {
     separation.Config: TINY_SEPARATION,
     vocoding.Config: TINY_VOCODING,
 }
+SERVER = "localhost:8500"
 REST = "http://localhost:8501"
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
@@ -142,10 +146,21 @@ def run_page(found: list[Block], scratch: Scratch) -> None:
                 compare(block.text, output)
                 continue
             make_inputs(block.text, scratch)
+            block = at_its_server(block, scratch)
             if block.language == "python":
                 output = run_python(block, namespace)
             else:
                 output = "".join(run_command(words, scratch) for words in command_lines(block.text))
+
+
+def at_its_server(block: Block, scratch: Scratch) -> Block:
+    """Returns the block with the port of the page's server, or of one of the shipped models."""
+    if SERVER not in block.text:
+        return block
+    if not scratch.served:
+        run_serve(str(resources.files("tonezoo.savedmodels")), scratch)
+    address = f"127.0.0.1:{scratch.served[-1].port}"
+    return replace(block, text=block.text.replace(SERVER, address))
 
 
 def compare(expected: str, printed: str) -> None:
@@ -303,7 +318,7 @@ def run_tonezoo(words: list[str], scratch: Scratch) -> str:
 
 
 def run_serve(folder: str, scratch: Scratch) -> str:
-    """Serves a folder from this process, at free ports; curl finds it."""
+    """Serves a folder from this process, at free ports, where curl and clients find it."""
     from tonezoo.serving.server import Server
     from tonezoo.serving_commands import serving_line
 

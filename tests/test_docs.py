@@ -27,6 +27,7 @@ DOCS = (
     "listening",
     "exporting",
     "serving",
+    "client",
     "app",
     "batch",
 )

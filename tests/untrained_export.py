@@ -1,6 +1,11 @@
-"""Exported models of every task without a training before them, and what tests do to them."""
+"""Exported models of every task without a training before them, and what tests do to them.
+
+`python tests/untrained_export.py FOLDER` writes one of each task, by the task's name, for a server
+that the client's tests are to run against, with its models.config.
+"""
 
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -53,3 +58,20 @@ def change_golden(version: Path, **changes) -> None:
         arrays = {**golden, **changes}
     np.savez(version / "golden.npz", **{k: v for k, v in arrays.items() if v is not None})
     sign(version)
+
+
+def export_for_server(folder: Path) -> None:
+    """Writes a tiny model of every task and models.config into a folder.
+
+    The container has the folder at /models.
+    """
+    configs = []
+    for task in MODELS:
+        export_untrained(task, folder / task)
+        place = f'name: "{task}" base_path: "/models/{task}"'
+        configs.append(f'  config {{ {place} model_platform: "tensorflow" }}\n')
+    (folder / "models.config").write_text(f"model_config_list {{\n{''.join(configs)}}}\n")
+
+
+if __name__ == "__main__":
+    export_for_server(Path(sys.argv[1]))

@@ -1,6 +1,8 @@
 """The command `tonezoo`. Each command imports what it needs when it runs."""
 
+import contextlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -258,38 +260,63 @@ def export(
     )
 
 
+@contextlib.contextmanager
+def engine_of(task: Task, model: Path | None, server: str | None) -> Iterator[Any]:
+    """Yields a task's engine for a model, on this machine or at a server; see `process_files`."""
+    if server is not None:
+        from tonezoo.serving import Client
+
+        with Client(server) as client:
+            yield client.engine_for(task, None if model is None else str(model))
+        return
+    from tonezoo.pretrained import load
+
+    import_keras()
+    yield None if model is None else task.check(load(model))
+
+
 def add_verb(task: Task) -> None:
     """Adds the command that runs a task's models on files."""
 
-    def command(files, out, model, format, bit_depth, **given):
+    def command(files, out, model, server, format, bit_depth, **given):
         from rich.console import Console
 
         from tonezoo.audio.jobs import summarize
-        from tonezoo.pretrained import load
 
         options = options_of(task.file_options, given)
-        import_keras()
         console = Console(stderr=True)
-        results = task.process_files(
-            files,
-            out,
-            None if model is None else task.check(load(model)),
-            options,
-            format=format,
-            bit_depth=bit_depth,
-            console=console,
-        )
+        with engine_of(task, model, server) as engine:
+            results = task.process_files(
+                files,
+                out,
+                engine,
+                options,
+                format=format,
+                bit_depth=bit_depth,
+                console=console,
+            )
         raise typer.Exit(summarize(results, console, task.done))
 
     command.__doc__ = task.help
     files = typer.Argument(metavar="FILES...", help="Audio files or folders of them.")
     out = typer.Option(help="Folder for the outputs; those of the same names are replaced.")
+    server = typer.Option(
+        metavar="HOST:PORT",
+        help="Send the audio to TensorFlow Serving or `tonezoo serve`: HOST:PORT of its gRPC, or "
+        "http://HOST:PORT of its REST.",
+        show_default="this machine",
+    )
     set_parameters(
         command,
         [
             parameter("files", list[Path], files),
             parameter("out", Path, out),
-            *verb_parameters(task),
+            *verb_parameters(
+                task,
+                model_help="Folder of an exported model or a run, or a shipped model's name; with "
+                "--server the name of a served one.",
+            ),
+            parameter("server", str | None, server, None),
         ],
     )
     app.command(task.verb)(command)

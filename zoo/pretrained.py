@@ -129,7 +129,7 @@ _engines: dict[tuple, "Engine"] = {}
 
 def engine_for(
     task: str,
-    model: "str | os.PathLike | Engine | None" = None,
+    model: "str | os.PathLike | Engine | Callable[[float | None], Engine] | None" = None,
     sample_rate_hz: float | None = None,
 ) -> Any:
     """Returns the engine of a task for a model, which is loaded once.
@@ -138,7 +138,8 @@ def engine_for(
 
     Args:
         task: name of the task.
-        model: an engine, or what `load` takes; None for the task's default.
+        model: an engine, what gives one for a sample rate, or what `load` takes; None for the
+            task's default.
         sample_rate_hz: of the signal that it is for; a task may have a default for each rate.
 
     Raises:
@@ -149,6 +150,8 @@ def engine_for(
     wanted = find_task(task)
     if model is None and wanted.default_models:
         model = wanted.default_model(sample_rate_hz)
+    if callable(model):
+        model = model(sample_rate_hz)
     if not isinstance(model, str | os.PathLike):
         if model is None or not hasattr(model, "task"):
             raise ValueError(

@@ -6,7 +6,7 @@ import keras
 
 from tonezoo.analysis.artifacts.report import measure_model
 from tonezoo.analysis.artifacts.sources import keras_model
-from tonezoo.layers.checks import integer
+from tonezoo.arguments import integer
 
 LOG_PREFIX = "line_db_"
 

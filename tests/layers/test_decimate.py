@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from signals import noise
 
+from tonezoo.audio.interpolation import GRIDS, kaiser_low_pass
 from tonezoo.layers import Decimate1D, Interpolate1D
-from tonezoo.layers.interpolation import GRIDS, kaiser_low_pass
 
 
 def run(x, factor, grid="half_pixel"):

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from signals import noise, sine
 
+from tonezoo.audio.interpolation import GRIDS, kaiser_low_pass
 from tonezoo.layers import FilteredActivation1D
-from tonezoo.layers.interpolation import GRIDS, kaiser_low_pass
 
 
 def published_taps(factor):

@@ -6,8 +6,8 @@ from interpolation_reference import METHOD_GRIDS, interpolate
 from keras import ops
 from scipy.interpolate import CubicSpline
 
+from tonezoo.audio.interpolation import interpolation_taps, spline_prefilter
 from tonezoo.layers import Interpolate1D
-from tonezoo.layers.interpolation import interpolation_taps, spline_prefilter
 
 
 def run(x, factor, method, grid=None, dtype="float64"):

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from signals import noise
 
+from tonezoo.audio.interpolation import kaiser_low_pass
 from tonezoo.layers import Interpolate1D, NoisePath1D
-from tonezoo.layers.interpolation import kaiser_low_pass
 
 
 def test_against_its_definition_away_from_the_ends():

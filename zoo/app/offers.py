@@ -85,7 +85,7 @@ def served_offers(address: str, models: Sequence[str]) -> list[Offer]:
         raise ValueError(
             "Name the models of the server that the page is to offer: --model NAME, repeatable."
         )
-    from tonezoo.serving import Client  # type: ignore[attr-defined]
+    from tonezoo.serving import Client
 
     client = Client(address)
     offers = []

@@ -261,7 +261,9 @@ def explain(error: Exception, path: str | os.PathLike) -> str:
 
 
 def reason(error: Exception) -> str:
-    """Returns what an error says: a ValueError all, which is for people, others their first line.
+    """Returns what an error says: all of it where it is for people, else its kind and first line.
+
+    For people are ValueErrors, and ConnectionErrors, which tell of a server.
 
     Example:
 
@@ -269,7 +271,8 @@ def reason(error: Exception) -> str:
     'OSError: The disk is gone.'
     """
     lines = str(error).splitlines() or [""]
-    return str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {lines[0]}"
+    is_told = isinstance(error, ValueError | ConnectionError)
+    return str(error) if is_told else f"{type(error).__name__}: {lines[0]}"
 
 
 def level_remark(result: FileResult) -> str | None:

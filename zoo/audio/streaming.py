@@ -2,9 +2,15 @@
 
 import itertools
 import sys
-from collections.abc import Iterable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
 
 import numpy as np
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 # Each chunk costs a call of the model and its context anew: below this a file would take hours.
 MIN_SEGMENT_S = 0.01
@@ -79,6 +85,41 @@ def windows(
             keep = max(0, left + hop - context)
             window, left = window[keep:], left + hop - keep
         held = [window]
+
+
+def map_ahead(
+    function: Callable[[Item], Result], items: Iterable[Item], at_once: int = 1
+) -> Iterator[Result]:
+    """Yields function(item) for each item, in order, computing several at once in threads.
+
+    The items are taken in the caller's thread, no more than `at_once` before their turn. Where an
+    item fails, or the caller stops, nothing new is begun.
+
+    Args:
+        function: called in several threads, unless `at_once` is 1.
+        items: what it is called with.
+        at_once: how many are computed at once; 1 for one after the other, without threads.
+
+    Example:
+
+    >>> list(map_ahead(abs, [-1, -2, 3], at_once=2))
+    [1, 2, 3]
+    """
+    if at_once == 1:
+        yield from map(function, items)
+        return
+    pool = ThreadPoolExecutor(at_once)
+    pending: deque[Future[Result]] = deque()
+    try:
+        for item in items:
+            pending.append(pool.submit(function, item))
+            if len(pending) == at_once:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
+    finally:
+        # Not waiting: what is under way may take long, and nobody wants it any more.
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def check_finite(blocks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:

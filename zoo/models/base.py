@@ -7,9 +7,10 @@ import keras
 import numpy as np
 from keras import ops
 
+from tonezoo.arguments import integer, one_of
+from tonezoo.audio.interpolation import high_pass_taps
 from tonezoo.audio.levels import MIXTURE_LEVELS
 from tonezoo.layers import Interpolate1D, MelSpectrogram1D
-from tonezoo.layers.checks import integer, one_of
 from tonezoo.layers.signal_layer import convolve
 
 INTERPOLATIONS = ("cubic", "sinc")
@@ -383,20 +384,6 @@ class LengthMask:
         frames = ops.arange(ops.shape(x)[1], dtype="int32")
         keep = frames[None, :] < (lengths // spacing)[:, None]
         return ops.where(keep[:, :, None], x, ops.zeros_like(x))
-
-
-def high_pass_taps(cutoff: float, ratio: int) -> np.ndarray:
-    """Returns a symmetric high-pass, (taps,): 1 minus a Kaiser-windowed sinc, zero at 0 Hz.
-
-    Its stop band is 54 dB down or more, where it is wider than the transition.
-
-    Args:
-        cutoff: its -6 dB point, relative to the Nyquist frequency.
-        ratio: 40 * ratio + 1 taps: the transition is 0.15 of the low rate's band wide.
-    """
-    n = np.arange(-20 * ratio, 20 * ratio + 1)
-    low_pass = np.sinc(cutoff * n) * np.kaiser(len(n), 5.0)
-    return (n == 0) - low_pass / low_pass.sum()
 
 
 def hold_last_sample(x, lengths):

@@ -10,9 +10,9 @@ from typing import Any
 import keras
 from keras import layers, ops
 
+from tonezoo.arguments import integer, one_of
 from tonezoo.audio import SOURCES
 from tonezoo.layers import UPSAMPLER_KINDS, BidirectionalLSTM
-from tonezoo.layers.checks import integer, one_of
 from tonezoo.layers.initializers import bounded_bias, bounded_kernel
 from tonezoo.models.base import SeparationModel, centre
 from tonezoo.models.demucs_blocks import DemucsDecoderBlock, DemucsEncoderBlock, conv_options

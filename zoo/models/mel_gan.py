@@ -10,8 +10,8 @@ from typing import Any
 import keras
 from keras import layers, ops
 
+from tonezoo.arguments import integer, one_of
 from tonezoo.layers import UPSAMPLER_KINDS, FilteredActivation1D, WeightNorm, upsampler
-from tonezoo.layers.checks import integer, one_of
 from tonezoo.layers.initializers import bounded_bias, bounded_kernel
 from tonezoo.layers.padding import reflect_ends
 from tonezoo.models.base import VocodingModel

@@ -9,8 +9,8 @@ from typing import Any
 import keras
 from keras import layers, ops
 
+from tonezoo.arguments import integer
 from tonezoo.layers import PhaseShuffle1D, WeightNorm
-from tonezoo.layers.checks import integer
 from tonezoo.layers.initializers import bounded_bias, bounded_kernel
 from tonezoo.layers.padding import reflect_ends
 from tonezoo.registry import ModelEntry

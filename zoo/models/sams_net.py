@@ -11,8 +11,8 @@ from typing import Any
 import keras
 from keras import layers, ops
 
+from tonezoo.arguments import integer
 from tonezoo.audio import SOURCES
-from tonezoo.layers.checks import integer
 from tonezoo.models.spectrogram_separator import BinScaling, SpectrogramSeparator
 from tonezoo.registry import ModelEntry
 

@@ -6,8 +6,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from tonezoo.arguments import integer, one_of
 from tonezoo.layers import STFT1D, InverseSTFT1D
-from tonezoo.layers.checks import integer, one_of
 from tonezoo.models.base import SeparationModel
 from tonezoo.models.wiener import LEAST_SQUARE, wiener_filter
 

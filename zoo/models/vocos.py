@@ -9,8 +9,8 @@ import math
 import keras
 from keras import layers, ops
 
+from tonezoo.arguments import integer
 from tonezoo.layers import InverseSTFT1D
-from tonezoo.layers.checks import integer
 from tonezoo.models.base import MEL_OVERLAP, VocodingModel
 from tonezoo.models.conv_next import KERNEL_SIZE, ConvNextBlock, layer_norm
 from tonezoo.registry import ModelEntry

@@ -9,9 +9,9 @@ from typing import Any
 import keras
 from keras import layers, ops
 
+from tonezoo.arguments import integer, one_of
 from tonezoo.audio import SOURCES
 from tonezoo.layers import Interpolate1D
-from tonezoo.layers.checks import integer, one_of
 from tonezoo.models.base import SeparationModel, centre
 from tonezoo.registry import ModelEntry
 

@@ -6,7 +6,7 @@ import json
 import os
 import platform
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +75,10 @@ def export(
         "version": version,
     }
     with atomic_path(to / str(version), folder=True) as temporary:
-        write_saved_model(model, temporary, half=half)
+        told = ("task", *dataclasses.asdict(facts), "name", "version")
+        write_saved_model(
+            model, temporary, half=half, facts={name: description[name] for name in told}
+        )
         write_golden(temporary, model)
         write_records(temporary, folder, with_evaluation=evaluation is not None)
         write_manifest(temporary, description)
@@ -181,19 +184,25 @@ def in_half(variable) -> bool:
     return len(variable.shape) > 1
 
 
-def write_saved_model(model, folder: Path, half: bool = False) -> None:
-    """Writes the SavedModel with the signatures of its task into a folder.
+def write_saved_model(
+    model, folder: Path, half: bool = False, facts: Mapping[str, Any] | None = None
+) -> None:
+    """Writes the SavedModel into a folder, with the signatures of its task and that of its facts.
 
     Args:
         half: True to store variables as float16, but for vectors.
+        facts: what the model tells of itself, see `tonezoo.serving.facts`; None for its task and
+            the facts of the Keras model.
     """
     import tensorflow as tf
 
+    from tonezoo.serving.facts import FACTS_SIGNATURE, facts_signature
     from tonezoo.serving.operations import check_operations
     from tonezoo.variables import named_variables
 
     module = tf.Module()
-    signatures = find_task(model.task).signatures(model)
+    task = find_task(model.task)
+    signatures = task.signatures(model)
     variables = list(named_variables(model).values())
     # A Keras variable is not tracked by TensorFlow, the variable inside it is.
     module.model_variables = [variable.value for variable in variables]
@@ -205,6 +214,9 @@ def write_saved_model(model, folder: Path, half: bool = False) -> None:
         signatures = {
             name: with_stored_variables(function, pairs) for name, function in signatures.items()
         }
+    if facts is None:
+        facts = {"task": task.name, **dataclasses.asdict(task.model_facts(model))}
+    signatures[FACTS_SIGNATURE] = facts_signature(facts)
     for name, function in signatures.items():
         setattr(module, name, function)
     try:

@@ -119,11 +119,13 @@ class Engine(Protocol):
         task: name of its task.
         name: what to call it in messages.
         sample_rate_hz: rate of its output.
+        calls_at_once: how many times its model is called at the same time; a server sets it.
     """
 
     task: str
     name: str
     sample_rate_hz: int
+    calls_at_once: int
 
 
 class Task(abc.ABC):
@@ -190,12 +192,36 @@ class Task(abc.ABC):
             name: what to call it in messages.
         """
 
+    def served_engine(
+        self,
+        predict: Callable[[str, Mapping[str, np.ndarray]], Mapping[str, np.ndarray]],
+        facts: Facts,
+        name: str,
+        requests_in_flight: int,
+    ) -> Engine:
+        """Returns the engine that runs a model of a server.
+
+        Args:
+            predict: from a signature and its inputs by name, a batch, to its outputs by name.
+            facts: of the model.
+            name: what to call it in messages.
+            requests_in_flight: how many signals of batches `predict` computes at once.
+        """
+
+        def call(inputs: np.ndarray) -> np.ndarray:
+            outputs = predict(self.inference_signature, {self.inference_input: inputs})
+            return self.output(outputs, facts)
+
+        engine = self.engine(call, facts, name)
+        engine.calls_at_once = requests_in_flight
+        return engine
+
     @abc.abstractmethod
     def process_files(
         self,
         paths: Sequence[Path],
         out_dir: Path,
-        engine: Engine | None,
+        engine: "Engine | Callable[[float | None], Engine] | None",
         options: Any,
         *,
         format: str,
@@ -205,7 +231,8 @@ class Task(abc.ABC):
         """Runs an engine on files and folders of them; see `tonezoo.audio.jobs`.
 
         Args:
-            engine: None, where the task has default models, for the one that suits each file.
+            engine: where the task has default models, None for the one that suits each file, or
+                what gives it for a file's sample rate.
             options: an instance of `file_options`.
         """
 

@@ -52,7 +52,7 @@ class Scaling(Task):
         return {"serving_default": serving_default}
 
     def output(self, outputs, facts):
-        return outputs["waveform"].numpy()
+        return np.asarray(outputs["waveform"])
 
     def golden_samples(self, model):
         return 11

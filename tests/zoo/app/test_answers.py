@@ -189,7 +189,7 @@ def test_models_of_a_server_are_loaded_by_its_client(monkeypatch):
             asked.append(name)
             return {"high": DOUBLER, "apart": halves()}[name]
 
-    monkeypatch.setattr("tonezoo.serving.Client", Client, raising=False)
+    monkeypatch.setattr("tonezoo.serving.Client", Client)
     high, apart = served_offers("localhost:8500", ["high", "apart"])
     assert asked == ["localhost:8500", "high", "apart"]
     assert (high.task, high.strength_db) == ("super_resolution", 0.0)

@@ -1,9 +1,13 @@
 """Weights and lengths of streams; windows are tested with the engines that cut by them."""
 
+import itertools
+import threading
+import time
+
 import numpy as np
 import pytest
 
-from tonezoo.audio.streaming import resampled_blocks, triangle, trim_or_pad
+from tonezoo.audio.streaming import map_ahead, resampled_blocks, triangle, trim_or_pad
 
 
 def test_triangle_is_symmetric_and_never_zero():
@@ -27,3 +31,52 @@ def test_a_stream_that_resampling_empties_is_continued_by_silence():
     one_sample = [np.full((1, 3), 0.5, "float32")]
     blocks = trim_or_pad(resampled_blocks(one_sample, 192_000, 44_100), 2, (3,))
     assert sum(map(len, blocks)) == 2
+
+
+@pytest.mark.parametrize("at_once", [1, 3])
+def test_map_ahead_keeps_the_order_and_takes_no_more_than_it_computes(at_once):
+    taken, running, most = [], set(), []
+    lock = threading.Lock()
+
+    def items():
+        for item in range(10):
+            taken.append(item)
+            yield item
+
+    def slow_at_first(item):
+        with lock:
+            running.add(item)
+            most.append(len(running))
+        time.sleep(0.02 if item % at_once == 0 else 0)
+        with lock:
+            running.discard(item)
+        return -item
+
+    for done, result in enumerate(map_ahead(slow_at_first, items(), at_once)):
+        assert result == -done
+        assert len(taken) <= done + at_once
+    assert done == 9 and max(most) == at_once
+
+
+def test_map_ahead_begins_nothing_after_an_error_or_a_close():
+    begun = []
+
+    def fail_at_two(item):
+        begun.append(item)
+        if item == 2:
+            raise ValueError("two")
+        return item
+
+    results = map_ahead(fail_at_two, itertools.count(), at_once=2)
+    assert [next(results), next(results)] == [0, 1]
+    with pytest.raises(ValueError, match="two"):
+        next(results)
+    assert max(begun) <= 3
+
+    waiting = threading.Event()
+    results = map_ahead(lambda item: item and waiting.wait(10), itertools.count(), at_once=2)
+    assert next(results) == 0
+    start = time.monotonic()
+    results.close()
+    assert time.monotonic() - start < 5
+    waiting.set()

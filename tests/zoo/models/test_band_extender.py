@@ -6,7 +6,7 @@ import signals
 from scipy.special import erf
 
 import tonezoo
-from tonezoo.models.base import high_pass_taps
+from tonezoo.audio.interpolation import high_pass_taps
 
 
 def extender(ratio=2, **options):

@@ -7,7 +7,7 @@ from scipy.interpolate import CubicSpline
 from stubs import super_resolver
 
 import tonezoo
-from tonezoo.models.base import high_pass_taps
+from tonezoo.audio.interpolation import high_pass_taps
 from tonezoo.models.mu_gan import BAND_KEPT
 from tonezoo.registry import model_entry
 

@@ -52,6 +52,26 @@ def test_the_inference_signature_is_the_keras_model(exported, task, keras_model,
     np.testing.assert_allclose(output, keras_model(waveform), rtol=0, atol=1e-6)
 
 
+def test_a_model_tells_its_facts_as_often_as_it_is_asked(loaded, exported, task):
+    outputs = loaded.signatures["facts"](query=tf.constant(["", "?", "x"]))
+    told = {text.decode() for text in outputs["manifest_json"].numpy()}
+    assert len(outputs["manifest_json"]) == 3 and len(told) == 1
+    facts = json.loads(told.pop())
+    _, _, stated = read_exported(exported / "1")
+    assert task.facts.read(facts, "facts") == stated and facts["task"] == task.name
+
+
+@pytest.mark.slow
+def test_an_export_of_a_run_tells_its_name_and_version(tiny_models, task):
+    version = resolve_version(tiny_models(task.name))
+    loaded = tf.saved_model.load(str(version))
+    told = loaded.signatures["facts"](query=tf.constant([""]))["manifest_json"].numpy()[0]
+    manifest = json.loads((version / "manifest.json").read_text())
+    facts = json.loads(told)
+    assert facts == {name: manifest[name] for name in facts}
+    assert {"name", "version", "task", "sample_rate_hz"} < set(facts)
+
+
 @pytest.mark.slow
 def test_a_session_on_tensor_names_gives_the_eager_output(exported, task, keras_model):
     """TF Serving runs a signature's tensors in a TF1 session."""

@@ -78,8 +78,8 @@ def test_chunks_equal_the_whole(ratio, length, chunk_samples):
 
 def made_up(trained, samples, ratio, method):
     """Returns what lies above the input's band of what was added to its interpolation."""
+    from tonezoo.audio.interpolation import high_pass_taps
     from tonezoo.layers import Interpolate1D
-    from tonezoo.models.base import high_pass_taps
 
     # axes: (time, channels) -> (batch, time, 1)
     base = np.asarray(Interpolate1D(ratio, method)(samples.T[..., None]))[..., 0].T
@@ -299,3 +299,27 @@ def test_models_and_grids_that_do_not_fit_the_ratio():
         ValueError, match=r"same gave the shape \(1, 5, 1\) instead of \(1, 10, 1\)"
     ):
         resolver.enhance(np.zeros(5), 800)
+
+
+def test_padded_calls_have_few_lengths_and_give_the_same():
+    shapes = set()
+    resolver, samples = toy_resolver(4), noise(341, 2)
+    expected = chunked(resolver, samples, 100, 50)
+
+    def call_padded(low, lengths):
+        shapes.add(low.shape[1])
+        assert lengths.dtype == np.int32 and lengths.shape == (2,) and len(set(lengths)) == 1
+        assert not low[:, lengths[0] :].any()
+        output = np.zeros((2, 4 * low.shape[1], 1), "float32")
+        output[:, : 4 * lengths[0]] = resolver._call(low[:, : lengths[0]])
+        return output
+
+    resolver.call_padded, resolver.calls_at_once = call_padded, 3
+    np.testing.assert_array_equal(chunked(resolver, samples, 100, 50), expected)
+    chunked(resolver, samples[:3], 100, 50)
+    full = max(shapes)
+    assert shapes <= {full >> halvings for halvings in range(8)} and len(shapes) >= 2
+    # What is computed as a whole is sent as it is.
+    shapes.clear()
+    whole(resolver, samples)
+    assert not shapes

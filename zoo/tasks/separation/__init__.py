@@ -144,7 +144,7 @@ class Separation(Task):
     def output(self, outputs, facts):
         import numpy as np
 
-        return np.stack([outputs[name].numpy() for name in facts.sources], axis=2)
+        return np.stack([np.asarray(outputs[name]) for name in facts.sources], axis=2)
 
     def golden_samples(self, model):
         # Several frames of the innermost resolution, and an odd number of samples.
@@ -164,6 +164,13 @@ class Separation(Task):
             mixture_level=facts.mixture_level,
             name=name,
         )
+
+    def served_engine(self, predict, facts, name, requests_in_flight):
+        from tonezoo.tasks.separation.engine import SEGMENTS_AT_ONCE
+
+        # A call holds several segments, each a request; one more call has them ready.
+        calls = 1 + -(-requests_in_flight // SEGMENTS_AT_ONCE)
+        return super().served_engine(predict, facts, name, calls)
 
     def process_files(self, paths, out_dir, engine, options, **settings):
         from tonezoo.pretrained import engine_for

@@ -7,7 +7,14 @@ import numpy as np
 
 from tonezoo.audio.checks import check_rate_hz, check_signal
 from tonezoo.audio.levels import Level, measure
-from tonezoo.audio.streaming import in_step, resampled_blocks, triangle, trim_or_pad, windows
+from tonezoo.audio.streaming import (
+    in_step,
+    map_ahead,
+    resampled_blocks,
+    triangle,
+    trim_or_pad,
+    windows,
+)
 from tonezoo.tasks.separation import SeparationOptions
 
 SHIFT_S = 0.5
@@ -40,6 +47,9 @@ class Separator:
         context_samples: samples on each side that reach a sample's output through convolutions.
         mixture_level: see `tonezoo.models.base.SeparationModel`.
         name: what to call the model in messages.
+
+    Attributes:
+        calls_at_once: how many times the model is called at the same time, in threads.
 
     Example:
 
@@ -75,6 +85,7 @@ class Separator:
         self.context_samples = context_samples
         self.mixture_level = mixture_level
         self.name = name
+        self.calls_at_once = 1
         self._call = call
 
     def separate(
@@ -220,9 +231,11 @@ class Separator:
         is nothing around a segment, there are zeros. Only a signal that fits into one segment is
         taken without them.
         """
-        first = True
-        while batch := list(itertools.islice(cut, SEGMENTS_AT_ONCE)):
-            if first and len(batch) == 1:
+        batches = iter(lambda: list(itertools.islice(cut, SEGMENTS_AT_ONCE)), [])
+
+        def compute(numbered):
+            number, batch = numbered
+            if number == 0 and len(batch) == 1:
                 inputs, skipped = [batch[0][0]], 0
             else:
                 inputs, skipped = [], context
@@ -231,9 +244,14 @@ class Separator:
                     after = context - right + length - size
                     inputs.append(np.pad(window, ((context - left, after), (0, 0))))
             outputs = self._model(np.stack(inputs), signals)
-            for output, (_, _, size) in zip(outputs, batch, strict=True):
-                yield first, output[skipped : skipped + size]
-                first = False
+            return [
+                output[skipped : skipped + size]
+                for output, (_, _, size) in zip(outputs, batch, strict=True)
+            ]
+
+        computed = map_ahead(compute, enumerate(batches), self.calls_at_once)
+        for number, output in enumerate(itertools.chain.from_iterable(computed)):
+            yield number == 0, output
 
     def _model(self, x, signals):
         """Returns (window, time, source, signal, channel) of (window, time, signal * channel)."""

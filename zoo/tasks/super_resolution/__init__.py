@@ -150,7 +150,9 @@ class SuperResolution(Task):
         return signatures(model)
 
     def output(self, outputs, facts):
-        return outputs["waveform"].numpy()
+        import numpy as np
+
+        return np.asarray(outputs["waveform"])
 
     def golden_samples(self, model):
         return 1 + 1200 // model.ratio
@@ -168,6 +170,15 @@ class SuperResolution(Task):
             interpolation=facts.interpolation,
             strength_db=facts.strength_db,
         )
+
+    def served_engine(self, predict, facts, name, requests_in_flight):
+        def call_padded(low, lengths):
+            inputs = {"waveform": low, "lengths": lengths}
+            return self.output(predict("with_lengths", inputs), facts)
+
+        engine = super().served_engine(predict, facts, name, requests_in_flight)
+        engine.call_padded = call_padded
+        return engine
 
     def process_files(self, paths, out_dir, engine, options, **settings):
         from tonezoo.tasks.super_resolution.files import enhance_files

@@ -7,7 +7,14 @@ from collections.abc import Callable, Iterable, Iterator
 import numpy as np
 
 from tonezoo.audio.checks import check_rate_hz, check_signal
-from tonezoo.audio.streaming import check_finite, chunk_units, resampled_blocks, windows
+from tonezoo.audio.interpolation import Interpolator, high_pass_taps
+from tonezoo.audio.streaming import (
+    check_finite,
+    chunk_units,
+    map_ahead,
+    resampled_blocks,
+    windows,
+)
 from tonezoo.tasks.super_resolution import RATE_TOLERANCE_HZ, check_strength
 
 
@@ -35,6 +42,12 @@ class SuperResolver:
         interpolation: the method of `tonezoo.layers.Interpolate1D` that the model adds to, "cubic"
             or "sinc"; None where it is not known, so that the strength is 0 dB.
         strength_db: of all calls that ask for none, see above; a finite number, at most 20.
+
+    Attributes:
+        calls_at_once: how many chunks the model is called with at the same time, in threads.
+        call_padded: None, or the model for signals that are padded at their ends, from (batch,
+            time, 1) float32 and lengths (batch,) int32 to (batch, ratio * time, 1). Where it is
+            set, chunks are padded to a few lengths, so that a server can batch them.
 
     Raises:
         ValueError: `grid_samples` is not a multiple of `ratio`, or a strength that is no such
@@ -85,6 +98,8 @@ class SuperResolver:
         self.interpolation = interpolation
         self.strength_db = 0.0
         self.strength_db = self._checked_strength(strength_db)
+        self.calls_at_once = 1
+        self.call_padded: Callable[[np.ndarray, np.ndarray], np.ndarray] | None = None
         self._call = call
 
     @property
@@ -193,10 +208,14 @@ class SuperResolver:
         """
         gain = 10 ** (self._checked_strength(strength_db) / 20)
         chunk, context = self._low_rate_sizes(chunk_samples, gain)
+        longest = None if chunk_samples is None else chunk + 2 * context
         empty = True
-        for window in windows(check_finite(blocks), length=chunk, hop=chunk, context=context):
+        cut = windows(check_finite(blocks), length=chunk, hop=chunk, context=context)
+        for output in map_ahead(
+            lambda window: self._upsample(*window, gain, longest), cut, self.calls_at_once
+        ):
             empty = False
-            yield self._upsample(*window, gain)
+            yield output
         if empty:
             raise ValueError(f"There is nothing to enhance: 0 samples at {self.low_rate_hz:g} Hz.")
 
@@ -214,11 +233,8 @@ class SuperResolver:
     @functools.cached_property
     def _made_up(self):
         """The interpolation and the high-pass (taps,) that tell what the model makes up."""
-        from tonezoo.layers import Interpolate1D
-        from tonezoo.models.base import high_pass_taps
-
         taps = high_pass_taps(1 / self.ratio, self.ratio).astype("float32")
-        return Interpolate1D(self.ratio, self.interpolation), taps
+        return Interpolator(self.ratio, self.interpolation), taps
 
     def _low_rate_sizes(self, chunk_samples, gain):
         context_samples = self.context_samples
@@ -234,11 +250,27 @@ class SuperResolver:
             )
         )
 
-    def _upsample(self, window, left, size, gain):
+    def _called(self, low, longest):
+        """Returns the model's output for low (batch, time, 1), padded for the call if it may be.
+
+        Args:
+            longest: samples of the longest chunk; None where the signal is computed as a whole.
+        """
+        if self.call_padded is None or longest is None:
+            return np.asarray(self._call(low))
+        batch, time, _ = low.shape
+        padded = longest
+        while padded // 2 >= time:
+            padded //= 2
+        lengths = np.full(batch, time, "int32")
+        output = self.call_padded(np.pad(low, ((0, 0), (0, padded - time), (0, 0))), lengths)
+        return np.asarray(output)[:, : self.ratio * time]
+
+    def _upsample(self, window, left, size, gain, longest):
         """Returns the output for `size` samples of (time, channels), the first `left` left out."""
         # axes: (time, channels) -> (batch, time, 1)
         low = np.ascontiguousarray(window.T)[..., None]
-        output = np.asarray(self._call(low))
+        output = self._called(low, longest)
         expected = (window.shape[1], self.ratio * len(window), 1)
         if output.shape != expected:
             raise ValueError(
@@ -249,7 +281,7 @@ class SuperResolver:
             from scipy.signal import oaconvolve
 
             interpolation, high_pass = self._made_up
-            added = output - np.asarray(interpolation(low))
+            added = output - interpolation(low)
             made_up = oaconvolve(added, high_pass[:, None][None], mode="same", axes=1)
             output = output - np.float32(1 - gain) * made_up
         return output[:, self.ratio * left : self.ratio * (left + size), 0].T

@@ -59,7 +59,9 @@ class Vocoding(Task):
         return signatures(model)
 
     def output(self, outputs, facts):
-        return outputs["waveform"].numpy()
+        import numpy as np
+
+        return np.asarray(outputs["waveform"])
 
     def golden_samples(self, model):
         return 9
@@ -68,6 +70,11 @@ class Vocoding(Task):
         from tonezoo.tasks.vocoding.engine import Vocoder
 
         return Vocoder(call, facts, name)
+
+    def served_engine(self, predict, facts, name, requests_in_flight):
+        engine = super().served_engine(predict, facts, name, requests_in_flight)
+        engine.front_end = lambda x: predict("mel_spectrogram", {"waveform": x})["mel"]
+        return engine
 
     def process_files(self, paths, out_dir, engine, options, **settings):
         from tonezoo.tasks.vocoding.files import vocode_files

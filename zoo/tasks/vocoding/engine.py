@@ -2,11 +2,18 @@
 
 import functools
 from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 import numpy as np
 
 from tonezoo.audio.checks import check_rate_hz, check_signal
-from tonezoo.audio.streaming import check_finite, chunk_units, resampled_blocks, windows
+from tonezoo.audio.streaming import (
+    check_finite,
+    chunk_units,
+    map_ahead,
+    resampled_blocks,
+    windows,
+)
 from tonezoo.tasks.vocoding import VocodingFacts
 from tonezoo.tasks.vocoding.mels import frame_blocks, frames_of
 
@@ -21,6 +28,11 @@ class Vocoder:
         call: the model, from (batch, frames, bands) float32 to (batch, frames * hop, 1).
         facts: of the model.
         name: what to call the model in messages.
+
+    Attributes:
+        calls_at_once: how many chunks are computed at the same time, in threads.
+        front_end: makes mel spectrograms (batch, frames, bands) of signals (batch, time, 1); the
+            layer of the model's facts.
 
     Example:
 
@@ -40,6 +52,7 @@ class Vocoder:
         self.sample_rate_hz = facts.sample_rate_hz
         self.bands = facts.channels
         self.hop_samples = facts.hop_samples
+        self.calls_at_once = 1
         self._call = call
 
     def vocode(self, mel: np.ndarray) -> np.ndarray:
@@ -130,11 +143,16 @@ class Vocoder:
         # A window at the end mirrors up to so much of what comes before it.
         context = 4 * -(-(self.facts.window_samples - hop) // (2 * hop)) * hop
         chunk = hop * chunk_units(chunk_samples, hop)
-        for window, left, size in windows(blocks, length=chunk, hop=chunk, context=context):
+
+        def mel_of(cut):
+            window, left, size = cut
             # (time, channels) -> (channels, frames, bands) -> (frames, channels, bands)
-            mel = np.asarray(self._front_end(np.ascontiguousarray(window.T)[..., None]))
+            mel = np.asarray(self.front_end(np.ascontiguousarray(window.T)[..., None]))
             first = left // hop
-            yield mel[:, first : first - (-size // hop)].transpose(1, 0, 2)
+            return mel[:, first : first - (-size // hop)].transpose(1, 0, 2)
+
+        cuts = windows(blocks, length=chunk, hop=chunk, context=context)
+        yield from map_ahead(mel_of, cuts, self.calls_at_once)
 
     def stream(
         self, blocks: Iterable[np.ndarray], chunk_samples: int | None = None
@@ -154,7 +172,9 @@ class Vocoder:
         """
         chunk = chunk_units(chunk_samples, self.hop_samples)
         context = -(-self.facts.context_samples // self.hop_samples)
-        for window, left, size in windows(blocks, length=chunk, hop=chunk, context=context):
+
+        def waveform_of(cut):
+            window, left, size = cut
             output = np.asarray(self._call(np.ascontiguousarray(window.transpose(1, 0, 2))))
             expected = (window.shape[1], self.hop_samples * len(window), 1)
             if output.shape != expected:
@@ -162,7 +182,10 @@ class Vocoder:
                     f"{self.name} gave the shape {output.shape} instead of {expected}, so it is "
                     f"not a model of a hop of {self.hop_samples} samples."
                 )
-            yield output[:, self.hop_samples * left : self.hop_samples * (left + size), 0].T
+            return output[:, self.hop_samples * left : self.hop_samples * (left + size), 0].T
+
+        cuts = windows(blocks, length=chunk, hop=chunk, context=context)
+        yield from map_ahead(waveform_of, cuts, self.calls_at_once)
 
     def stream_mel(self, mel: np.ndarray, chunk_samples: int | None = None) -> Iterator[np.ndarray]:
         """Yields the waveform of a mel spectrogram in blocks (time,).
@@ -210,7 +233,7 @@ class Vocoder:
         return ValueError(f"There is nothing to {what}: 0 samples at {self.sample_rate_hz} Hz.")
 
     @functools.cached_property
-    def _front_end(self):
+    def front_end(self) -> Callable[[np.ndarray], Any]:
         from tonezoo.layers import MelSpectrogram1D
 
         facts = self.facts

@@ -1,4 +1,4 @@
-"""Interpolation as a periodically time-varying filter: its taps, in float64 NumPy.
+"""Interpolation as a periodically time-varying filter: its taps, and signals, without Keras.
 
 An interpolator by an integer factor r gives, from low-rate samples x[n],
 
@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from tonezoo.layers.checks import one_of
+from tonezoo.arguments import one_of
 
 GRIDS = ("half_pixel", "aligned")
 
@@ -186,3 +186,60 @@ def polyphase_indices(taps: np.ndarray, offset: int, kernel_size: int) -> tuple[
     index = np.where(inside, phase * num_taps + tap, taps.size)
     used = np.flatnonzero(np.append(taps.ravel(), 0.0)[index].any(axis=(1, 2)))
     return index[used[0] : used[-1] + 1], int(sample[used[0]])
+
+
+class Interpolator:
+    """What `tonezoo.layers.Interpolate1D` does on its default grid, of NumPy arrays.
+
+    Args:
+        factor: integer >= 1, high-rate samples per low-rate sample.
+        method: one of the layer's but "learned".
+
+    Attributes:
+        context: (left, right), see the layer.
+
+    Raises:
+        ValueError: an unknown method.
+
+    Example:
+
+    >>> print(Interpolator(2, "linear")(np.array([[[0.0], [4.0], [8.0]]]))[0, :, 0])
+    [0. 1. 3. 5. 7. 8.]
+    """
+
+    def __init__(self, factor: int, method: str):
+        self.factor = factor
+        self._taps, self._offset = interpolation_taps(method, factor)
+        self._prefilter = spline_prefilter() if method == "cubic" else np.ones(1)
+
+    @property
+    def context(self) -> tuple[int, int]:
+        reach = len(self._prefilter) // 2
+        return reach - self._offset, reach + self._offset + self._taps.shape[1] - 1
+
+    def __call__(self, x: np.ndarray) -> np.ndarray:
+        """Returns (batch, factor * time, channels) of x (batch, time, channels), of its dtype."""
+        from scipy.ndimage import correlate1d
+        from scipy.signal import upfirdn
+
+        time, later = x.shape[1], self._taps.shape[1] - 1
+        held = np.pad(x, ((0, 0), (-self._offset, self._offset + later), (0, 0)), mode="edge")
+        held = correlate1d(held, self._prefilter, axis=1, mode="nearest")
+        # (phase, tap) -> taps at the high rate, the latest sample's first
+        kernel = self._taps[:, ::-1].T.ravel().astype(x.dtype)
+        high = upfirdn(kernel, held, up=self.factor, axis=1)
+        return high[:, later * self.factor :][:, : time * self.factor]
+
+
+def high_pass_taps(cutoff: float, ratio: int) -> np.ndarray:
+    """Returns a symmetric high-pass, (taps,): 1 minus a Kaiser-windowed sinc, zero at 0 Hz.
+
+    Its stop band is 54 dB down or more, where it is wider than the transition.
+
+    Args:
+        cutoff: its -6 dB point, relative to the Nyquist frequency.
+        ratio: 40 * ratio + 1 taps: the transition is 0.15 of the low rate's band wide.
+    """
+    n = np.arange(-20 * ratio, 20 * ratio + 1)
+    low_pass = np.sinc(cutoff * n) * np.kaiser(len(n), 5.0)
+    return (n == 0) - low_pass / low_pass.sum()
