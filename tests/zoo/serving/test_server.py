@@ -403,12 +403,15 @@ def held(server):
 
 
 def test_what_does_not_fit_the_queue_is_refused_by_both_protocols(client, held):
-    gate, _ = held
-    waiting = [
-        client.prediction.Predict.future(request(waveform=WAVEFORM), timeout=30)
-        for _ in range(OPTIONS.queue_size)
-    ]
-    # One is being computed.
+    gate, computed = held
+
+    def asked():
+        return client.prediction.Predict.future(request(waveform=WAVEFORM), timeout=30)
+
+    # The first is computed alone, the others wait for it.
+    waiting = [asked()]
+    eventually(lambda: computed)
+    waiting += [asked() for _ in range(OPTIONS.queue_size - 1)]
     key = 'tonezoo_queue_requests{model="enhance"}'
     eventually(lambda: client.metrics()[key] == OPTIONS.queue_size - 1)
     with pytest.raises(grpc.RpcError, match="16 requests before this one") as error:
@@ -442,6 +445,8 @@ def test_what_no_one_waits_for_any_more_is_not_computed(server, client, held):
     hung_up = client.prediction.Predict.future(request(waveform=odd), timeout=30)
     eventually(lambda: client.metrics()['tonezoo_queue_requests{model="enhance"}'] > 0)
     hung_up.cancel()
+    # The server learnt of the first one's deadline a little later than the client.
+    time.sleep(0.1)
     gate.set()
     first.result()
     client.predict(request(waveform=np.zeros((1, 10, 1), "float32")))
