@@ -25,6 +25,7 @@ DOCS = (
     "metrics",
     "listening",
     "exporting",
+    "deploying",
 )
 PAGES = (
     "README.md",

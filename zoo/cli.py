@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from tonezoo import laboratory_commands
+from tonezoo import bundle_commands, laboratory_commands
 from tonezoo.command_options import (
     check_foreign,
     joint_parameters,
@@ -329,3 +329,4 @@ def verify(
 
 
 laboratory_commands.add_to(app)
+bundle_commands.add_to(app)

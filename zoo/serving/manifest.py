@@ -25,6 +25,16 @@ def write_manifest(folder: Path, description: dict) -> None:
     (folder / MANIFEST_NAME).write_text(manifest_text(manifest))
 
 
+def restate_files(folder: Path, **facts: object) -> None:
+    """Writes a version's manifest anew for the files that are there now, with further facts.
+
+    For files that were added on purpose; the others have to have been checked before.
+    """
+    manifest = read_facts(folder)
+    kept = {key: manifest[key] for key in manifest.keys() - {"format", "files", "manifest_sha256"}}
+    write_manifest(folder, {**kept, **facts})
+
+
 def files_below(folder: Path) -> list[str]:
     """Returns the names, below a version's folder, of all files in it but the manifest."""
     paths = (path for path in folder.rglob("*") if not path.is_dir() or path.is_symlink())
