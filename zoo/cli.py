@@ -238,6 +238,12 @@ def export(
     half: Annotated[
         bool, typer.Option("--half", help="Store the variables as float16, in half the space.")
     ] = False,
+    formats: Annotated[
+        str | None,
+        typer.Option(
+            help="Also write the model as onnx, litert, or onnx,litert.", show_default=False
+        ),
+    ] = None,
     **given: Any,
 ) -> None:
     """Export the model of a run as a SavedModel for TensorFlow Serving."""
@@ -253,6 +259,7 @@ def export(
         to,
         data_licence=data_licence,
         half=half,
+        formats=[name.strip() for name in formats.split(",")] if formats else (),
         options=options[task.name],
         report=say,
     )

@@ -6,7 +6,7 @@ import json
 import os
 import platform
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,9 @@ import numpy as np
 
 import tonezoo
 from tonezoo.files import atomic_path
+from tonezoo.serving.convert import check_formats, write_formats
 from tonezoo.serving.manifest import versions, write_manifest
-from tonezoo.serving.verify import GOLDEN_NAME, verify
+from tonezoo.serving.verify import GOLDEN_NAME, serving_function, verify
 from tonezoo.tasks import Facts, find_task
 
 # By how much of its maximum the golden output may change where variables are stored as float16.
@@ -28,6 +29,7 @@ def export(
     *,
     data_licence: str = "not stated",
     half: bool = False,
+    formats: Sequence[str] = (),
     options: Any = None,
     report: Callable[[str], None] = print,
 ) -> Path:
@@ -44,6 +46,8 @@ def export(
         data_licence: licence and attribution of the training data, for the manifest.
         half: True to store the variables as float16, in half the space; they are computed with in
             float32.
+        formats: of "onnx" and "litert", those to write beside the SavedModel, see
+            `tonezoo.serving.convert`.
         options: an instance of the task's `export_options`; None for their defaults.
         report: receives a one-line message.
 
@@ -52,11 +56,13 @@ def export(
 
     Raises:
         ValueError: not a run, no checkpoint in it yet, `to` cannot be written, Keras does not run
-            on TensorFlow, or float16 changes the golden output by more than a thousandth.
+            on TensorFlow, float16 changes the golden output by more than a thousandth, or a
+            format cannot express the model.
     """
     from tonezoo.recipes.runs import RunFolder
 
     check_backend()
+    check_formats(formats)
     folder = RunFolder(run)
     model = folder.model()
     if half:
@@ -70,6 +76,7 @@ def export(
         **describe_model(model, facts),
         **describe_run(folder, evaluation),
         "variable_dtype": "float16" if half else "float32",
+        "formats": {},
         "data_licence": data_licence,
         "name": to.resolve().name,
         "version": version,
@@ -78,6 +85,9 @@ def export(
         write_saved_model(model, temporary, half=half)
         write_golden(temporary, model)
         write_records(temporary, folder, with_evaluation=evaluation is not None)
+        if formats:
+            call = serving_function(temporary, task, facts)
+            description["formats"] = write_formats(model, temporary, formats, call)
         write_manifest(temporary, description)
         verify(temporary)
     report(f"Exported {run} to {to / str(version)}.")
