@@ -1,4 +1,4 @@
-"""An exported model in other formats, for ONNX Runtime and LiteRT, checked against its SavedModel."""
+"""An exported model for ONNX Runtime and LiteRT, compared with its SavedModel."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path

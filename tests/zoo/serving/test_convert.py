@@ -95,5 +95,5 @@ def test_an_export_lists_its_formats(cli, tiny_runs, tmp_path):
         output = onnx_call(to / "1" / "model.onnx")(golden["input"])
         np.testing.assert_allclose(output, golden["output"], rtol=0, atol=1e-5)
     (to / "1" / "model.onnx").write_bytes(b"x")
-    with pytest.raises(ValueError, match="model.onnx was changed"):
+    with pytest.raises(ValueError, match=r"model.onnx was changed"):
         tonezoo.verify(to)
