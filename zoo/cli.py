@@ -238,6 +238,9 @@ def export(
     half: Annotated[
         bool, typer.Option("--half", help="Store the variables as float16, in half the space.")
     ] = False,
+    dtype: Annotated[
+        str, typer.Option(help="What the model computes in: float32 or mixed_bfloat16.")
+    ] = "float32",
     formats: Annotated[
         str | None,
         typer.Option(
@@ -259,6 +262,7 @@ def export(
         to,
         data_licence=data_licence,
         half=half,
+        dtype=dtype,
         formats=[name.strip() for name in formats.split(",")] if formats else (),
         options=options[task.name],
         report=say,

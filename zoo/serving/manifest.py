@@ -10,6 +10,8 @@ from tonezoo.tasks import find_task
 
 MANIFEST_NAME = "manifest.json"
 FORMAT = "tonezoo SavedModel 1"
+# What reduced precision may need, and no more: an output that differs by more is another one.
+LARGEST_GOLDEN_TOLERANCE = 0.05
 # Without these there is no model to load and nothing to verify it by.
 NEEDED_FILES = ("saved_model.pb", "golden.npz", "variables/variables.index")
 
@@ -156,6 +158,12 @@ def _check_facts(path, manifest):
         raise ValueError(
             f"{path} states name as {name!r}, but it must be that of a folder. Export the model "
             "again."
+        )
+    tolerance = manifest.get("golden_tolerance", 0.0)
+    if type(tolerance) is not float or not 0 <= tolerance <= LARGEST_GOLDEN_TOLERANCE:
+        raise ValueError(
+            f"{path} states golden_tolerance as {tolerance!r}, but it must be a number from 0 to "
+            f"{LARGEST_GOLDEN_TOLERANCE}. Export the model again."
         )
     files = manifest.get("files")
     if not isinstance(files, dict) or not set(NEEDED_FILES) <= set(files):

@@ -13,6 +13,7 @@ from tonezoo.serving.operations import check_operations
 from tonezoo.tasks import Facts, Task, find_task
 
 GOLDEN_NAME = "golden.npz"
+# Of its maximum, where the manifest states no other.
 GOLDEN_TOLERANCE = 1e-4
 
 
@@ -35,7 +36,7 @@ def verify(path: str | os.PathLike) -> dict:
     waveform, expected = read_golden(folder / GOLDEN_NAME)
     output = serving_function(folder, task, facts)(waveform)
     difference = np.abs(output - expected).max() if output.shape == expected.shape else math.inf
-    allowed = GOLDEN_TOLERANCE * np.abs(expected).max()
+    allowed = manifest.get("golden_tolerance", GOLDEN_TOLERANCE) * np.abs(expected).max()
     if not difference <= allowed:
         raise ValueError(
             f"{folder} loads, but its output differs from the golden one by {difference:.3g} "

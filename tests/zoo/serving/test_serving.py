@@ -328,7 +328,7 @@ def check_half(exact, half):
 
 @pytest.mark.slow
 def test_half_is_refused_where_it_changes_the_output(run, tmp_path, monkeypatch):
-    monkeypatch.setattr("tonezoo.serving.export.HALF_TOLERANCE", 1e-9)
+    monkeypatch.setattr("tonezoo.serving.precision.HALF_TOLERANCE", 1e-9)
     with pytest.raises(ValueError, match=r"change the output by .* without half \(--half\)"):
         tonezoo.export(run, tmp_path / "model", half=True)
     assert not (tmp_path / "model").exists()
