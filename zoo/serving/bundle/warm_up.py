@@ -1,9 +1,11 @@
 """Warm-up requests of a bundled model: TensorFlow Serving runs them before it lists the model."""
 
+import collections
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-from tonezoo.tasks import Facts, find_task
+from tonezoo.tasks import Facts, Task, find_task
 
 WARM_UP_NAME = "assets.extra/tf_serving_warmup_requests"
 CHUNK_S = 10.0
@@ -56,7 +58,7 @@ def warm_up_requests(manifest: dict, where: object) -> Iterator:
 
     task = find_task(manifest["task"])
     facts = task.facts.read(manifest, where)
-    for steps in chunk_lengths(facts):
+    for steps in chunk_lengths(task, facts):
         request = PredictRequest()
         request.model_spec.name = manifest["name"]
         # One value stands for all of a tensor: a chunk of minutes takes a few bytes.
@@ -71,10 +73,14 @@ def warm_up_requests(manifest: dict, where: object) -> Iterator:
         yield request
 
 
-def chunk_lengths(facts: Facts) -> list[int]:
+def chunk_lengths(task: Task, facts: Facts) -> list[int]:
     """Returns the lengths of chunks, context included, in steps of a model's input, ascending.
 
+    The longest is that of the task's engine, which is asked to run silence through no model; the
+    others are its halves, to which clients pad what is shorter.
+
     Args:
+        task: of the model.
         facts: of the model.
 
     Example:
@@ -83,20 +89,30 @@ def chunk_lengths(facts: Facts) -> list[int]:
     >>> facts = SuperResolutionFacts(
     ...     sample_rate_hz=16_000, channels=1, grid_samples=16, context_samples=400, ratio=4,
     ...     low_rate_hz=4000.0, interpolation="cubic")
-    >>> chunk_lengths(facts)
-    [5200, 10200, 20200, 40200]
+    >>> chunk_lengths(find_task("super_resolution"), facts)
+    [5025, 10050, 20100, 40200]
     """
-    grid, rate_hz = facts.grid_samples, facts.sample_rate_hz
-    context = whole(facts.context_samples, grid)
-    chunk = getattr(facts, "segment_samples", round(CHUNK_S * rate_hz))
-    per_step = getattr(facts, "ratio", getattr(facts, "hop_samples", 1))
-    lengths = {
-        (whole(-(-chunk // 2**halving), grid) + 2 * context) // per_step
-        for halving in range(HALVINGS)
-    }
-    return sorted(lengths)
+    import numpy as np
 
+    lengths = []
 
-def whole(samples: int, grid: int) -> int:
-    """Returns the next multiple of the grid."""
-    return -(-samples // grid) * grid
+    def call(signal: np.ndarray) -> np.ndarray:
+        batch, steps, channels = signal.shape
+        lengths.append(steps)
+        if sources := getattr(facts, "sources", None):
+            return np.zeros((batch, steps, len(sources), channels), "float32")
+        per_step = getattr(facts, "ratio", None) or getattr(facts, "hop_samples", 1)
+        return np.zeros((batch, steps * per_step, 1), "float32")
+
+    engine: Any = task.engine(call, facts, task.title)
+    chunk_samples = round(CHUNK_S * facts.sample_rate_hz)
+    # Longer than two chunks and what any model sees around them.
+    silence = np.zeros((2 * chunk_samples + 4 * facts.context_samples, facts.channels), "float32")
+    if task.name == "separation":
+        engine.separate(silence, facts.sample_rate_hz)
+    elif task.name == "vocoding":
+        frames = silence[: len(silence) // facts.grid_samples + 1, None]
+        collections.deque(engine.stream([frames], chunk_samples), maxlen=0)
+    else:
+        collections.deque(engine.stream([silence], chunk_samples), maxlen=0)
+    return sorted(max(lengths) // 2**halving for halving in range(HALVINGS))
