@@ -26,6 +26,7 @@ from pathlib import Path
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
+from pytorch_demucs import WIDTH, pair
 from timing import in_turn, median_ratio
 
 # This file would hide the PyTorch package of the same name.
@@ -33,7 +34,6 @@ sys.path = [path for path in sys.path if Path(path).resolve() != Path(__file__).
 
 RATE_HZ = 44_100
 PAPER_EPOCH_S = {"transposed": 319, "nearest": 423, "linear": 430, "subpixel": 311}
-PYTORCH_WIDTH = 64
 PYTORCH_S = 10.0
 PYTORCH_BATCHES = (1, 4)
 PYTORCH_ROUNDS = 5
@@ -117,31 +117,12 @@ def measure_pytorch(options) -> None:
         print('\nBeside PyTorch: skipped, no torch or demucs: pip install "tonezoo[parity]"')
         return
     import torch
-    from demucs.demucs import Demucs as TorchDemucs
-
-    from tonezoo.audio import SOURCES
-    from tonezoo.models.demucs import Demucs
-    from tonezoo.models.demucs_weights import load_torch_weights
 
     torch.set_num_threads(os.cpu_count())
-    torch.manual_seed(0)
-    theirs = TorchDemucs(
-        SOURCES,
-        channels=PYTORCH_WIDTH,
-        lstm_layers=2,
-        gelu=False,
-        norm_starts=99,
-        dconv_mode=0,
-        normalize=False,
-        resample=False,
-    ).eval()
-    # The original architecture as the package has it: its kernels before the GLUs are padded.
-    ours = Demucs(width=PYTORCH_WIDTH, encoder_glu_kernel_size=1, padding="valid")
-    ours.build((None, None, ours.channels))
-    load_torch_weights(ours, theirs.state_dict())
+    ours, theirs = pair()
     rounds = min(options.rounds, PYTORCH_ROUNDS)
     print(
-        f"\nOriginal architecture, {PYTORCH_WIDTH} channels, {ours.count_params():,} parameters, "
+        f"\nOriginal architecture, {WIDTH} channels, {ours.count_params():,} parameters, "
         f"{PYTORCH_S:g} s of stereo, {torch.get_num_threads()} threads, {rounds} rounds; "
         f"{versions('torch', 'demucs')}.\n"
     )

@@ -19,10 +19,12 @@ def reflect_ends(x, left: int, right: int):
     Where there are too few, they are mirrored at the other end again.
     """
     time = ops.shape(x)[1]
-    before = reflected(ops.arange(-left, 0, dtype="int32"), time)
-    after = reflected(ops.arange(right, dtype="int32") + time, time)
-    parts = [ops.take(x, before, axis=1), x, ops.take(x, after, axis=1)]
-    return ops.concatenate(parts, axis=1)
+    before = ops.arange(-left, 0, dtype="int32")
+    after = ops.arange(right, dtype="int32") + time
+    # Both ends at once: ONNX Runtime 1.32 takes the wrong sample where it is to take one alone.
+    index = reflected(ops.concatenate([before, after]), time)
+    ends = ops.take(x, index, axis=1)
+    return ops.concatenate([ends[:, :left], x, ends[:, left:]], axis=1)
 
 
 def reflected(index, length):
@@ -30,5 +32,7 @@ def reflected(index, length):
     # Python's own integers would become what Keras's settings make of them.
     last = ops.convert_to_tensor(length, "int32") - 1
     period = ops.maximum(2 * last, 2)
-    folded = period // 2 - ops.abs(ops.mod(index, period) - period // 2)
+    # What lies before the first sample mirrors what lies after it; ONNX has another remainder of
+    # negative numbers.
+    folded = period // 2 - ops.abs(ops.mod(ops.abs(index), period) - period // 2)
     return ops.minimum(folded, last)

@@ -1,5 +1,7 @@
 """A bidirectional LSTM of plain operations, which runs wherever its export is loaded."""
 
+import contextlib
+
 import keras
 from keras import constraints, initializers, ops, regularizers
 
@@ -97,7 +99,8 @@ class BidirectionalLSTM(SignalLayer):
         if mask is not None:
             valid = ops.cast(mask[:, :, None], self.compute_dtype)
             parts += [valid, ops.flip(valid, axis=1)]
-        outputs = self.rnn(ops.concatenate(parts, axis=-1), training=training)
+        with self.rnn.cell.prepared():
+            outputs = self.rnn(ops.concatenate(parts, axis=-1), training=training)
         forward, backward = ops.split(outputs, 2, axis=-1)
         return ops.concatenate([forward, ops.flip(backward, axis=1)], axis=-1)
 
@@ -136,6 +139,7 @@ class _BidirectionalLSTMCell(keras.layers.Layer):
         self.options = options
         self.state_size = [2 * units, 2 * units]
         self.output_size = 2 * units
+        self._prepared = None
 
     def build(self, input_shape):
         shape = (self.units, 4 * self.units)
@@ -144,7 +148,23 @@ class _BidirectionalLSTMCell(keras.layers.Layer):
             for direction in DIRECTIONS
         ]
 
+    @contextlib.contextmanager
+    def prepared(self):
+        """Casts the recurrent kernels once for all steps, and transposes them.
+
+        In float32 there is nothing to do. Of a kernel in bfloat16 that is not transposed, oneDNN
+        makes a copy in another order at every step, which takes longer than the product.
+        """
+        if self.compute_dtype != "float32":
+            self._prepared = tuple(map(ops.transpose, self.recurrent_kernels))
+        try:
+            yield
+        finally:
+            self._prepared = None
+
     def call(self, inputs, states, training=False):
+        # TensorFlow makes one operation of the product and the transposition.
+        kernels = map(ops.transpose, self._prepared) if self._prepared else self.recurrent_kernels
         width = 8 * self.units
         masks = [None, None]
         if inputs.shape[-1] > width:
@@ -152,8 +172,7 @@ class _BidirectionalLSTMCell(keras.layers.Layer):
         inputs_and_states = (ops.split(x, 2, axis=-1) for x in (inputs[:, :width], *states))
         # Two products, not one of a batch of two, which TensorFlow computes on one core.
         outputs = [
-            _step(*direction)
-            for direction in zip(*inputs_and_states, self.recurrent_kernels, masks, strict=True)
+            _step(*direction) for direction in zip(*inputs_and_states, kernels, masks, strict=True)
         ]
         hidden, cell = (ops.concatenate(both, axis=-1) for both in zip(*outputs, strict=True))
         return hidden, [hidden, cell]

@@ -15,7 +15,8 @@ def time_to_channels(x, factor: int):
     A time axis that is no multiple of the factor is padded with zeros at its end.
     """
     batch, time, channels = ops.shape(x)
-    blocks = -(-time // factor)
+    # Rounded up without negative numbers, which ONNX divides otherwise.
+    blocks = (time + factor - 1) // factor
     if x.shape[1] is None or x.shape[1] % factor:
         x = ops.pad(x, ((0, 0), (0, factor - 1), (0, 0)))[:, : blocks * factor]
     # (batch, block * phase, channels) -> (batch, block, phase * channels)

@@ -65,7 +65,7 @@ def assign_exported(model, folder: Path, manifest: dict) -> None:
             "options in its manifest. Start from the run that it was exported from."
         )
     for name, variable in variables.items():
-        variable.assign(saved.get_tensor(keys[name]))
+        variable.assign(saved.get_tensor(keys[name]).astype(variable.dtype))
 
 
 def shapes_of(variables: dict) -> dict[str, tuple[int, ...]]:

@@ -381,7 +381,10 @@ def run_tensorboard(words: list[str], scratch: Scratch) -> str:
 
 
 def check_docker(words: list[str]) -> None:
-    """One folder, one name for it inside and for the server."""
+    """A bundle's server; or one folder, one name for it inside and for the server."""
+    if words[0] == "compose":
+        assert words[1] == "--project-directory" and words[3] in ("up", "down")
+        return
     assert words[0] == "run" and words[-1] == "tensorflow/serving"
     source, target = words[words.index("-v") + 1].split(":")
     name = words[words.index("-e") + 1].removeprefix("MODEL_NAME=")
@@ -390,6 +393,9 @@ def check_docker(words: list[str]) -> None:
 
 def run_docker(words: list[str], scratch: Scratch) -> str:
     """Starts no server; the folder has to hold what it would serve."""
+    if words[0] == "compose":
+        assert (scratch.folder / words[2] / "compose.yaml").is_file()
+        return ""
     source = words[words.index("-v") + 1].partition(":")[0].removeprefix("$PWD/")
     assert versions(scratch.folder / source)
     return ""

@@ -30,6 +30,7 @@ DOCS = (
     "client",
     "app",
     "batch",
+    "deploying",
 )
 PAGES = (
     "README.md",

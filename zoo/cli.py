@@ -8,7 +8,13 @@ from typing import Annotated, Any
 
 import typer
 
-from tonezoo import app_commands, batch_commands, laboratory_commands, serving_commands
+from tonezoo import (
+    app_commands,
+    batch_commands,
+    bundle_commands,
+    laboratory_commands,
+    serving_commands,
+)
 from tonezoo.command_options import (
     check_foreign,
     joint_parameters,
@@ -240,6 +246,15 @@ def export(
     half: Annotated[
         bool, typer.Option("--half", help="Store the variables as float16, in half the space.")
     ] = False,
+    dtype: Annotated[
+        str, typer.Option(help="What the model computes in: float32 or mixed_bfloat16.")
+    ] = "float32",
+    formats: Annotated[
+        str | None,
+        typer.Option(
+            help="Also write the model as onnx, litert, or onnx,litert.", show_default=False
+        ),
+    ] = None,
     **given: Any,
 ) -> None:
     """Export the model of a run as a SavedModel for TensorFlow Serving."""
@@ -255,6 +270,8 @@ def export(
         to,
         data_licence=data_licence,
         half=half,
+        dtype=dtype,
+        formats=[name.strip() for name in formats.split(",")] if formats else (),
         options=options[task.name],
         report=say,
     )
@@ -346,3 +363,4 @@ laboratory_commands.add_to(app)
 serving_commands.add_to(app)
 app_commands.add_to(app)
 batch_commands.add_to(app)
+bundle_commands.add_to(app)

@@ -132,3 +132,18 @@ def test_configuration_round_trip(tmp_path):
     loaded = keras.models.load_model(tmp_path / "model.keras")
     x = noise(2, 7, CHANNELS)
     np.testing.assert_array_equal(tf.cast(loaded(x), "float32"), tf.cast(model(x), "float32"))
+
+
+def test_reduced_precision_takes_the_weights_as_float32_does():
+    """The recurrent kernels are transposed for it: not square, their places would show."""
+    exact = BidirectionalLSTM(UNITS)
+    x = noise(2, 9, CHANNELS)
+    mask = np.arange(9)[None] < np.array([[9], [5]])
+    expected = np.asarray(exact(x, mask=mask))
+    reduced = BidirectionalLSTM(UNITS, dtype="mixed_bfloat16")
+    reduced.build(x.shape)
+    reduced.set_weights(exact.get_weights())
+    output = np.asarray(tf.cast(reduced(x, mask=mask), "float32"))
+    np.testing.assert_allclose(output, expected, rtol=0, atol=0.02)
+    inside = tf.function(lambda x: reduced(x, mask=mask))(x)
+    np.testing.assert_allclose(tf.cast(inside, "float32"), expected, rtol=0, atol=0.02)

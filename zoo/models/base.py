@@ -399,7 +399,9 @@ def hold_last_sample(x, lengths):
 def pad_to_multiple(x, multiple: int):
     """Returns x (batch, time, channels), zero-padded at the end to a multiple of frames."""
     batch, time, channels = ops.shape(x)
-    return ops.concatenate([x, ops.zeros((batch, -time % multiple, channels), x.dtype)], axis=1)
+    # Not -time % multiple: ONNX has another remainder of negative numbers.
+    missing = (time + multiple - 1) // multiple * multiple - time
+    return ops.concatenate([x, ops.zeros((batch, missing, channels), x.dtype)], axis=1)
 
 
 def centre(x, length):

@@ -240,7 +240,8 @@ class Demucs(SeparationModel):
             if self._transposed_is_valid:
                 length = at_least_1(-(-(length - self.upsampler_kernel_size) // self.stride) + 1)
             else:
-                length = -(-length // self.stride)
+                # Rounded up without negative numbers, which ONNX divides otherwise.
+                length = (length + self.stride - 1) // self.stride
             if self.glu_padding == "valid":
                 length = length + self.decoder_glu_kernel_size - 1
         for _ in range(self.depth):

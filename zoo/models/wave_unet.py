@@ -145,7 +145,8 @@ class WaveUnet(SeparationModel):
 
     def valid_length(self, length):
         if not self.context:
-            return -(-length // self.grid_samples) * self.grid_samples
+            # Rounded up without negative numbers, which ONNX divides otherwise.
+            return (length + self.grid_samples - 1) // self.grid_samples * self.grid_samples
         for _ in range(self.levels):
             # 2 N - 1 samples or more before the convolution.
             length = (length + self.up_kernel_size - 1) // 2 + 1

@@ -6,7 +6,7 @@ import json
 import os
 import platform
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +14,19 @@ import numpy as np
 
 import tonezoo
 from tonezoo.files import atomic_path
+from tonezoo.serving.convert import check_formats, write_formats
 from tonezoo.serving.manifest import versions, write_manifest
-from tonezoo.serving.verify import GOLDEN_NAME, verify
+from tonezoo.serving.precision import (
+    BFLOAT16_GOLDEN_TOLERANCE,
+    FLOAT32,
+    check_precision,
+    in_bfloat16,
+    round_to_half,
+    stored_variables,
+    with_stored_variables,
+)
+from tonezoo.serving.verify import GOLDEN_NAME, serving_function, verify
 from tonezoo.tasks import Facts, find_task
-
-# By how much of its maximum the golden output may change where variables are stored as float16.
-HALF_TOLERANCE = 1e-3
 
 
 def export(
@@ -28,6 +35,8 @@ def export(
     *,
     data_licence: str = "not stated",
     half: bool = False,
+    dtype: str = FLOAT32,
+    formats: Sequence[str] = (),
     options: Any = None,
     report: Callable[[str], None] = print,
 ) -> Path:
@@ -44,6 +53,10 @@ def export(
         data_licence: licence and attribution of the training data, for the manifest.
         half: True to store the variables as float16, in half the space; they are computed with in
             float32.
+        dtype: "mixed_bfloat16" to compute in bfloat16, with the variables stored as such but for
+            vectors; inputs and outputs stay float32. For processors and GPUs that have it.
+        formats: of "onnx" and "litert", those to write beside the SavedModel, see
+            `tonezoo.serving.convert`.
         options: an instance of the task's `export_options`; None for their defaults.
         report: receives a one-line message.
 
@@ -52,15 +65,28 @@ def export(
 
     Raises:
         ValueError: not a run, no checkpoint in it yet, `to` cannot be written, Keras does not run
-            on TensorFlow, or float16 changes the golden output by more than a thousandth.
+            on TensorFlow, float16 changes the golden output by more than a thousandth, bfloat16
+            by more than a tenth, or a format cannot express the model.
     """
     from tonezoo.recipes.runs import RunFolder
 
     check_backend()
+    check_formats(formats)
+    check_precision(dtype, half, formats)
     folder = RunFolder(run)
     model = folder.model()
+    precision: dict[str, Any] = {"dtype": dtype, "variable_dtype": FLOAT32}
     if half:
-        round_to_half(model)
+        round_to_half(model, golden_input(model))
+        precision["variable_dtype"] = "float16"
+    elif dtype != FLOAT32:
+        model, difference = in_bfloat16(model, golden_input(model))
+        precision = {
+            "dtype": dtype,
+            "variable_dtype": "bfloat16",
+            "dtype_difference": difference,
+            "golden_tolerance": BFLOAT16_GOLDEN_TOLERANCE,
+        }
     task = find_task(model.task)
     to = Path(to)
     version = max(versions(to), default=0) + 1
@@ -69,7 +95,8 @@ def export(
     description = {
         **describe_model(model, facts),
         **describe_run(folder, evaluation),
-        "variable_dtype": "float16" if half else "float32",
+        **precision,
+        "formats": {},
         "data_licence": data_licence,
         "name": to.resolve().name,
         "version": version,
@@ -79,8 +106,12 @@ def export(
         write_saved_model(
             model, temporary, half=half, facts={name: description[name] for name in told}
         )
-        write_golden(temporary, model)
+        exact = dtype == FLOAT32
+        write_golden(temporary, model, None if exact else serving_function(temporary, task, facts))
         write_records(temporary, folder, with_evaluation=evaluation is not None)
+        if formats:
+            call = serving_function(temporary, task, facts)
+            description["formats"] = write_formats(model, temporary, formats, call)
         write_manifest(temporary, description)
         verify(temporary)
     report(f"Exported {run} to {to / str(version)}.")
@@ -160,37 +191,14 @@ def evaluation_of(folder, facts: dict) -> dict | None:
     return evaluation if same else None
 
 
-def round_to_half(model) -> None:
-    """Rounds a model's variables to float16, in float32, but for vectors.
-
-    Raises:
-        ValueError: the golden output changes by more than `HALF_TOLERANCE` of its maximum.
-    """
-    waveform = golden_input(model)
-    exact = np.asarray(model(waveform, training=False))
-    rounded = [w.astype("float16") if in_half(w) else w for w in model.get_weights()]
-    model.set_weights(rounded)
-    difference = np.abs(np.asarray(model(waveform, training=False)) - exact).max()
-    allowed = HALF_TOLERANCE * np.abs(exact).max()
-    if not difference <= allowed:
-        raise ValueError(
-            f"Variables in float16 change the output by {difference:.3g} (allowed: {allowed:.3g}). "
-            "Export the model without half (--half)."
-        )
-
-
-def in_half(variable) -> bool:
-    """Tells whether a variable is stored as float16: not vectors, whose rounding is heard most."""
-    return len(variable.shape) > 1
-
-
 def write_saved_model(
     model, folder: Path, half: bool = False, facts: Mapping[str, Any] | None = None
 ) -> None:
     """Writes the SavedModel into a folder, with the signatures of its task and that of its facts.
 
     Args:
-        half: True to store variables as float16, but for vectors.
+        half: True to store variables as float16, but for vectors; those that are computed with in
+            bfloat16 are stored so.
         facts: what the model tells of itself, see `tonezoo.serving.facts`; None for its task and
             the facts of the Keras model.
     """
@@ -206,10 +214,8 @@ def write_saved_model(
     variables = list(named_variables(model).values())
     # A Keras variable is not tracked by TensorFlow, the variable inside it is.
     module.model_variables = [variable.value for variable in variables]
-    if half:
-        module.model_variables = [
-            tf.Variable(tf.cast(v.value, "float16" if in_half(v) else "float32")) for v in variables
-        ]
+    if half or model.compute_dtype != FLOAT32:
+        module.model_variables = stored_variables(model, variables, half=half)
         pairs = list(zip(variables, module.model_variables, strict=True))
         signatures = {
             name: with_stored_variables(function, pairs) for name, function in signatures.items()
@@ -224,25 +230,6 @@ def write_saved_model(
     except tf.errors.OpError as error:
         raise ValueError(f"Cannot write the SavedModel: {error.message}") from error
     check_operations(folder, "Build the model from keras.ops and Keras layers only.")
-
-
-def with_stored_variables(function, pairs: list):
-    """Returns a signature in which Keras variables take the values of others, as float32.
-
-    Args:
-        function: a `tf.function` with an input signature.
-        pairs: (Keras variable, TensorFlow variable that it is stored in).
-    """
-    import keras
-    import tensorflow as tf
-
-    @tf.function(input_signature=function.input_signature)
-    def signature(*inputs):
-        values = [(variable, tf.cast(stored, "float32")) for variable, stored in pairs]
-        with keras.StatelessScope(state_mapping=values):
-            return function.python_function(*inputs)
-
-    return signature
 
 
 def write_records(folder: Path, run, *, with_evaluation: bool) -> None:
@@ -262,10 +249,16 @@ def write_records(folder: Path, run, *, with_evaluation: bool) -> None:
             save_training_curves(folder / "curves.png", log)
 
 
-def write_golden(folder: Path, model) -> None:
-    """Writes a fixed noise input, two signals of odd length, and the Keras model's output."""
+def write_golden(folder: Path, model, call: Callable[[np.ndarray], np.ndarray] | None = None):
+    """Writes a fixed noise input, two signals of odd length, and the output.
+
+    Args:
+        folder: of the version.
+        model: the Keras model.
+        call: what gives the output; None for the Keras model.
+    """
     waveform = golden_input(model)
-    output = np.asarray(model(waveform, training=False), "float32")
+    output = call(waveform) if call else np.asarray(model(waveform, training=False), "float32")
     np.savez(folder / GOLDEN_NAME, input=waveform, output=output)
 
 

@@ -10,6 +10,8 @@ from tonezoo.tasks import find_task
 
 MANIFEST_NAME = "manifest.json"
 FORMAT = "tonezoo SavedModel 1"
+# What reduced precision may need, and no more: an output that differs by more is another one.
+LARGEST_GOLDEN_TOLERANCE = 0.05
 # Without these there is no model to load and nothing to verify it by.
 NEEDED_FILES = ("saved_model.pb", "golden.npz", "variables/variables.index")
 
@@ -23,6 +25,16 @@ def write_manifest(folder: Path, description: dict) -> None:
     }
     manifest["manifest_sha256"] = text_hash(manifest_text(manifest))
     (folder / MANIFEST_NAME).write_text(manifest_text(manifest))
+
+
+def restate_files(folder: Path, **facts: object) -> None:
+    """Writes a version's manifest anew for the files that are there now, with further facts.
+
+    For files that were added on purpose; the others have to have been checked before.
+    """
+    manifest = read_facts(folder)
+    kept = {key: manifest[key] for key in manifest.keys() - {"format", "files", "manifest_sha256"}}
+    write_manifest(folder, {**kept, **facts})
 
 
 def files_below(folder: Path) -> list[str]:
@@ -146,6 +158,12 @@ def _check_facts(path, manifest):
         raise ValueError(
             f"{path} states name as {name!r}, but it must be that of a folder. Export the model "
             "again."
+        )
+    tolerance = manifest.get("golden_tolerance", 0.0)
+    if type(tolerance) is not float or not 0 <= tolerance <= LARGEST_GOLDEN_TOLERANCE:
+        raise ValueError(
+            f"{path} states golden_tolerance as {tolerance!r}, but it must be a number from 0 to "
+            f"{LARGEST_GOLDEN_TOLERANCE}. Export the model again."
         )
     files = manifest.get("files")
     if not isinstance(files, dict) or not set(NEEDED_FILES) <= set(files):

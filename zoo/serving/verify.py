@@ -14,6 +14,7 @@ from tonezoo.serving.operations import check_operations
 from tonezoo.tasks import Facts, Task, find_task
 
 GOLDEN_NAME = "golden.npz"
+# Of its maximum, where the manifest states no other.
 GOLDEN_TOLERANCE = 1e-4
 
 
@@ -48,7 +49,7 @@ def load_verified(path: str | os.PathLike) -> tuple[dict, Any]:
     loaded = load_signatures(folder)
     output = inference_function(loaded, folder, task, facts)(waveform)
     difference = np.abs(output - expected).max() if output.shape == expected.shape else math.inf
-    allowed = GOLDEN_TOLERANCE * np.abs(expected).max()
+    allowed = manifest.get("golden_tolerance", GOLDEN_TOLERANCE) * np.abs(expected).max()
     if not difference <= allowed:
         raise ValueError(
             f"{folder} loads, but its output differs from the golden one by {difference:.3g} "

@@ -73,24 +73,6 @@ def test_an_export_of_a_run_tells_its_name_and_version(tiny_models, task):
 
 
 @pytest.mark.slow
-def test_a_session_on_tensor_names_gives_the_eager_output(exported, task, keras_model):
-    """TF Serving runs a signature's tensors in a TF1 session."""
-    waveform = noise(keras_model, 77)
-    loaded = tf.saved_model.load(str(exported / "1"))
-    for name in ("serving_default", task.inference_signature):
-        eager = loaded.signatures[name](**{task.inference_input: waveform})
-        with tf.compat.v1.Session(graph=tf.Graph()) as session:
-            meta = tf.compat.v1.saved_model.load(session, ["serve"], str(exported / "1"))
-            signature = meta.signature_def[name]
-            names = {key: tensor.name for key, tensor in signature.outputs.items()}
-            given = signature.inputs[task.inference_input].name
-            outputs = session.run(names, {given: waveform})
-        assert set(outputs) == set(eager)
-        for key, output in outputs.items():
-            np.testing.assert_allclose(output, eager[key], rtol=0, atol=1e-6)
-
-
-@pytest.mark.slow
 def test_the_graph_uses_stock_operations_alone(exported):
     operations = used_operations(exported / "1")
     assert {"Conv2D"} < operations <= ALLOWED_OPERATIONS
@@ -366,7 +348,7 @@ def check_half(exact, half):
 
 @pytest.mark.slow
 def test_half_is_refused_where_it_changes_the_output(run, tmp_path, monkeypatch):
-    monkeypatch.setattr("tonezoo.serving.export.HALF_TOLERANCE", 1e-9)
+    monkeypatch.setattr("tonezoo.serving.precision.HALF_TOLERANCE", 1e-9)
     with pytest.raises(ValueError, match=r"change the output by .* without half \(--half\)"):
         tonezoo.export(run, tmp_path / "model", half=True)
     assert not (tmp_path / "model").exists()
