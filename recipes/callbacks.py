@@ -59,6 +59,11 @@ class PeriodicCheckpoint(keras.callbacks.Callback):
         if self.step % self.interval == 0:
             self._save()
 
+    def on_epoch_end(self, epoch, logs=None):
+        # Again, with what the end of the epoch has changed, such as the best weights.
+        if self.step == self.saved:
+            self._save()
+
     def on_train_end(self, logs=None):
         if self.step != self.saved:
             self._save()
