@@ -81,17 +81,24 @@ class StopOnRequest(keras.callbacks.Callback):
     Args:
         interrupted: tells whether Ctrl-C was pressed.
         deadline: on the clock of time.monotonic, or None.
+        agree: tells whether a flag is set in any process of the run.
     """
 
-    def __init__(self, interrupted: Callable[[], bool], deadline: float | None):
+    def __init__(
+        self,
+        interrupted: Callable[[], bool],
+        deadline: float | None,
+        agree: Callable[[bool], bool],
+    ):
         super().__init__()
         self.interrupted = interrupted
         self.deadline = deadline
+        self.agree = agree
         self.requested = False
 
     def on_train_batch_end(self, batch, logs=None):
         late = self.deadline is not None and time.monotonic() >= self.deadline
-        if late or self.interrupted():
+        if self.agree(late or self.interrupted()):
             self.requested = True
             self.model.stop_training = True
 

@@ -29,7 +29,7 @@ RUNS = {
 def one_device():
     """Lets training run in this process, which may have one distribution strategy, of the tests."""
     alone = Devices(1, contextlib.nullcontext)
-    with mock.patch.object(runner, "all_devices", lambda: alone):
+    with mock.patch.object(runner, "all_devices", lambda report: alone):
         yield
 
 
