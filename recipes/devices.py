@@ -152,7 +152,7 @@ class Workers(Devices):
         import tensorflow as tf
 
         # Each adds its own row to zeros: sums are what a strategy has for plain numbers.
-        rows = np.zeros((len(self.cluster.addresses), len(row)), np.int64)
+        rows = np.zeros((len(self.cluster.addresses), len(row)))
         rows[self.cluster.index] = row
         return self.strategy.reduce("SUM", tf.constant(rows), axis=None).numpy()
 

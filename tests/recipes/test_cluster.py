@@ -1,6 +1,9 @@
 """TF_CONFIG: what it may say, and what people get wrong in it."""
 
 import json
+import os
+import re
+import subprocess
 
 import pytest
 
@@ -84,3 +87,26 @@ def test_the_command_line_tells_it_before_anything_is_trained(cli, monkeypatch, 
     code, _, stderr = cli("train", "mu_gan_tiny", "--run", tmp_path / "run")
     assert code == 1 and "TF_CONFIG is not JSON" in stderr and "Traceback" not in stderr
     assert not (tmp_path / "run").exists()
+
+
+def test_the_scripts_of_the_page_describe_a_cluster(source_tree):
+    """As they would on two nodes of Slurm, which stubs of its commands stand for."""
+    page = (source_tree / "docs" / "distributed.md").read_text(encoding="utf-8")
+    blocks = re.findall("```bash\n(.*?)```", page, re.DOTALL)
+    scripts = [block for block in blocks if "TF_CONFIG" in block]
+    assert len(scripts) == 2
+    stubs = """
+        scontrol() { printf 'one\\ntwo\\n'; }
+        srun() { shift; "$@"; }
+        tonezoo() { printenv TF_CONFIG; }
+        export -f tonezoo
+    """
+    for script, index in zip(scripts, (0, 1), strict=True):
+        done = subprocess.run(
+            ["bash", "-c", stubs + script + "\ntonezoo"],
+            env={**os.environ, "SLURM_PROCID": "1", "SLURM_JOB_NODELIST": "[one,two]"},
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        text = done.stdout.splitlines()[0]
+        assert read_cluster({"TF_CONFIG": text}) == Cluster(("one:12345", "two:12345"), index)

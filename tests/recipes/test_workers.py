@@ -17,7 +17,7 @@ import small_trainers as small
 import tensorflow as tf
 
 from tonezoo.recipes import devices, load_recipe
-from tonezoo.recipes.cluster import EXAMPLE
+from tonezoo.recipes.cluster import EXAMPLE, Cluster
 from tonezoo.recipes.config import override
 from tonezoo.recipes.runs import RunFolder
 
@@ -165,3 +165,19 @@ def test_different_runs_are_told_apart(monkeypatch):
     workers.check_same(other)
     with pytest.raises(ValueError, match=r"they differ in the checkpoint\. .*shared file system"):
         workers.check_same({**other, "the checkpoint": 4})
+
+
+def test_a_global_batch_is_shared_in_the_order_of_workers_and_their_devices():
+    """Four replicas, two of them here: those of the second worker."""
+    workers = devices.Workers(4, None, cluster=Cluster(("a:1", "b:2"), 1), strategy=None)
+    steps = tf.data.Dataset.from_tensor_slices(np.arange(16).reshape(2, 8))
+    shares = workers._shares(steps.map(lambda x: (x, -x)), 8).rebatch(2)
+    assert [x.tolist() for x, _ in shares.as_numpy_iterator()] == [
+        [4, 5],
+        [6, 7],
+        [12, 13],
+        [14, 15],
+    ]
+    # All of the validation for each.
+    copies = workers._copies((np.arange(4), -np.arange(4)), 2)
+    assert [x.tolist() for x, _ in copies.as_numpy_iterator()] == [[0, 1], [0, 1], [2, 3], [2, 3]]
