@@ -3,11 +3,11 @@
 import functools
 from collections.abc import Mapping
 
-import keras
 import numpy as np
 
 from tonezoo.analysis.spectrogram import FLOOR_DB, spectrogram_db
 from tonezoo.audio.resampling import decimate
+from tonezoo.pretrained import compiled_call
 from tonezoo.tasks.separation.engine import measure
 
 PREVIEW_CLIPS = 3
@@ -79,7 +79,7 @@ class StemPreview:
         self.sources = sources
         self.sample_rate_hz = sample_rate_hz
         # An LSTM takes a hundred times longer step by step; compiling takes a second, once.
-        self.compiled = functools.cache(compiled)
+        self.compiled = functools.cache(compiled_call)
 
     def __call__(self, model, step: int) -> None:
         """Writes to the default `tf.summary` writer; `model` takes normalised mixtures."""
@@ -90,7 +90,7 @@ class StemPreview:
             # As `tonezoo separate` does, so that it plays the same.
             _, _, level = measure([mixture])
             normalised = level.normalise(mixture)
-            output = np.asarray(self.compiled(model)(normalised[None]))[0]
+            output = self.compiled(model)(normalised[None])[0]
             # (time, source, channels) -> (source, time, channels)
             estimates = level.restore(output).swapaxes(0, 1)
             for kind, signals in (("output", estimates), ("target", stems)):
@@ -101,16 +101,6 @@ class StemPreview:
                         sample_rate=self.sample_rate_hz,
                         step=step,
                     )
-
-
-def compiled(model):
-    """Returns a model's call outside training, compiled where Keras runs on TensorFlow."""
-    call = functools.partial(model, training=False)
-    if keras.backend.backend() != "tensorflow":
-        return call
-    import tensorflow as tf
-
-    return tf.function(call, reduce_retracing=True)
 
 
 def write_clip(name: str, signals: Mapping[str, np.ndarray], sample_rate_hz: int, step: int):

@@ -13,6 +13,9 @@ def bent(mixture, training=False):
     return ops.stack([ops.tanh(mixture), 0.1 - 0.5 * ops.abs(mixture)], axis=2)
 
 
+bent.channels = 2
+
+
 def written(preview, folder):
     """Returns tag -> samples (time, channels) of what a preview writes to TensorBoard."""
     writer = tf.summary.create_file_writer(str(folder))
