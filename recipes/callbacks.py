@@ -59,6 +59,11 @@ class PeriodicCheckpoint(keras.callbacks.Callback):
         if self.step % self.interval == 0:
             self._save()
 
+    def on_epoch_end(self, epoch, logs=None):
+        # Again, with what the end of the epoch has changed, such as the best weights.
+        if self.step == self.saved:
+            self._save()
+
     def on_train_end(self, logs=None):
         if self.step != self.saved:
             self._save()
@@ -76,17 +81,24 @@ class StopOnRequest(keras.callbacks.Callback):
     Args:
         interrupted: tells whether Ctrl-C was pressed.
         deadline: on the clock of time.monotonic, or None.
+        agree: tells whether a flag is set in any process of the run.
     """
 
-    def __init__(self, interrupted: Callable[[], bool], deadline: float | None):
+    def __init__(
+        self,
+        interrupted: Callable[[], bool],
+        deadline: float | None,
+        agree: Callable[[bool], bool],
+    ):
         super().__init__()
         self.interrupted = interrupted
         self.deadline = deadline
+        self.agree = agree
         self.requested = False
 
     def on_train_batch_end(self, batch, logs=None):
         late = self.deadline is not None and time.monotonic() >= self.deadline
-        if late or self.interrupted():
+        if self.agree(late or self.interrupted()):
             self.requested = True
             self.model.stop_training = True
 

@@ -1,11 +1,13 @@
 """Audio and spectrograms of the same clips for TensorBoard, epoch after epoch."""
 
+import functools
 from collections.abc import Mapping
 
 import numpy as np
 
 from tonezoo.analysis.spectrogram import FLOOR_DB, spectrogram_db
 from tonezoo.audio.resampling import decimate
+from tonezoo.pretrained import compiled_call
 from tonezoo.tasks.separation.engine import measure
 
 PREVIEW_CLIPS = 3
@@ -76,6 +78,8 @@ class StemPreview:
         self.tracks = {name: np.asarray(stems)[:, :samples] for name, stems in tracks.items()}
         self.sources = sources
         self.sample_rate_hz = sample_rate_hz
+        # An LSTM takes a hundred times longer step by step; compiling takes a second, once.
+        self.compiled = functools.cache(compiled_call)
 
     def __call__(self, model, step: int) -> None:
         """Writes to the default `tf.summary` writer; `model` takes normalised mixtures."""
@@ -86,7 +90,7 @@ class StemPreview:
             # As `tonezoo separate` does, so that it plays the same.
             _, _, level = measure([mixture])
             normalised = level.normalise(mixture)
-            output = np.asarray(model(normalised[None], training=False))[0]
+            output = self.compiled(model)(normalised[None])[0]
             # (time, source, channels) -> (source, time, channels)
             estimates = level.restore(output).swapaxes(0, 1)
             for kind, signals in (("output", estimates), ("target", stems)):

@@ -21,7 +21,7 @@ from tonezoo.recipes.callbacks import (
     StopOnRequest,
 )
 from tonezoo.recipes.config import override
-from tonezoo.recipes.devices import all_devices, deterministic_operations
+from tonezoo.recipes.devices import ONE_DEVICE, Devices, all_devices, deterministic_operations
 from tonezoo.recipes.experiment import VALIDATION_LOSS, Experiment, Position
 from tonezoo.recipes.runs import BEST_NETWORK, TENSORBOARD_NAME, RunFolder, is_finished
 from tonezoo.recipes.tensorboard import summary_writer
@@ -69,6 +69,9 @@ class Outcome:
 def train(request: TrainingRequest, report: Callable[[str], None] = print) -> Outcome:
     """Trains a recipe on all devices of the machine, from the start or from its last checkpoint.
 
+    Under TF_CONFIG this is one worker of several, of which each has to call it with the same
+    request; the chief alone writes.
+
     Initial weights and batches derive from the configured seed and the step number, and checkpoints
     hold the states of dropout and optimizers: a run that was killed and resumed takes the same
     steps as one that was not (time limits apart, which end the autoencoder's phase by the clock).
@@ -79,8 +82,9 @@ def train(request: TrainingRequest, report: Callable[[str], None] = print) -> Ou
 
     Raises:
         ValueError: unknown recipe or setting, data that cannot be used, a run folder that holds
-            another run, a loss or gradient that is not finite (the last good checkpoint stays), or
-            a backend of Keras that nothing is trained on.
+            another run, a loss or gradient that is not finite (the last good checkpoint stays), a
+            backend of Keras that nothing is trained on, or a TF_CONFIG that cannot be used; or
+            another worker has ended.
 
     Example, two minutes on the procedural corpus:
 
@@ -92,9 +96,10 @@ def train(request: TrainingRequest, report: Callable[[str], None] = print) -> Ou
     split = find_training_data(request, cfg)
     folder = RunFolder(request.run)
     folder.check(request, cfg)
-    source = cfg.data_source(split, report)
-    devices = all_devices()
+    # Machines are connected before TensorFlow computes anything.
+    devices = all_devices(report)
     replicas = devices.replicas
+    source = cfg.data_source(split, report)
     report(
         f"{source.summary}; {replicas} device(s), batch {cfg.batch_size} x {replicas} = "
         f"{cfg.batch_size * replicas} patches per step"
@@ -108,7 +113,7 @@ def train(request: TrainingRequest, report: Callable[[str], None] = print) -> Ou
             experiment = dataclasses.replace(experiment, networks=networks)
         preview = cfg.preview(split, report)
         resuming = folder.checkpoint.exists()
-        position = folder.begin_or_resume(request, cfg, split, experiment)
+        position = folder.begin_or_resume(request, cfg, split, experiment, devices)
         if is_finished(experiment, position):
             report(
                 f"{request.run} is finished, at {describe(experiment, position)}: nothing is "
@@ -117,13 +122,15 @@ def train(request: TrainingRequest, report: Callable[[str], None] = print) -> Ou
             return Outcome(run=request.run, position=position, interrupted=False)
         if resuming:
             report(f"Resuming {request.run} at {describe(experiment, position)}.")
-        elif origin := folder.config["started_from"]:
+        elif devices.writes and (origin := folder.config["started_from"]):
             report(
                 f"Starting from weights that {origin['recipe']} trained for "
                 f"{origin['training_steps']} steps."
             )
         deadline = None if request.max_minutes is None else 60 * request.max_minutes
-        session = Session(experiment, folder, cfg.checkpoint_steps, started, deadline, validation)
+        session = Session(
+            experiment, folder, cfg.checkpoint_steps, started, deadline, validation, devices
+        )
         return session.run(position, preview)
 
 
@@ -138,6 +145,7 @@ class Session:
         started: float,
         seconds: float | None,
         validation: tuple | None = None,
+        devices: Devices = ONE_DEVICE,
     ):
         self.experiment = experiment
         self.folder = folder
@@ -145,22 +153,31 @@ class Session:
         self.started = started
         self.seconds = seconds
         self.validation = validation
+        self.devices = devices
         self.writer = None
 
     def run(self, position: Position, preview) -> Outcome:
         phases = self.experiment.phases
-        tensorboard = summary_writer(self.folder.path / TENSORBOARD_NAME)
-        with interrupt_flag() as interrupted, tensorboard as self.writer:
+        tensorboard: contextlib.AbstractContextManager = contextlib.nullcontext()
+        if self.devices.writes:
+            tensorboard = summary_writer(self.folder.path / TENSORBOARD_NAME)
+        with interrupt_flag() as pressed, tensorboard as self.writer:
+            interrupted = False
             for index in range(position.phase, len(phases)):
-                position = Position(phase=index, step=self._fit(position, interrupted, preview))
-                if interrupted():
+                position = Position(phase=index, step=self._fit(position, pressed, preview))
+                interrupted = self.devices.any(pressed())
+                if interrupted:
                     break
                 # An earlier phase is over when its share of the time is; the last one is only
                 # paused, so that a resumed run goes on with it.
                 if index + 1 < len(phases):
                     position = Position(phase=index + 1)
-                    self.folder.save(self.experiment, position)
-            return Outcome(run=self.folder.path, position=position, interrupted=interrupted())
+                    self._save(position)
+            return Outcome(run=self.folder.path, position=position, interrupted=interrupted)
+
+    def _save(self, position: Position) -> None:
+        if self.devices.writes:
+            self.folder.save(self.experiment, position)
 
     def _fit(self, position: Position, interrupted: Callable[[], bool], preview) -> int:
         """Trains a phase from a position; returns the steps done when it ended or was stopped."""
@@ -171,32 +188,33 @@ class Session:
         checkpoint = PeriodicCheckpoint(
             self.checkpoint_steps,
             step,
-            lambda done: self.folder.save(self.experiment, Position(phase=index, step=done)),
+            lambda done: self._save(Position(phase=index, step=done)),
         )
-        stop = StopOnRequest(interrupted, deadline)
+        stop = StopOnRequest(interrupted, deadline, self.devices.any)
         progress = Progress(phase, step, deadline)
+        shown = EpochLog(
+            self.folder, self.writer, index, phase, checkpoint, preview if last else None
+        )
         callbacks = [
             StopOnNonFinite(phase.name, step),
             # Before the checkpoint, which must hold what they change at an epoch's end.
             *phase.callbacks,
-            *(self._keep_best() if validated else ()),
+            *(self._keep_best() if validated and self.devices.writes else ()),
             checkpoint,
-            EpochLog(self.folder, self.writer, index, phase, checkpoint, preview if last else None),
-            progress,
+            *((shown, progress) if self.devices.writes else ()),
             stop,
         ]
-        with progress:
+        with progress if self.devices.writes else contextlib.nullcontext():
             for begin, end in epoch_ranges(step, phase):
-                phase.model.fit(
+                self.devices.fit(
+                    phase.model,
                     phase.dataset(begin),
+                    self.validation if validated else None,
+                    self.experiment.global_batch,
                     steps_per_epoch=min(end - begin, phase.steps_per_epoch),
                     initial_epoch=begin // phase.steps_per_epoch,
                     epochs=end // phase.steps_per_epoch,
                     callbacks=callbacks,
-                    validation_data=self.validation if validated else None,
-                    validation_batch_size=self.experiment.global_batch,
-                    shuffle=False,
-                    verbose=0,
                 )
                 if stop.requested:
                     break

@@ -6,6 +6,7 @@ import subprocess
 from collections.abc import Container
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import tonezoo
 from tonezoo.analysis.super_resolution_evaluation import is_evaluation
@@ -21,6 +22,9 @@ from tonezoo.recipes.experiment import (
     Position,
     network_state,
 )
+
+if TYPE_CHECKING:
+    from tonezoo.recipes.devices import Devices
 
 CONFIG_NAME = "config.json"
 CHECKPOINT_NAME = "checkpoint.npz"
@@ -87,7 +91,12 @@ class RunFolder:
             self._check_same(request.recipe, cfg)
 
     def begin_or_resume(
-        self, request, cfg: BaseConfig, split: DataSplit | None, experiment: Experiment
+        self,
+        request,
+        cfg: BaseConfig,
+        split: DataSplit | None,
+        experiment: Experiment,
+        devices: "Devices",
     ) -> Position:
         """Makes the folder a run, or goes on with the one there; a finished one is left as it is.
 
@@ -99,12 +108,14 @@ class RunFolder:
             cfg: the configuration.
             split: what to train on and test on, or None for made-up data.
             experiment: what was built of them.
+            devices: what it is trained on, of which one process writes.
 
         Returns:
             Where training goes on.
 
         Raises:
-            ValueError: the run there was trained on other data, or with another global batch.
+            ValueError: the run there was trained on other data, or with another global batch; or
+                the processes of the run differ in what they are to do.
         """
         resuming = self.checkpoint.exists()
         description = {
@@ -122,10 +133,18 @@ class RunFolder:
         position = Position()
         if resuming:
             position = self.checkpoint.restore(experiment.state())
-            if is_finished(experiment, position):
-                return position
         else:
             description["started_from"] = experiment.start()
+        devices.check_same(
+            {
+                "the recipe and its options": (request.recipe, asdict(cfg)),
+                "the training data": experiment.data_fingerprint,
+                "the checkpoint in the run's folder": position,
+                "the version of tonezoo": tonezoo.__version__,
+            }
+        )
+        if is_finished(experiment, position) or not devices.writes:
+            return position
         remove_leftovers(self.path)
         with atomic_path(self.path / CONFIG_NAME) as temporary:
             temporary.write_text(json.dumps(description, indent=2) + "\n")

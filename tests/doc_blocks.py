@@ -4,6 +4,7 @@
   behind a print statement is what it prints.
 - Every line of an sh block has a command of `COMMANDS`: its check reads it, its run, if it has one,
   runs it. Training runs for real, at the size of `TINY_TRAINING`.
+- A bash block is a script for elsewhere, of which the syntax is checked.
 - A text block is the output of the block before it; "..." in it stands for anything.
 - There are no other blocks: an unknown language, an indented block or an unknown command fails.
 
@@ -24,6 +25,7 @@ import json
 import re
 import shlex
 import shutil
+import subprocess
 import tokenize
 import urllib.error
 import urllib.request
@@ -124,8 +126,9 @@ def command_lines(text: str) -> Iterator[list[str]]:
 def check_block(block: Block, before: Block | None) -> None:
     """Checks what can be checked without running anything."""
     with block.blamed():
-        assert block.language in ("python", "sh", "text"), (
-            f"blocks are fenced and of python, sh or text, not {block.language or 'indented'!r}"
+        assert block.language in ("python", "sh", "bash", "text"), (
+            "blocks are fenced and of python, sh, bash or text, not "
+            f"{block.language or 'indented'!r}"
         )
         if block.language == "python":
             compile(block.text, "block", "exec")
@@ -133,6 +136,9 @@ def check_block(block: Block, before: Block | None) -> None:
             for words in command_lines(block.text):
                 assert words[0] in COMMANDS, f"it is not known how to check {words[0]!r}"
                 COMMANDS[words[0]].check(words[1:])
+        elif block.language == "bash":
+            done = subprocess.run(["bash", "-n"], input=block.text, capture_output=True, text=True)
+            assert not done.stderr, done.stderr
         else:
             assert before and before.language != "text", "there is no block that printed this"
 
@@ -144,6 +150,8 @@ def run_page(found: list[Block], scratch: Scratch) -> None:
         with block.blamed():
             if block.language == "text":
                 compare(block.text, output)
+                continue
+            if block.language == "bash":
                 continue
             make_inputs(block.text, scratch)
             block = at_its_server(block, scratch)

@@ -21,6 +21,7 @@ DOCS = (
     "mu_gan",
     "band_extender",
     "training",
+    "distributed",
     "separation",
     "vocoding",
     "metrics",
@@ -151,10 +152,13 @@ def test_the_errors_explained_are_in_the_code(source_tree):
     trees = [ast.parse(path.read_text(encoding="utf-8")) for path in sources]
     nodes = [node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Constant)]
     messages = [node.value for node in nodes if isinstance(node.value, str)]
-    fragments = re.findall(
-        "`([^`]+)`", "".join(first_cells("docs/training.md", "## Common errors"))
-    )
-    assert len(fragments) > 8
+    cells = [
+        cell
+        for page in ("docs/training.md", "docs/distributed.md")
+        for cell in first_cells(page, "## Common errors")
+    ]
+    fragments = re.findall("`([^`]+)`", "".join(cells))
+    assert len(fragments) > 16
     for fragment in fragments:
         assert any(fragment in message for message in messages), fragment
 
@@ -167,6 +171,7 @@ def test_the_errors_explained_are_in_the_code(source_tree):
         "    indented = 1",
         "```python\n1 +\n```",
         "```sh\nrm -r runs\n```",
+        "```bash\nfor\n```",
         "```sh\ntonezoo enhance 'low.wav\n```",
         "```sh\ntonezoo enhance low.wav --to high\n```",
         "```sh\ntonezoo improve low.wav\n```",

@@ -30,7 +30,7 @@ def toy(monkeypatch):
         folder = TOY / package.__name__.rpartition(".")[2]
         monkeypatch.setattr(package, "__path__", [*package.__path__, str(folder)])
     # A process has one distribution strategy, which other tests have made.
-    monkeypatch.setattr(runner, "all_devices", lambda: Devices(1, contextlib.nullcontext))
+    monkeypatch.setattr(runner, "all_devices", lambda report: Devices(1, contextlib.nullcontext))
     # The command line takes its verbs from the tasks when it is imported.
     monkeypatch.delitem(sys.modules, "tonezoo.cli", raising=False)
     registered = dict(keras.saving.get_custom_objects())

@@ -6,6 +6,7 @@ from unittest import mock
 
 from tonezoo.recipes import runner
 from tonezoo.recipes.devices import Devices
+from tonezoo.registry import model_entry
 
 # Of all losses but the first, tracing takes half a minute.
 SETTINGS = (
@@ -24,12 +25,28 @@ RUNS = {
     "vocoding": ("melgan_tiny", VOCODING_SETTINGS),
 }
 
+ONE_BLOCK = {"down_filters": (8,), "up_filters": (8,)}
+SMALLEST = {
+    "mu_gan": ONE_BLOCK,
+    "mu_gan_autoencoder": ONE_BLOCK,
+    "mu_gan_discriminator": {"stem_filters": 8, "block_filters": (8,), "dense_units": 4},
+}
+
+
+@contextlib.contextmanager
+def smallest_networks():
+    """Makes the networks of the preset "tiny" one block deep: tracing takes most of the time."""
+    with contextlib.ExitStack() as patches:
+        for name, options in SMALLEST.items():
+            patches.enter_context(mock.patch.dict(model_entry(name).presets, tiny=options))
+        yield
+
 
 @contextlib.contextmanager
 def one_device():
     """Lets training run in this process, which may have one distribution strategy, of the tests."""
     alone = Devices(1, contextlib.nullcontext)
-    with mock.patch.object(runner, "all_devices", lambda: alone):
+    with mock.patch.object(runner, "all_devices", lambda report: alone):
         yield
 
 

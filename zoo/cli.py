@@ -163,13 +163,18 @@ def train(
     ] = None,
     resume: Annotated[bool, typer.Option(help="Go on from the last checkpoint.")] = False,
 ) -> None:
-    """Train a recipe on a folder of audio or tracks, on all devices of this machine."""
+    """Train a recipe on a folder of audio or tracks, on all devices of this machine.
+
+    On several machines under TF_CONFIG: see docs/distributed.md.
+    """
     from tonezoo.recipes import load_recipe
+    from tonezoo.recipes.cluster import read_cluster
     from tonezoo.recipes.config import override
 
     changes = (*(settings or ()), *([] if ratio is None else [f"ratio={ratio}"]))
     # Wrong names are told before TensorFlow is loaded.
     cfg = override(load_recipe(recipe).config, changes)
+    cluster = read_cluster()
     run = run or Path("runs") / cfg.run_name(recipe)
     import_keras(os.environ.get("KERAS_BACKEND", "tensorflow"))
     from tonezoo.recipes.runner import TrainingRequest
@@ -191,6 +196,9 @@ def train(
         message = f"Interrupted; {run} is saved. Go on with the same command and --resume."
         typer.echo(message, err=True)
         raise typer.Exit(130)
+    if cluster is not None and not cluster.is_chief:
+        say(f"{cluster.name} is done; the chief has written {run}.")
+        return
     on = "" if data is None else f" --data {data}"
     say(f"Trained: {run}. Next: tonezoo evaluate {run}{on}")
     say(f"and then: tonezoo export {run} --to savedmodels/NAME")

@@ -51,11 +51,18 @@ def stateless_batches(
         return tuple(map(tf.ensure_shape, arrays, shapes))
 
     parallel = os.cpu_count() or 1
+    steps = tf.data.Dataset.counter(start_step)
+    dataset = steps.map(load, num_parallel_calls=parallel, deterministic=True)
+    return dataset.prefetch(PREFETCHED).with_options(quiet_options())
+
+
+def quiet_options() -> "tf.data.Options":
+    """Returns options of a `tf.data.Dataset` that is in order and leaves no thread behind."""
+    import tensorflow as tf
+
     options = tf.data.Options()
     # Its thread would keep the end of training waiting for up to a minute.
     options.autotune.enabled = False
     options.deterministic = True
     options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
-    steps = tf.data.Dataset.counter(start_step)
-    dataset = steps.map(load, num_parallel_calls=parallel, deterministic=True)
-    return dataset.prefetch(PREFETCHED).with_options(options)
+    return options

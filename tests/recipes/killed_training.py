@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import tiny_run
 
 from tonezoo.recipes import callbacks, experiment
 from tonezoo.recipes.runner import TrainingRequest, train
@@ -37,7 +38,7 @@ SETTINGS = {
         "max_speedup=0.1",
         "random_low_pass_share=0.5",
     ),
-    "demucs_tiny": ("segment_s=0.1", "gain=true", "tracks=2", "track_s=2"),
+    "demucs_tiny": ("segment_s=0.1", "gain=true", "tracks=2", "track_s=1", "sample_rate_hz=8000"),
 }
 
 
@@ -80,7 +81,9 @@ def main(recipe, run, point, copy=None):
         after_step(kind, int(number), action)
     backend = os.environ["KERAS_BACKEND"]
     settings = (*COMMON, *SETTINGS[recipe], *BACKEND_SETTINGS[backend])
-    print(train(TrainingRequest(recipe=recipe, run=Path(run), settings=settings, resume=True)))
+    request = TrainingRequest(recipe=recipe, run=Path(run), settings=settings, resume=True)
+    with tiny_run.smallest_networks():
+        print(train(request))
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import time
 import pytest
 from rich.console import Console
 
-from tonezoo.recipes.callbacks import Progress
+from tonezoo.recipes.callbacks import PeriodicCheckpoint, Progress
 from tonezoo.recipes.experiment import Phase
 
 PHASE = Phase(
@@ -41,3 +41,16 @@ def test_the_bar_runs_over_the_steps_or_over_the_time_where_that_is_limited(monk
     assert steps.bar.tasks[0].percentage == 50
     _, after, timed = shown(monkeypatch, terminal=True, deadline=time.monotonic() + 1000)
     assert timed.bar.tasks[0].percentage < 10 and "s to the time limit" in after
+
+
+def test_a_checkpoint_at_the_end_of_an_epoch_holds_what_that_changes():
+    saved, best = [], []
+    checkpoint = PeriodicCheckpoint(2, 0, lambda step: saved.append((step, len(best))))
+    for epoch in range(3):
+        for batch in range(3):
+            checkpoint.on_train_batch_end(batch)
+        best.append(epoch)
+        checkpoint.on_epoch_end(epoch)
+    checkpoint.on_train_end()
+    # Epochs end after steps 3, 6 and 9; checkpoints fall on steps 2, 4, 6, 8 and the end.
+    assert saved == [(2, 0), (4, 1), (6, 1), (6, 2), (8, 2), (9, 3)]

@@ -2,6 +2,7 @@
 
 import numpy as np
 import tensorflow as tf
+from keras import ops
 
 from tonezoo.recipes.preview import StemPreview
 from tonezoo.tasks.separation.engine import Separator
@@ -9,8 +10,10 @@ from tonezoo.tasks.separation.engine import Separator
 
 def bent(mixture, training=False):
     """A model of two sources whose output depends on the level and the mean of its input."""
-    mixture = np.asarray(mixture)
-    return np.stack([np.tanh(mixture), 0.1 - 0.5 * np.abs(mixture)], axis=2)
+    return ops.stack([ops.tanh(mixture), 0.1 - 0.5 * ops.abs(mixture)], axis=2)
+
+
+bent.channels = 2
 
 
 def written(preview, folder):

@@ -130,7 +130,7 @@ def test_a_recipe_of_a_new_kind_needs_one_file(folder, tmp_path, monkeypatch):
     assert recipe.description == "A gain that is learnt, for tests."
     assert override(recipe.config, ["true_gain=2"]).true_gain == 2.0
     assert recipe.config.run_name("gain") == "gain"
-    monkeypatch.setattr(runner, "all_devices", lambda: Devices(1, contextlib.nullcontext))
+    monkeypatch.setattr(runner, "all_devices", lambda report: Devices(1, contextlib.nullcontext))
     lines = []
     request = TrainingRequest(recipe="gain", run=tmp_path / "run", settings=("true_gain=2",))
     outcome = train(request, lines.append)

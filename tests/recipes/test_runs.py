@@ -54,7 +54,7 @@ def test_resuming_a_finished_run_says_so_and_changes_nothing(
     run = shutil.copytree(tiny_separation_run, tmp_path / "run")
     for name in ("evaluation.json", "evaluation.md", "evaluation_soxr.json"):
         (run / name).write_text("scores")
-    monkeypatch.setattr(runner, "all_devices", lambda: Devices(1, contextlib.nullcontext))
+    monkeypatch.setattr(runner, "all_devices", lambda report: Devices(1, contextlib.nullcontext))
     cfg, before, lines = RunFolder(run).configuration(), content(run), []
     request = runner.TrainingRequest(
         recipe="demucs_tiny", run=run, resume=True, settings=SEPARATION_SETTINGS

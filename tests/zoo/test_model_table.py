@@ -2,6 +2,7 @@
 
 import re
 
+from tonezoo import model_table as module
 from tonezoo.model_table import TITLES, model_table, receptive_field
 
 
@@ -19,9 +20,11 @@ def test_the_page_has_a_row_of_every_preset_with_what_is_known_of_it(source_tree
         assert len(measured) == 2 and ("-" in measured) == (row[4] == "-")
 
 
-def test_the_command_prints_the_table(cli):
+def test_the_command_prints_the_table(cli, monkeypatch):
+    # Making every model takes seconds.
+    monkeypatch.setattr(module, "model_table", lambda: ["| model |", "| mu_gan |"])
     code, out, _ = cli("models", "--table")
-    assert code == 0 and out.splitlines() == model_table()
+    assert code == 0 and out.splitlines() == ["| model |", "| mu_gan |"]
 
 
 def test_receptive_fields_are_known_or_told_to_be_all():
