@@ -52,22 +52,24 @@ def build_page(
     ) -> str:
         if path is None:
             return problem_html("Upload or record something first.")
+        visit = str(request.session_hash)
         try:
-            offer = by_label[label]
-            progress(0.0, desc="reading")
-            recording, notice = read_recording(path, limits)
-            progress(0.0, desc="loading the model")
-            engine: Any = offer.load()
-            got = answer(
-                engine,
-                recording,
-                None if offer.strength_db is None else strength_db,
-                lambda share: progress(share, desc="computing"),
-            )
-            progress(1.0, desc="drawing")
-            sentence = f"{Path(path).name} through {engine.name}. {notice or ''}".rstrip()
-            folder = files.begin(str(request.session_hash))
-            return result_html(got, sentence, Path(path).stem, folder)
+            # A page that is closed meanwhile does not stop it.
+            with files.computing(visit):
+                offer = by_label[label]
+                progress(0.0, desc="reading")
+                recording, notice = read_recording(path, limits)
+                progress(0.0, desc="loading the model")
+                engine: Any = offer.load()
+                got = answer(
+                    engine,
+                    recording,
+                    None if offer.strength_db is None else strength_db,
+                    lambda share: progress(share, desc="computing"),
+                )
+                progress(1.0, desc="drawing")
+                sentence = f"{Path(path).name} through {engine.name}. {notice or ''}".rstrip()
+                return result_html(got, sentence, Path(path).stem, files.begin(visit))
         # What the user can mend; anything else is a fault, which Gradio shows as such.
         except (ValueError, OSError, MemoryError) as error:
             return problem_html(str(error) or type(error).__name__)

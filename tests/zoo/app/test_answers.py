@@ -115,6 +115,19 @@ def test_a_result_is_replaced_by_the_next_and_ends_with_the_visit(tmp_path):
     assert not second.exists() and others.is_dir()
 
 
+def test_a_visit_that_ends_while_its_result_is_made_leaves_nothing(tmp_path):
+    files = ResultFiles(tmp_path)
+    with files.computing("closed"), files.computing("open"):
+        files.end("closed")
+        (files.begin("closed") / "a.wav").touch()
+        kept = files.begin("open")
+    assert kept.is_dir() and [*tmp_path.iterdir()] == [kept.parent]
+    # A page that was only cut off may go on.
+    with files.computing("closed"):
+        again = files.begin("closed")
+    assert again.is_dir()
+
+
 def test_what_a_visit_without_an_end_has_left_is_removed_after_an_hour(tmp_path):
     files = ResultFiles(tmp_path)
     old, new = files.begin("old").parent, files.begin("new").parent

@@ -11,6 +11,7 @@ import threading
 import urllib.parse
 import urllib.request
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -21,6 +22,8 @@ from stubs import separator, shares
 import tonezoo
 from tonezoo.app.answers import Limits
 from tonezoo.app.offers import Offer, local_offers
+from tonezoo.app.page import build_page
+from tonezoo.app.results import ResultFiles
 from tonezoo.app.server import listening_socket, running_page, url_of, web_server
 from tonezoo.audio.resampling import decimate
 from tonezoo.recipes.corpus.speech import procedural_corpus
@@ -270,6 +273,22 @@ def test_a_result_goes_when_its_page_is_closed(browser, url, low, folders):
             return
         waited.wait(0.1)
     raise AssertionError(f"{found} is still there")
+
+
+@pytest.mark.slow
+def test_a_page_that_is_closed_while_the_model_computes_leaves_nothing(url, low, tmp_path):
+    visit, calls = SimpleNamespace(session_hash="visit"), []
+
+    def call(mixture):
+        calls.append(functions["leave"](visit))
+        return shares(0.5, 0.5)(mixture)
+
+    halves = Offer("halves", "separation", None, lambda: separator(call))
+    page = build_page([halves], Limits(), ResultFiles(tmp_path))
+    functions = {each.name: each.fn for each in page.fns.values()}
+    html = functions["run"](str(low), halves.label, 0.0, visit, lambda *share, **desc: None)
+    assert calls and "low-a.wav" in html
+    assert not [*tmp_path.iterdir()]
 
 
 @pytest.mark.slow
