@@ -52,6 +52,10 @@ def build_page(
     ) -> str:
         if path is None:
             return problem_html("Upload or record something first.")
+        if not Path(path).is_file():
+            return problem_html(
+                "The recording is gone: it is kept for less than an hour. Upload it again."
+            )
         visit = str(request.session_hash)
         try:
             # A page that is closed meanwhile does not stop it.
@@ -70,8 +74,8 @@ def build_page(
                 progress(1.0, desc="drawing")
                 sentence = f"{Path(path).name} through {engine.name}. {notice or ''}".rstrip()
                 return result_html(got, sentence, Path(path).stem, files.begin(visit))
-        # What the user can mend; anything else is a fault, which Gradio shows as such.
-        except (ValueError, OSError, MemoryError) as error:
+        # What the user can mend, or wait for; anything else is a fault, which Gradio shows as such.
+        except (ValueError, ConnectionError, MemoryError) as error:
             return problem_html(str(error) or type(error).__name__)
 
     def leave(request: gradio.Request) -> None:

@@ -98,6 +98,8 @@ def running_page(
             path="/",
             allowed_paths=[str(results)],
             max_file_size=round(limits.megabytes * BYTES_PER_MB),
+            # Messages of faults, with paths of this machine in them, are for its terminal.
+            show_error=False,
             footer_links=[],
             ssr_mode=False,
             pwa=False,

@@ -1,6 +1,7 @@
 """The page in a browser: a recording in, what the model makes of it out, nothing anywhere else."""
 
 import contextlib
+import errno
 import importlib.util
 import io
 import signal
@@ -71,6 +72,10 @@ def folders(tmp_path_factory):
         yield temporary, here
 
 
+def broken():
+    raise PermissionError(errno.EACCES, "Permission denied", "/secret/place")
+
+
 @pytest.fixture(scope="module")
 def url(connections, folders):
     """The page with a shipped model and one that shares a mixture out."""
@@ -80,7 +85,7 @@ def url(connections, folders):
         None,
         lambda: separator(shares(2 / 3, 1 / 3), ("high", "low"), channels=1),
     )
-    offers = [*local_offers([MODEL]), sources]
+    offers = [*local_offers([MODEL]), sources, Offer("broken", "vocoding", None, broken)]
     with (
         listening_socket("127.0.0.1", 0) as listener,
         running_page(offers, Limits(megabytes=1, seconds=5)) as page,
@@ -255,6 +260,20 @@ def test_what_cannot_be_taken_is_told(open_page, tmp_path):
     big = write_audio(tmp_path / "big.wav", np.zeros(600_000), 8000)
     page.set_input_files("#recording input[type=file]", big)
     page.get_by_text("exceed the maximum allowed size of 1").wait_for()
+
+
+@pytest.mark.slow
+def test_a_fault_shows_no_paths_of_the_machine(open_page, low, folders, capfd):
+    page = open_page()
+    upload(page, low)
+    choose(page, "broken")
+    run(page)
+    page.locator("#result").get_by_text("Error").wait_for()
+    assert "secret" not in page.content() and "secret" in capfd.readouterr().err
+    for found in folders[0].glob("*/uploads/*/low.wav"):
+        found.unlink()
+    run(page)
+    page.get_by_role("alert").get_by_text("The recording is gone").wait_for()
 
 
 @pytest.mark.slow
