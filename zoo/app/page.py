@@ -11,14 +11,12 @@ from tonezoo.tasks.super_resolution import LARGEST_STRENGTH_DB
 
 TITLE = "tonezoo"
 LEAST_STRENGTH_DB = -30.0
-# How often uploads are looked at, and how old they become.
-CLEANING_S, UPLOAD_AGE_S = 300, 3300
 MOST_WAITING = 16
 INTRODUCTION = """# tonezoo
 
 Give a recording to a model, and hear and see what it makes of it. Mono or stereo, up to
-{seconds:g} s and {megabytes:g} MB: WAV, FLAC, OGG or MP3. {where} It is deleted within an hour,
-what the model made of it when you close this page."""
+{seconds:g} s and {megabytes:g} MB: WAV, FLAC, OGG or MP3. {where} It and what the model
+makes of it are deleted within an hour, the latter as soon as you close this page."""
 HERE = "It is processed on the machine that shows this page, and goes nowhere else."
 THERE = "It goes to this page's machine, and from there to the model server at {server}."
 
@@ -81,11 +79,7 @@ def build_page(
     def leave(request: gradio.Request) -> None:
         files.end(str(request.session_hash))
 
-    with gradio.Blocks(
-        title=TITLE,
-        analytics_enabled=False,
-        delete_cache=(CLEANING_S, UPLOAD_AGE_S),
-    ) as page:
+    with gradio.Blocks(title=TITLE, analytics_enabled=False) as page:
         where = HERE if server is None else THERE.format(server=server)
         gradio.Markdown(
             INTRODUCTION.format(seconds=limits.seconds, megabytes=limits.megabytes, where=where)

@@ -5,7 +5,6 @@ import hashlib
 import html
 import secrets
 import shutil
-import time
 import urllib.parse
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -48,13 +47,11 @@ class ResultFiles:
     """The audio files of the results that are on the page, in one folder; a folder per visit.
 
     A visit's next result takes the place of the one before, and the end of the visit removes it,
-    also while it is made; what a visit that never ended has left is removed after an hour.
+    also while it is made.
 
     Args:
         folder: where they are; it has to exist.
     """
-
-    longest_age_s = 3600.0
 
     def __init__(self, folder: Path):
         self.folder = folder
@@ -74,9 +71,6 @@ class ResultFiles:
     def begin(self, visit: str) -> Path:
         """Returns a new folder for a result of a visit, in the place of its last one."""
         self._remove(visit)
-        for other in self.folder.iterdir():
-            if time.time() - other.stat().st_mtime > self.longest_age_s:
-                shutil.rmtree(other, ignore_errors=True)
         # The name of it cannot be guessed by who visits the page as well.
         folder = self._of(visit) / secrets.token_hex(8)
         folder.mkdir(parents=True)

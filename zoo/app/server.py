@@ -8,6 +8,7 @@ import signal
 import socket
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from tonezoo.app.offers import Offer
 from tonezoo.app.page import build_page
 from tonezoo.app.results import ResultFiles
 from tonezoo.extras import import_extra
+from tonezoo.files import remove_older
 
 TEMPORARY_PREFIX = "tonezoo-app-"
 HERE = Path(__file__).parent
@@ -26,6 +28,8 @@ CONTENT_SECURITY_POLICY = (
 )
 # Gradio reads these: no statistics, no history of runs in the browser.
 SETTINGS = {"GRADIO_ANALYTICS_ENABLED": "False", "GRADIO_RUN_HISTORY": "False"}
+# How often uploads and results are looked at, and how old they become: within an hour they go.
+SWEEP_EVERY_S, LONGEST_AGE_S = 300.0, 3300.0
 
 
 def listening_socket(host: str, port: int) -> socket.socket:
@@ -62,6 +66,33 @@ def listening_socket(host: str, port: int) -> socket.socket:
 
 
 @contextlib.contextmanager
+def swept(folders: Sequence[Path], every_s: float, age_s: float) -> Iterator[None]:
+    """Removes, as long as the block runs, what in some folders has not been changed for long.
+
+    Gradio itself would only remove uploads that were finished.
+
+    Args:
+        folders: they have to exist.
+        every_s: seconds between two looks.
+        age_s: seconds without a change after which something is removed.
+    """
+    stop = threading.Event()
+
+    def sweep():
+        while not stop.wait(every_s):
+            for folder in folders:
+                remove_older(folder, age_s)
+
+    thread = threading.Thread(target=sweep, name="sweep", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+
+
+@contextlib.contextmanager
 def running_page(
     offers: Sequence[Offer], limits: Limits, server: str | None = None
 ) -> Iterator[Any]:
@@ -84,6 +115,7 @@ def running_page(
         uploads, results = folder / "uploads", folder / "results"
         uploads.mkdir()
         results.mkdir()
+        stack.enter_context(swept((uploads, results), SWEEP_EVERY_S, LONGEST_AGE_S))
         # Gradio reads some of it when it is imported, in this process for the first time here.
         stack.enter_context(_environment({**SETTINGS, "GRADIO_TEMP_DIR": str(uploads)}))
         gradio = import_extra("gradio", "app", "The page needs")

@@ -1,7 +1,5 @@
 """What the page makes of uploads, without a browser."""
 
-import os
-
 import numpy as np
 import pytest
 import soundfile
@@ -126,14 +124,6 @@ def test_a_visit_that_ends_while_its_result_is_made_leaves_nothing(tmp_path):
     with files.computing("closed"):
         again = files.begin("closed")
     assert again.is_dir()
-
-
-def test_what_a_visit_without_an_end_has_left_is_removed_after_an_hour(tmp_path):
-    files = ResultFiles(tmp_path)
-    old, new = files.begin("old").parent, files.begin("new").parent
-    os.utime(old, (0, 0))
-    files.begin("third")
-    assert not old.exists() and new.exists()
 
 
 def test_names_of_files_and_sources_cannot_be_markup(tmp_path):

@@ -4,11 +4,13 @@ import contextlib
 import errno
 import importlib.util
 import io
+import os
 import signal
 import socket
 import subprocess
 import sys
 import threading
+import time
 import urllib.parse
 import urllib.request
 from pathlib import Path
@@ -68,6 +70,7 @@ def folders(tmp_path_factory):
     temporary, here = tmp_path_factory.mktemp("temporary"), tmp_path_factory.mktemp("here")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("tempfile.tempdir", str(temporary))
+        patch.setattr("tonezoo.app.server.SWEEP_EVERY_S", 0.1)
         patch.chdir(here)
         yield temporary, here
 
@@ -286,12 +289,30 @@ def test_a_result_goes_when_its_page_is_closed(browser, url, low, folders):
     page.get_by_role("button", name="Play all").wait_for()
     (found,) = folders[0].glob("*/results/*/*/low-high.wav")
     page.close()
-    waited = threading.Event()
-    for _ in range(100):
-        if not found.exists():
-            return
-        waited.wait(0.1)
-    raise AssertionError(f"{found} is still there")
+    wait_until_gone(found)
+
+
+def wait_until_gone(*paths):
+    end = time.monotonic() + 10
+    while any(path.exists() for path in paths):
+        assert time.monotonic() < end, f"{paths} are still there"
+        time.sleep(0.05)
+
+
+@pytest.mark.slow
+def test_what_was_left_by_a_visit_without_an_end_goes_by_age(url, folders):
+    """What a client that hangs up leaves of an upload too, which Gradio forgets."""
+    (folder,) = folders[0].glob("tonezoo-app-*")
+    partial, upload = folder / "uploads" / "tmp123", folder / "uploads" / "sha" / "a.wav"
+    result, new = folder / "results" / "visit" / "hex" / "a.wav", folder / "uploads" / "tmp456"
+    for path in (partial, upload, result, new):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    for path in (partial, upload.parent, result.parents[1]):
+        os.utime(path, (time.time() - 3400,) * 2)
+    wait_until_gone(partial, upload.parent, result.parents[1])
+    assert new.exists()
+    new.unlink()
 
 
 @pytest.mark.slow
