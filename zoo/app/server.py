@@ -147,9 +147,15 @@ def running_page(
         yield page
 
 
-def exit_at_sigterm() -> None:
-    """Makes SIGTERM an exit that still removes the files; by default it ends a process at once."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+def exit_at_signals() -> None:
+    """Makes SIGTERM, and SIGHUP of a terminal that is closed, exits that still remove the files.
+
+    By default they end a process at once. One that is ignored, as under nohup, stays so.
+    """
+    # Windows has no SIGHUP.
+    for handled in (signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):
+        if signal.getsignal(handled) is not signal.SIG_IGN:
+            signal.signal(handled, lambda number, _: sys.exit(128 + number))
 
 
 def serve_page(page: Any, listener: socket.socket, ready: Callable[[str], None]) -> None:

@@ -41,10 +41,10 @@ ENDING = """
 from stubs import separator, shares
 from tonezoo.app.answers import Limits
 from tonezoo.app.offers import Offer
-from tonezoo.app.server import exit_at_sigterm, listening_socket, running_page, serve_page
+from tonezoo.app.server import exit_at_signals, listening_socket, running_page, serve_page
 
 offer = Offer("halves", "separation", None, lambda: separator(shares(0.5, 0.5)))
-exit_at_sigterm()
+exit_at_signals()
 with listening_socket("127.0.0.1", 0) as listener, running_page([offer], Limits()) as page:
     serve_page(page, listener, lambda url: print(url, flush=True))
 """
@@ -332,7 +332,8 @@ def test_a_page_that_is_closed_while_the_model_computes_leaves_nothing(url, low,
 
 
 @pytest.mark.slow
-def test_sigterm_leaves_nothing_behind(tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_signals_leave_nothing_behind(tmp_path, number):
     tests = Path(__file__).parents[2]
     process = subprocess.Popen(
         [sys.executable, "-c", ENDING],
@@ -345,6 +346,6 @@ def test_sigterm_leaves_nothing_behind(tmp_path):
     assert [*tmp_path.glob("tonezoo-app-*/results")]
     with urllib.request.urlopen(url) as answer:
         assert "default-src 'self'" in answer.headers["Content-Security-Policy"]
-    process.send_signal(signal.SIGTERM)
-    assert process.wait(20) == 128 + signal.SIGTERM
+    process.send_signal(number)
+    assert process.wait(20) == 128 + number
     assert not [*tmp_path.iterdir()]
