@@ -42,11 +42,12 @@ def page(
     """Serve a page on which models are tried on recordings, for the browser."""
     from tonezoo.app.answers import Limits
     from tonezoo.app.offers import local_offers, served_offers
-    from tonezoo.app.server import exit_at_signals, listening_socket, running_page, serve_page
+    from tonezoo.app.server import exit_at_signals, running_page, serve_page
+    from tonezoo.sockets import listening_socket
 
     limits = Limits(megabytes=max_mb, seconds=max_s)
     exit_at_signals()
-    with listening_socket(host, port) as listener:
+    with listening_socket(host, port, "--port") as listener:
         # What a user has mistyped is told before seconds of loading.
         offers = served_offers(server, models or ()) if server else local_offers(models or ())
         with running_page(offers, limits, server) as running:

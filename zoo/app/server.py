@@ -1,7 +1,6 @@
 """The page as a server: on one address, with all its files in a folder that goes when it ends."""
 
 import contextlib
-import errno
 import logging
 import os
 import signal
@@ -19,6 +18,7 @@ from tonezoo.app.page import build_page
 from tonezoo.app.results import ResultFiles
 from tonezoo.extras import import_extra
 from tonezoo.files import remove_older
+from tonezoo.sockets import address
 
 TEMPORARY_PREFIX = "tonezoo-app-"
 HERE = Path(__file__).parent
@@ -30,39 +30,6 @@ CONTENT_SECURITY_POLICY = (
 SETTINGS = {"GRADIO_ANALYTICS_ENABLED": "False", "GRADIO_RUN_HISTORY": "False"}
 # How often uploads and results are looked at, and how old they become: within an hour they go.
 SWEEP_EVERY_S, LONGEST_AGE_S = 300.0, 3300.0
-
-
-def listening_socket(host: str, port: int) -> socket.socket:
-    """Returns a socket bound to an address, before anything is loaded for it.
-
-    Args:
-        host: name or number of an address of this machine.
-        port: 0 for any that is free.
-
-    Raises:
-        ValueError: the port is taken, or there is no such address here.
-    """
-    try:
-        family, kind, _, _, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-        listener = socket.socket(family, kind)
-    except (OSError, OverflowError) as error:
-        raise ValueError(f"{host} is no address of this machine ({error}).") from error
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(address)
-        # Bound alone, two servers could share it.
-        listener.listen()
-    except OSError as error:
-        listener.close()
-        if error.errno == errno.EADDRINUSE:
-            raise ValueError(
-                f"Port {port} of {host} is in use. Choose another one with --port, or 0 for any "
-                "that is free."
-            ) from error
-        raise ValueError(f"Cannot listen on {host}, port {port}: {error.strerror}.") from error
-    return listener
 
 
 @contextlib.contextmanager
@@ -163,7 +130,7 @@ def serve_page(page: Any, listener: socket.socket, ready: Callable[[str], None])
 
     Args:
         page: what `running_page` yielded.
-        listener: what `listening_socket` returned.
+        listener: what `tonezoo.sockets.listening_socket` returned.
         ready: called with the page's URL when it can be opened.
     """
     server = web_server(page, lambda: ready(url_of(listener)))
@@ -189,12 +156,11 @@ def url_of(listener: socket.socket) -> str:
 
     Example:
 
-    >>> with listening_socket("127.0.0.1", 0) as listener:
+    >>> with socket.create_server(("127.0.0.1", 0)) as listener:
     ...     url_of(listener).startswith("http://127.0.0.1:")
     True
     """
-    host, port = listener.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    return f"http://{address(*listener.getsockname()[:2])}"
 
 
 @contextlib.contextmanager

@@ -11,7 +11,8 @@ from tonezoo.app.answers import Limits, Signal, answer, read_recording
 from tonezoo.app.offers import Offer, local_offers, served_offers
 from tonezoo.app.pictures import spectrogram
 from tonezoo.app.results import ResultFiles, problem_html, result_html
-from tonezoo.app.server import HERE, listening_socket
+from tonezoo.app.server import HERE
+from tonezoo.sockets import listening_socket
 
 RATE_HZ = 8000
 
@@ -211,18 +212,18 @@ def test_the_page_s_script_and_style_are_installed():
 
 
 def test_a_port_in_use_is_told_before_anything_is_loaded(cli):
-    with listening_socket("127.0.0.1", 0) as taken:
+    with listening_socket("127.0.0.1", 0, "--port") as taken:
         port = taken.getsockname()[1]
         code, out, err = cli("app", "--port", port)
     assert code == 1 and not out
-    assert f"Port {port} of 127.0.0.1 is in use. Choose another one with --port" in err
+    assert f"Port {port} of 127.0.0.1 is in use. Stop the program that listens there, or" in err
 
 
 def test_an_address_of_another_machine_is_refused(cli):
     code, _, err = cli("app", "--host", "192.0.2.1")
-    assert code == 1 and "Cannot listen on 192.0.2.1" in err
+    assert code == 1 and "Cannot listen at 192.0.2.1:7860: " in err
     code, _, err = cli("app", "--host", "no such host")
-    assert code == 1 and "no such host is no address of this machine" in err
+    assert code == 1 and "Cannot listen at no such host:7860: " in err
 
 
 def test_the_offer_s_label_names_the_command():

@@ -27,9 +27,10 @@ from tonezoo.app.answers import Limits
 from tonezoo.app.offers import Offer, local_offers
 from tonezoo.app.page import build_page
 from tonezoo.app.results import ResultFiles
-from tonezoo.app.server import listening_socket, running_page, url_of, web_server
+from tonezoo.app.server import running_page, url_of, web_server
 from tonezoo.audio.resampling import decimate
 from tonezoo.recipes.corpus.speech import procedural_corpus
+from tonezoo.sockets import listening_socket
 
 # Importing it makes a folder, which has to be that of the page: `running_page` does it.
 pytestmark = pytest.mark.skipif(
@@ -41,11 +42,13 @@ ENDING = """
 from stubs import separator, shares
 from tonezoo.app.answers import Limits
 from tonezoo.app.offers import Offer
-from tonezoo.app.server import exit_at_signals, listening_socket, running_page, serve_page
+from tonezoo.app.server import exit_at_signals, running_page, serve_page
+from tonezoo.sockets import listening_socket
 
 offer = Offer("halves", "separation", None, lambda: separator(shares(0.5, 0.5)))
 exit_at_signals()
-with listening_socket("127.0.0.1", 0) as listener, running_page([offer], Limits()) as page:
+listener = listening_socket("127.0.0.1", 0, "--port")
+with listener, running_page([offer], Limits()) as page:
     serve_page(page, listener, lambda url: print(url, flush=True))
 """
 
@@ -90,7 +93,7 @@ def url(connections, folders):
     )
     offers = [*local_offers([MODEL]), sources, Offer("broken", "vocoding", None, broken)]
     with (
-        listening_socket("127.0.0.1", 0) as listener,
+        listening_socket("127.0.0.1", 0, "--port") as listener,
         running_page(offers, Limits(megabytes=1, seconds=5)) as page,
     ):
         answers = threading.Event()
