@@ -51,6 +51,19 @@ listener = listening_socket("127.0.0.1", 0, "--port")
 with listener, running_page([offer], Limits()) as page:
     serve_page(page, listener, lambda url: print(url, flush=True))
 """
+# How many of the two stems' players begin.
+DOUBLE_CLICK = """async () => {
+  const mixer = document.querySelector("tonezoo-mixer");
+  const make = mixer.context.createBufferSource.bind(mixer.context);
+  let begun = 0;
+  mixer.context.createBufferSource = () => (begun++, make());
+  mixer.playButton.click();
+  mixer.playButton.click();
+  while (!mixer.playing) await new Promise((resolve) => setTimeout(resolve, 20));
+  mixer.pause();
+  mixer.moveTo(0);
+  return begun;
+}"""
 
 
 @pytest.fixture(scope="module")
@@ -241,6 +254,7 @@ def test_the_sources_are_mixed_by_mute_and_solo_on_a_phone(open_page, tmp_path):
     press("Solo low")
     press("Solo high")
     assert gains() == [1, 1]
+    assert page.evaluate(DOUBLE_CLICK) == 2
     play.click()
     page.wait_for_function("document.querySelector('[data-seek]').value > 0.2")
     press("Pause")
