@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import soundfile
 from signals import noise
+from stub_server import Models, serve_grpc
 from stubs import separator, shares, super_resolver
 
 from tonezoo.app import offers, results
@@ -12,7 +13,11 @@ from tonezoo.app.offers import Offer, local_offers, served_offers
 from tonezoo.app.pictures import spectrogram
 from tonezoo.app.results import ResultFiles, problem_html, result_html
 from tonezoo.app.server import HERE
+from tonezoo.audio.resampling import resample
+from tonezoo.pretrained import shipped_models
 from tonezoo.sockets import listening_socket
+from tonezoo.tasks.vocoding import VocodingFacts
+from tonezoo.tasks.vocoding.engine import Vocoder
 
 RATE_HZ = 8000
 
@@ -60,6 +65,27 @@ def test_a_mixture_comes_apart():
     for signal in got.after:
         assert signal.sample_rate_hz == RATE_HZ
         np.testing.assert_array_equal(signal.samples, expected[signal.name])
+
+
+@pytest.mark.parametrize("rate_hz", [RATE_HZ, 2 * RATE_HZ])
+def test_a_vocoder_gets_the_recording_s_own_mel_spectrogram(rate_hz):
+    facts = {"sample_rate_hz": RATE_HZ, "channels": 3, "grid_samples": 16, "context_samples": 0}
+    facts |= {"hop_samples": 16, "window_samples": 64, "lowest_hz": 0.0, "highest_hz": 4000.0}
+    # The mean over the bands in every sample of a frame.
+    vocoder = Vocoder(
+        lambda mel: np.repeat(mel.mean(axis=2, keepdims=True), 16, axis=1),
+        VocodingFacts(**facts),
+        "means",
+    )
+    given = recording(0.5, rate_hz, channels=2)
+    got = answer(vocoder, given, None, lambda share: None)
+    (before,), (after,) = got.before, got.after
+    own = resample(given.samples, rate_hz, RATE_HZ)
+    np.testing.assert_array_equal(before.samples, own)
+    expected = np.repeat(vocoder.mel(own[:, 1], RATE_HZ).mean(axis=1), 16)
+    np.testing.assert_allclose(after.samples[:, 1], expected[: len(own)], rtol=0, atol=1e-5)
+    assert before.sample_rate_hz == after.sample_rate_hz == RATE_HZ
+    assert len(got.notices) == (rate_hz != RATE_HZ) and not got.is_mix
 
 
 @pytest.mark.parametrize(
@@ -199,6 +225,22 @@ def test_models_of_a_server_are_loaded_by_its_client(monkeypatch):
     assert (high.task, high.strength_db) == ("super_resolution", 0.0)
     assert (apart.task, apart.strength_db) == ("separation", None)
     assert high.load() is high.load() and high.load().name == "doubler"
+
+
+def test_a_model_at_a_server_answers_as_here():
+    name = "band_extender_speech_x4"
+    server, port = serve_grpc(Models(shipped_models().__getitem__))
+    (served,), (local,) = served_offers(f"127.0.0.1:{port}", [name]), local_offers([name])
+    assert (served.label, served.strength_db) == (local.label, local.strength_db)
+    given = recording(0.1, 4000)
+    ours, theirs = (
+        answer(offer.load(), given, 3.0, lambda share: None).after[0] for offer in (local, served)
+    )
+    np.testing.assert_allclose(theirs.samples, ours.samples, rtol=0, atol=1e-5)
+    assert theirs.sample_rate_hz == ours.sample_rate_hz == 16_000
+    with pytest.raises(ValueError, match="refuses this"):
+        served_offers(f"127.0.0.1:{port}", ["other"])
+    server.stop(None)
 
 
 def test_a_server_s_models_have_to_be_named():
