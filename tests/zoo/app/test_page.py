@@ -27,7 +27,7 @@ from tonezoo.app.answers import Limits
 from tonezoo.app.offers import Offer, local_offers
 from tonezoo.app.page import build_page
 from tonezoo.app.results import ResultFiles
-from tonezoo.app.server import running_page, url_of, web_server
+from tonezoo.app.server import exit_at_signals, running_page, url_of, web_server
 from tonezoo.audio.resampling import decimate
 from tonezoo.recipes.corpus.speech import procedural_corpus
 from tonezoo.sockets import listening_socket
@@ -265,6 +265,23 @@ def test_the_sources_are_mixed_by_mute_and_solo_on_a_phone(open_page, tmp_path):
 
 
 @pytest.mark.slow
+def test_a_recording_is_made_on_the_page(open_page):
+    page = open_page()
+    recorder = page.locator("#recording")
+    recorder.get_by_role("button", name="Record audio").click()
+    recorder.get_by_role("button", name="Record", exact=True).click()
+    recorder.get_by_text("0:01").first.wait_for()
+    recorder.get_by_role("button", name="Stop", exact=True).click()
+    recorder.get_by_role("button", name="Play", exact=True).wait_for()
+    choose(page, "thirds")
+    run(page)
+    page.get_by_role("button", name="Play all").wait_for()
+    (recording, rate_hz), (high, _) = heard(page, "recording"), heard(page, "high")
+    assert 0.5 < len(recording) / rate_hz < 5 and np.abs(recording).max() > 0.01
+    assert high.shape == recording.shape and np.abs(high).max() > 0.005
+
+
+@pytest.mark.slow
 def test_what_cannot_be_taken_is_told(open_page, tmp_path):
     page = open_page()
     upload(page, write_audio(tmp_path / "long.wav", np.zeros(6 * 8000), 8000))
@@ -349,8 +366,7 @@ def test_a_page_that_is_closed_while_the_model_computes_leaves_nothing(url, low,
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-def test_signals_leave_nothing_behind(tmp_path, number):
+def test_sigterm_leaves_nothing_behind(tmp_path):
     tests = Path(__file__).parents[2]
     process = subprocess.Popen(
         [sys.executable, "-c", ENDING],
@@ -363,6 +379,23 @@ def test_signals_leave_nothing_behind(tmp_path, number):
     assert [*tmp_path.glob("tonezoo-app-*/results")]
     with urllib.request.urlopen(url) as answer:
         assert "default-src 'self'" in answer.headers["Content-Security-Policy"]
-    process.send_signal(number)
-    assert process.wait(20) == 128 + number
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(20) == 128 + signal.SIGTERM
     assert not [*tmp_path.iterdir()]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_signals_are_exits_that_clean_up_unless_they_are_ignored(number):
+    before = {each: signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        signal.signal(number, signal.SIG_DFL)
+        exit_at_signals()
+        with pytest.raises(SystemExit) as stop:
+            signal.raise_signal(number)
+        assert stop.value.code == 128 + number
+        signal.signal(number, signal.SIG_IGN)
+        exit_at_signals()
+        signal.raise_signal(number)
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
