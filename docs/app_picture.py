@@ -10,10 +10,11 @@ from playwright.sync_api import sync_playwright
 
 from tonezoo.app.answers import Limits
 from tonezoo.app.offers import local_offers
-from tonezoo.app.server import listening_socket, running_page, url_of, web_server
+from tonezoo.app.server import running_page, url_of, web_server
 from tonezoo.audio.resampling import decimate
 from tonezoo.files import atomic_path
 from tonezoo.recipes.corpus.speech import procedural_corpus
+from tonezoo.sockets import listening_socket
 from tonezoo.terminal import import_keras
 
 TARGET = Path(__file__).with_name("app.png")
@@ -42,7 +43,7 @@ def main() -> None:
     (clip,) = procedural_corpus(clips=1, segment_s=3.0).values()
     with (
         tempfile.TemporaryDirectory() as folder,
-        listening_socket("127.0.0.1", 0) as listener,
+        listening_socket("127.0.0.1", 0, "--port") as listener,
         running_page(local_offers(), Limits()) as page,
     ):
         recording = Path(folder, "voice.wav")

@@ -90,7 +90,9 @@ def browser():
     if path is None:
         pytest.skip("no Chromium or Chrome on the path")
     with sync_api.sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        # Its microphone beeps, and whoever asks for it gets it.
+        fake = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
+        chromium = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", *fake])
         yield chromium
         chromium.close()
 

@@ -1,5 +1,6 @@
 """The site that `make docs` built: its links, and what a browser makes of it from the disk."""
 
+import inspect
 import re
 import runpy
 import urllib.parse
@@ -8,6 +9,10 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+
+import tonezoo
+from tonezoo import recipes, serving, tasks
+from tonezoo.serving import server
 
 ROOT = Path(__file__).parents[1]
 SITE = ROOT / "site"
@@ -85,6 +90,26 @@ def test_every_page_and_picture_of_the_repository_is_on_it(site, source_tree):
     assert not [path for path in pages if not (site / path).with_suffix(".html").is_file()]
     for name in ("recipes", "savedmodels", "benchmarks"):
         assert (site / name / "index.html").is_file()
+
+
+def test_what_users_import_is_in_the_api(site, read):
+    names = set().union(*(read[path.resolve()].names for path in (site / "api").glob("*.html")))
+    public = [
+        (f"{package.__name__}.{name}", getattr(package, name))
+        for package in (tonezoo, serving, server, tasks)
+        for name in package.__all__
+    ]
+    for task in map(tasks.find_task, tasks.list_tasks()):
+        kinds = (task.facts, task.file_options, task.evaluation_options, task.export_options)
+        public += [(kind.__name__, kind) for kind in kinds]
+    public += [(recipe.__name__, recipe) for recipe in (recipes.list_recipes, recipes.load_recipe)]
+    for name, found in public:
+        if inspect.ismodule(found):
+            assert (site / "api" / f"{name}.html").is_file()
+        elif callable(found):
+            assert {name, f"{found.__module__}.{found.__qualname__}"} & names, name
+    assert {"tonezoo.serving.client.Client", "tonezoo.serving.bundle.write_bundle"} <= names
+    assert not [name for name in names if name.startswith("tonezoo.serving.client.grpc")]
 
 
 def test_examples_are_code(site):
@@ -169,3 +194,5 @@ def test_every_package_with_code_has_a_page(lay_out):
     assert next(iter(found)) == "tonezoo" and found["tonezoo.layers"] == ROOT / "layers"
     assert found["tonezoo.tasks.separation"] == ROOT / "zoo" / "tasks" / "separation"
     assert "::: tonezoo.app.server\n" in lay_out["api_page"]("tonezoo.app", ROOT / "zoo" / "app")
+    page = lay_out["api_page"]("tonezoo.recipes", ROOT / "recipes")
+    assert 'members: ["Recipe", "list_recipes", "load_recipe"]\n' in page

@@ -39,14 +39,15 @@ def page(
     max_mb: Annotated[float, typer.Option(help="Size of a recording at most, in MB.")] = 50.0,
     max_s: Annotated[float, typer.Option(help="Length of a recording at most, in s.")] = 120.0,
 ) -> None:
-    """Open a page in the browser on which models are tried on recordings."""
+    """Serve a page on which models are tried on recordings, for the browser."""
     from tonezoo.app.answers import Limits
     from tonezoo.app.offers import local_offers, served_offers
-    from tonezoo.app.server import exit_at_sigterm, listening_socket, running_page, serve_page
+    from tonezoo.app.server import exit_at_signals, running_page, serve_page
+    from tonezoo.sockets import listening_socket
 
     limits = Limits(megabytes=max_mb, seconds=max_s)
-    exit_at_sigterm()
-    with listening_socket(host, port) as listener:
+    exit_at_signals()
+    with listening_socket(host, port, "--port") as listener:
         # What a user has mistyped is told before seconds of loading.
         offers = served_offers(server, models or ()) if server else local_offers(models or ())
         with running_page(offers, limits, server) as running:

@@ -7,6 +7,7 @@ import os
 import secrets
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -180,3 +181,28 @@ def remove_leftovers(folder: Path) -> None:
     """Removes the temporary folders that killed processes left in a folder."""
     for leftover in folder.glob(f"{TEMPORARY_PREFIX}*"):
         shutil.rmtree(leftover, ignore_errors=True)
+
+
+def remove_older(folder: Path, age_s: float) -> None:
+    """Removes from a folder the files and folders that have not been changed for so many seconds.
+
+    Example:
+
+    >>> import pathlib, tempfile
+    >>> folder = pathlib.Path(tempfile.mkdtemp())
+    >>> (folder / "new.txt").touch()
+    >>> (folder / "old.txt").touch()
+    >>> os.utime(folder / "old.txt", (0, 0))
+    >>> remove_older(folder, 60)
+    >>> [path.name for path in folder.iterdir()]
+    ['new.txt']
+    """
+    for path in folder.iterdir():
+        # What others remove at the same time is gone as well.
+        with contextlib.suppress(OSError):
+            if time.time() - path.lstat().st_mtime <= age_s:
+                continue
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink()

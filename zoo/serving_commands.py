@@ -111,6 +111,6 @@ def serving_line(host: str, port: int, rest_port: int) -> str:
     >>> serving_line("127.0.0.1", 8500, 8501)
     'Serving gRPC on 127.0.0.1:8500, REST on http://127.0.0.1:8501'
     """
-    from tonezoo.serving.server.server import address
+    from tonezoo.sockets import address
 
     return f"Serving gRPC on {address(host, port)}, REST on http://{address(host, rest_port)}"

@@ -4,6 +4,7 @@ The pages keep their places in the repository, so that the links between them ho
 no page become links to GitHub.
 """
 
+import ast
 import configparser
 import json
 import os
@@ -91,22 +92,40 @@ def packages() -> dict[str, Path]:
     return dict(sorted(found.items(), key=lambda item: rank.get(item[0], len(rank))))
 
 
-# Of a package itself only what it says is shown, under the page's own title.
+# What a package itself says and defines is shown under the page's own title.
 INTRODUCTION = """# {name}
 
 ::: {name}
     options:
-      members: false
+      members: {members}
       show_root_heading: false
       show_root_toc_entry: false
 """
+# Of these packages nothing else is for users: how they talk to each other may change.
+PUBLIC = {
+    "tonezoo.serving.client": ["Client"],
+    "tonezoo.serving.server": ["Server", "ServingOptions"],
+}
 
 
 def api_page(name: str, folder: Path) -> str:
-    """Returns the page of a package: what it says of itself, then its modules."""
+    """Returns the page of a package: what it says of itself and defines, then its modules."""
+    if name in PUBLIC:
+        return INTRODUCTION.format(name=name, members=json.dumps(PUBLIC[name]))
     modules = sorted(path.stem for path in folder.glob("*.py") if not path.stem.startswith("_"))
     parts = [f"::: {name}.{module}\n" for module in modules]
-    return "\n".join([INTRODUCTION.format(name=name), *parts])
+    members = json.dumps(defined_names(folder / "__init__.py"))
+    return "\n".join([INTRODUCTION.format(name=name, members=members), *parts])
+
+
+def defined_names(path: Path) -> list[str]:
+    """Returns the names of the functions and classes that a file defines, in its order."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    return [
+        node.name
+        for node in tree.body
+        if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_")
+    ]
 
 
 def lay_out(out: Path) -> None:

@@ -12,6 +12,7 @@ from tonezoo.files import (
     atomic_path,
     check_writable,
     remove_leftovers,
+    remove_older,
 )
 
 
@@ -90,6 +91,18 @@ def test_leftovers_of_killed_processes_are_removed(tmp_path):
     (tmp_path / "kept").touch()
     remove_leftovers(tmp_path)
     assert os.listdir(tmp_path) == ["kept"]
+
+
+def test_old_files_and_folders_are_removed_whatever_goes_meanwhile(tmp_path, monkeypatch):
+    for name in ("a.txt", "b/c.txt", "new/c.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    for name in ("a.txt", "b"):
+        os.utime(tmp_path / name, (0, 0))
+    found = [tmp_path / name for name in ("gone", "a.txt", "b", "new")]
+    monkeypatch.setattr(type(tmp_path), "iterdir", lambda folder: iter(found))
+    remove_older(tmp_path, 3600)
+    assert os.listdir(tmp_path) == ["new"] and os.listdir(tmp_path / "new") == ["c.txt"]
 
 
 def test_folders_are_checked_without_making_them(tmp_path):

@@ -10,7 +10,7 @@ class Mixer extends HTMLElement {
     this.seek = this.querySelector("[data-seek]");
     this.time = this.querySelector("[data-time]");
     this.position = 0; // seconds, while nothing plays
-    this.playing = false;
+    this.starting = this.playing = false;
     this.playButton.onclick = () => (this.playing ? this.pause() : this.play());
     this.seek.oninput = () => this.moveTo(Number(this.seek.value));
     for (const stem of this.stems) {
@@ -61,7 +61,11 @@ class Mixer extends HTMLElement {
   }
 
   async play() {
+    // Until it sounds, another click would start every stem once more.
+    if (this.starting) return;
+    this.starting = true;
     await this.context.resume(); // browsers start audio at a click only
+    this.starting = false;
     if (this.position >= this.duration) this.position = 0;
     this.startedAt = this.context.currentTime + 0.05;
     for (const stem of this.stems) {

@@ -11,14 +11,12 @@ from tonezoo.tasks.super_resolution import LARGEST_STRENGTH_DB
 
 TITLE = "tonezoo"
 LEAST_STRENGTH_DB = -30.0
-# How often uploads are looked at, and how old they become.
-CLEANING_S, UPLOAD_AGE_S = 300, 3300
 MOST_WAITING = 16
 INTRODUCTION = """# tonezoo
 
 Give a recording to a model, and hear and see what it makes of it. Mono or stereo, up to
-{seconds:g} s and {megabytes:g} MB: WAV, FLAC, OGG or MP3. {where} It is deleted within an hour,
-what the model made of it when you close this page."""
+{seconds:g} s and {megabytes:g} MB: WAV, FLAC, OGG or MP3. {where} It and what the model
+makes of it are deleted within an hour, the latter as soon as you close this page."""
 HERE = "It is processed on the machine that shows this page, and goes nowhere else."
 THERE = "It goes to this page's machine, and from there to the model server at {server}."
 
@@ -52,34 +50,36 @@ def build_page(
     ) -> str:
         if path is None:
             return problem_html("Upload or record something first.")
-        try:
-            offer = by_label[label]
-            progress(0.0, desc="reading")
-            recording, notice = read_recording(path, limits)
-            progress(0.0, desc="loading the model")
-            engine: Any = offer.load()
-            got = answer(
-                engine,
-                recording,
-                None if offer.strength_db is None else strength_db,
-                lambda share: progress(share, desc="computing"),
+        if not Path(path).is_file():
+            return problem_html(
+                "The recording is gone: it is kept for less than an hour. Upload it again."
             )
-            progress(1.0, desc="drawing")
-            sentence = f"{Path(path).name} through {engine.name}. {notice or ''}".rstrip()
-            folder = files.begin(str(request.session_hash))
-            return result_html(got, sentence, Path(path).stem, folder)
-        # What the user can mend; anything else is a fault, which Gradio shows as such.
-        except (ValueError, OSError, MemoryError) as error:
+        visit = str(request.session_hash)
+        try:
+            # A page that is closed meanwhile does not stop it.
+            with files.computing(visit):
+                offer = by_label[label]
+                progress(0.0, desc="reading")
+                recording, notice = read_recording(path, limits)
+                progress(0.0, desc="loading the model")
+                engine: Any = offer.load()
+                got = answer(
+                    engine,
+                    recording,
+                    None if offer.strength_db is None else strength_db,
+                    lambda share: progress(share, desc="computing"),
+                )
+                progress(1.0, desc="drawing")
+                sentence = f"{Path(path).name} through {engine.name}. {notice or ''}".rstrip()
+                return result_html(got, sentence, Path(path).stem, files.begin(visit))
+        # What the user can mend, or wait for; anything else is a fault, which Gradio shows as such.
+        except (ValueError, ConnectionError, MemoryError) as error:
             return problem_html(str(error) or type(error).__name__)
 
     def leave(request: gradio.Request) -> None:
         files.end(str(request.session_hash))
 
-    with gradio.Blocks(
-        title=TITLE,
-        analytics_enabled=False,
-        delete_cache=(CLEANING_S, UPLOAD_AGE_S),
-    ) as page:
+    with gradio.Blocks(title=TITLE, analytics_enabled=False) as page:
         where = HERE if server is None else THERE.format(server=server)
         gradio.Markdown(
             INTRODUCTION.format(seconds=limits.seconds, megabytes=limits.megabytes, where=where)

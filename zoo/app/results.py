@@ -1,12 +1,12 @@
 """What the page shows of an answer: HTML with players, pictures and downloads, and their files."""
 
+import contextlib
 import hashlib
 import html
 import secrets
 import shutil
-import time
 import urllib.parse
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from string import Template
 
@@ -46,31 +46,43 @@ CHANNEL = Template("""<div class="channel">
 class ResultFiles:
     """The audio files of the results that are on the page, in one folder; a folder per visit.
 
-    A visit's next result takes the place of the one before, and the end of the visit removes it;
-    what a visit that never ended has left is removed after an hour.
+    A visit's next result takes the place of the one before, and the end of the visit removes it,
+    also while it is made.
 
     Args:
         folder: where they are; it has to exist.
     """
 
-    longest_age_s = 3600.0
-
     def __init__(self, folder: Path):
         self.folder = folder
+        # Visit -> whether it has ended, of those that something is computed for.
+        self._has_ended: dict[str, bool] = {}
+
+    @contextlib.contextmanager
+    def computing(self, visit: str) -> Iterator[None]:
+        """Removes, after the block, what it has left of a visit that has ended within it."""
+        self._has_ended[visit] = False
+        try:
+            yield
+        finally:
+            if self._has_ended.pop(visit, False):
+                self._remove(visit)
 
     def begin(self, visit: str) -> Path:
         """Returns a new folder for a result of a visit, in the place of its last one."""
-        self.end(visit)
-        for other in self.folder.iterdir():
-            if time.time() - other.stat().st_mtime > self.longest_age_s:
-                shutil.rmtree(other, ignore_errors=True)
+        self._remove(visit)
         # The name of it cannot be guessed by who visits the page as well.
         folder = self._of(visit) / secrets.token_hex(8)
         folder.mkdir(parents=True)
         return folder
 
     def end(self, visit: str) -> None:
-        """Removes what there is of a visit."""
+        """Removes what there is of a visit, and what is being computed for it when that is done."""
+        if visit in self._has_ended:
+            self._has_ended[visit] = True
+        self._remove(visit)
+
+    def _remove(self, visit: str) -> None:
         shutil.rmtree(self._of(visit), ignore_errors=True)
 
     def _of(self, visit: str) -> Path:

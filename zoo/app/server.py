@@ -1,13 +1,13 @@
 """The page as a server: on one address, with all its files in a folder that goes when it ends."""
 
 import contextlib
-import errno
 import logging
 import os
 import signal
 import socket
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,8 @@ from tonezoo.app.offers import Offer
 from tonezoo.app.page import build_page
 from tonezoo.app.results import ResultFiles
 from tonezoo.extras import import_extra
+from tonezoo.files import remove_older
+from tonezoo.sockets import address
 
 TEMPORARY_PREFIX = "tonezoo-app-"
 HERE = Path(__file__).parent
@@ -26,39 +28,35 @@ CONTENT_SECURITY_POLICY = (
 )
 # Gradio reads these: no statistics, no history of runs in the browser.
 SETTINGS = {"GRADIO_ANALYTICS_ENABLED": "False", "GRADIO_RUN_HISTORY": "False"}
+# How often uploads and results are looked at, and how old they become: within an hour they go.
+SWEEP_EVERY_S, LONGEST_AGE_S = 300.0, 3300.0
 
 
-def listening_socket(host: str, port: int) -> socket.socket:
-    """Returns a socket bound to an address, before anything is loaded for it.
+@contextlib.contextmanager
+def swept(folders: Sequence[Path], every_s: float, age_s: float) -> Iterator[None]:
+    """Removes, as long as the block runs, what in some folders has not been changed for long.
+
+    Gradio itself would only remove uploads that were finished.
 
     Args:
-        host: name or number of an address of this machine.
-        port: 0 for any that is free.
-
-    Raises:
-        ValueError: the port is taken, or there is no such address here.
+        folders: they have to exist.
+        every_s: seconds between two looks.
+        age_s: seconds without a change after which something is removed.
     """
+    stop = threading.Event()
+
+    def sweep():
+        while not stop.wait(every_s):
+            for folder in folders:
+                remove_older(folder, age_s)
+
+    thread = threading.Thread(target=sweep, name="sweep", daemon=True)
+    thread.start()
     try:
-        family, kind, _, _, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-        listener = socket.socket(family, kind)
-    except (OSError, OverflowError) as error:
-        raise ValueError(f"{host} is no address of this machine ({error}).") from error
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(address)
-        # Bound alone, two servers could share it.
-        listener.listen()
-    except OSError as error:
-        listener.close()
-        if error.errno == errno.EADDRINUSE:
-            raise ValueError(
-                f"Port {port} of {host} is in use. Choose another one with --port, or 0 for any "
-                "that is free."
-            ) from error
-        raise ValueError(f"Cannot listen on {host}, port {port}: {error.strerror}.") from error
-    return listener
+        yield
+    finally:
+        stop.set()
+        thread.join()
 
 
 @contextlib.contextmanager
@@ -84,6 +82,7 @@ def running_page(
         uploads, results = folder / "uploads", folder / "results"
         uploads.mkdir()
         results.mkdir()
+        stack.enter_context(swept((uploads, results), SWEEP_EVERY_S, LONGEST_AGE_S))
         # Gradio reads some of it when it is imported, in this process for the first time here.
         stack.enter_context(_environment({**SETTINGS, "GRADIO_TEMP_DIR": str(uploads)}))
         gradio = import_extra("gradio", "app", "The page needs")
@@ -98,6 +97,8 @@ def running_page(
             path="/",
             allowed_paths=[str(results)],
             max_file_size=round(limits.megabytes * BYTES_PER_MB),
+            # Messages of faults, with paths of this machine in them, are for its terminal.
+            show_error=False,
             footer_links=[],
             ssr_mode=False,
             pwa=False,
@@ -113,9 +114,15 @@ def running_page(
         yield page
 
 
-def exit_at_sigterm() -> None:
-    """Makes SIGTERM an exit that still removes the files; by default it ends a process at once."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+def exit_at_signals() -> None:
+    """Makes SIGTERM, and SIGHUP of a terminal that is closed, exits that still remove the files.
+
+    By default they end a process at once. One that is ignored, as under nohup, stays so.
+    """
+    # Windows has no SIGHUP.
+    for handled in (signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):
+        if signal.getsignal(handled) is not signal.SIG_IGN:
+            signal.signal(handled, lambda number, _: sys.exit(128 + number))
 
 
 def serve_page(page: Any, listener: socket.socket, ready: Callable[[str], None]) -> None:
@@ -123,7 +130,7 @@ def serve_page(page: Any, listener: socket.socket, ready: Callable[[str], None])
 
     Args:
         page: what `running_page` yielded.
-        listener: what `listening_socket` returned.
+        listener: what `tonezoo.sockets.listening_socket` returned.
         ready: called with the page's URL when it can be opened.
     """
     server = web_server(page, lambda: ready(url_of(listener)))
@@ -149,12 +156,11 @@ def url_of(listener: socket.socket) -> str:
 
     Example:
 
-    >>> with listening_socket("127.0.0.1", 0) as listener:
+    >>> with socket.create_server(("127.0.0.1", 0)) as listener:
     ...     url_of(listener).startswith("http://127.0.0.1:")
     True
     """
-    host, port = listener.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    return f"http://{address(*listener.getsockname()[:2])}"
 
 
 @contextlib.contextmanager

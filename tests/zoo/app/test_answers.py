@@ -1,11 +1,10 @@
 """What the page makes of uploads, without a browser."""
 
-import os
-
 import numpy as np
 import pytest
 import soundfile
 from signals import noise
+from stub_server import Models, serve_grpc
 from stubs import separator, shares, super_resolver
 
 from tonezoo.app import offers, results
@@ -13,7 +12,12 @@ from tonezoo.app.answers import Limits, Signal, answer, read_recording
 from tonezoo.app.offers import Offer, local_offers, served_offers
 from tonezoo.app.pictures import spectrogram
 from tonezoo.app.results import ResultFiles, problem_html, result_html
-from tonezoo.app.server import HERE, listening_socket
+from tonezoo.app.server import HERE
+from tonezoo.audio.resampling import resample
+from tonezoo.pretrained import shipped_models
+from tonezoo.sockets import listening_socket
+from tonezoo.tasks.vocoding import VocodingFacts
+from tonezoo.tasks.vocoding.engine import Vocoder
 
 RATE_HZ = 8000
 
@@ -61,6 +65,27 @@ def test_a_mixture_comes_apart():
     for signal in got.after:
         assert signal.sample_rate_hz == RATE_HZ
         np.testing.assert_array_equal(signal.samples, expected[signal.name])
+
+
+@pytest.mark.parametrize("rate_hz", [RATE_HZ, 2 * RATE_HZ])
+def test_a_vocoder_gets_the_recording_s_own_mel_spectrogram(rate_hz):
+    facts = {"sample_rate_hz": RATE_HZ, "channels": 3, "grid_samples": 16, "context_samples": 0}
+    facts |= {"hop_samples": 16, "window_samples": 64, "lowest_hz": 0.0, "highest_hz": 4000.0}
+    # The mean over the bands in every sample of a frame.
+    vocoder = Vocoder(
+        lambda mel: np.repeat(mel.mean(axis=2, keepdims=True), 16, axis=1),
+        VocodingFacts(**facts),
+        "means",
+    )
+    given = recording(0.5, rate_hz, channels=2)
+    got = answer(vocoder, given, None, lambda share: None)
+    (before,), (after,) = got.before, got.after
+    own = resample(given.samples, rate_hz, RATE_HZ)
+    np.testing.assert_array_equal(before.samples, own)
+    expected = np.repeat(vocoder.mel(own[:, 1], RATE_HZ).mean(axis=1), 16)
+    np.testing.assert_allclose(after.samples[:, 1], expected[: len(own)], rtol=0, atol=1e-5)
+    assert before.sample_rate_hz == after.sample_rate_hz == RATE_HZ
+    assert len(got.notices) == (rate_hz != RATE_HZ) and not got.is_mix
 
 
 @pytest.mark.parametrize(
@@ -115,12 +140,17 @@ def test_a_result_is_replaced_by_the_next_and_ends_with_the_visit(tmp_path):
     assert not second.exists() and others.is_dir()
 
 
-def test_what_a_visit_without_an_end_has_left_is_removed_after_an_hour(tmp_path):
+def test_a_visit_that_ends_while_its_result_is_made_leaves_nothing(tmp_path):
     files = ResultFiles(tmp_path)
-    old, new = files.begin("old").parent, files.begin("new").parent
-    os.utime(old, (0, 0))
-    files.begin("third")
-    assert not old.exists() and new.exists()
+    with files.computing("closed"), files.computing("open"):
+        files.end("closed")
+        (files.begin("closed") / "a.wav").touch()
+        kept = files.begin("open")
+    assert kept.is_dir() and [*tmp_path.iterdir()] == [kept.parent]
+    # A page that was only cut off may go on.
+    with files.computing("closed"):
+        again = files.begin("closed")
+    assert again.is_dir()
 
 
 def test_names_of_files_and_sources_cannot_be_markup(tmp_path):
@@ -197,6 +227,22 @@ def test_models_of_a_server_are_loaded_by_its_client(monkeypatch):
     assert high.load() is high.load() and high.load().name == "doubler"
 
 
+def test_a_model_at_a_server_answers_as_here():
+    name = "band_extender_speech_x4"
+    server, port = serve_grpc(Models(shipped_models().__getitem__))
+    (served,), (local,) = served_offers(f"127.0.0.1:{port}", [name]), local_offers([name])
+    assert (served.label, served.strength_db) == (local.label, local.strength_db)
+    given = recording(0.1, 4000)
+    ours, theirs = (
+        answer(offer.load(), given, 3.0, lambda share: None).after[0] for offer in (local, served)
+    )
+    np.testing.assert_allclose(theirs.samples, ours.samples, rtol=0, atol=1e-5)
+    assert theirs.sample_rate_hz == ours.sample_rate_hz == 16_000
+    with pytest.raises(ValueError, match="refuses this"):
+        served_offers(f"127.0.0.1:{port}", ["other"])
+    server.stop(None)
+
+
 def test_a_server_s_models_have_to_be_named():
     with pytest.raises(ValueError, match="--model NAME"):
         served_offers("localhost:8500", [])
@@ -208,18 +254,18 @@ def test_the_page_s_script_and_style_are_installed():
 
 
 def test_a_port_in_use_is_told_before_anything_is_loaded(cli):
-    with listening_socket("127.0.0.1", 0) as taken:
+    with listening_socket("127.0.0.1", 0, "--port") as taken:
         port = taken.getsockname()[1]
         code, out, err = cli("app", "--port", port)
     assert code == 1 and not out
-    assert f"Port {port} of 127.0.0.1 is in use. Choose another one with --port" in err
+    assert f"Port {port} of 127.0.0.1 is in use. Stop the program that listens there, or" in err
 
 
 def test_an_address_of_another_machine_is_refused(cli):
     code, _, err = cli("app", "--host", "192.0.2.1")
-    assert code == 1 and "Cannot listen on 192.0.2.1" in err
+    assert code == 1 and "Cannot listen at 192.0.2.1:7860: " in err
     code, _, err = cli("app", "--host", "no such host")
-    assert code == 1 and "no such host is no address of this machine" in err
+    assert code == 1 and "Cannot listen at no such host:7860: " in err
 
 
 def test_the_offer_s_label_names_the_command():

@@ -1,16 +1,20 @@
 """The page in a browser: a recording in, what the model makes of it out, nothing anywhere else."""
 
 import contextlib
+import errno
 import importlib.util
 import io
+import os
 import signal
 import socket
 import subprocess
 import sys
 import threading
+import time
 import urllib.parse
 import urllib.request
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -21,9 +25,12 @@ from stubs import separator, shares
 import tonezoo
 from tonezoo.app.answers import Limits
 from tonezoo.app.offers import Offer, local_offers
-from tonezoo.app.server import listening_socket, running_page, url_of, web_server
+from tonezoo.app.page import build_page
+from tonezoo.app.results import ResultFiles
+from tonezoo.app.server import exit_at_signals, running_page, url_of, web_server
 from tonezoo.audio.resampling import decimate
 from tonezoo.recipes.corpus.speech import procedural_corpus
+from tonezoo.sockets import listening_socket
 
 # Importing it makes a folder, which has to be that of the page: `running_page` does it.
 pytestmark = pytest.mark.skipif(
@@ -35,13 +42,28 @@ ENDING = """
 from stubs import separator, shares
 from tonezoo.app.answers import Limits
 from tonezoo.app.offers import Offer
-from tonezoo.app.server import exit_at_sigterm, listening_socket, running_page, serve_page
+from tonezoo.app.server import exit_at_signals, running_page, serve_page
+from tonezoo.sockets import listening_socket
 
 offer = Offer("halves", "separation", None, lambda: separator(shares(0.5, 0.5)))
-exit_at_sigterm()
-with listening_socket("127.0.0.1", 0) as listener, running_page([offer], Limits()) as page:
+exit_at_signals()
+listener = listening_socket("127.0.0.1", 0, "--port")
+with listener, running_page([offer], Limits()) as page:
     serve_page(page, listener, lambda url: print(url, flush=True))
 """
+# How many of the two stems' players begin.
+DOUBLE_CLICK = """async () => {
+  const mixer = document.querySelector("tonezoo-mixer");
+  const make = mixer.context.createBufferSource.bind(mixer.context);
+  let begun = 0;
+  mixer.context.createBufferSource = () => (begun++, make());
+  mixer.playButton.click();
+  mixer.playButton.click();
+  while (!mixer.playing) await new Promise((resolve) => setTimeout(resolve, 20));
+  mixer.pause();
+  mixer.moveTo(0);
+  return begun;
+}"""
 
 
 @pytest.fixture(scope="module")
@@ -64,8 +86,13 @@ def folders(tmp_path_factory):
     temporary, here = tmp_path_factory.mktemp("temporary"), tmp_path_factory.mktemp("here")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("tempfile.tempdir", str(temporary))
+        patch.setattr("tonezoo.app.server.SWEEP_EVERY_S", 0.1)
         patch.chdir(here)
         yield temporary, here
+
+
+def broken():
+    raise PermissionError(errno.EACCES, "Permission denied", "/secret/place")
 
 
 @pytest.fixture(scope="module")
@@ -77,9 +104,9 @@ def url(connections, folders):
         None,
         lambda: separator(shares(2 / 3, 1 / 3), ("high", "low"), channels=1),
     )
-    offers = [*local_offers([MODEL]), sources]
+    offers = [*local_offers([MODEL]), sources, Offer("broken", "vocoding", None, broken)]
     with (
-        listening_socket("127.0.0.1", 0) as listener,
+        listening_socket("127.0.0.1", 0, "--port") as listener,
         running_page(offers, Limits(megabytes=1, seconds=5)) as page,
     ):
         answers = threading.Event()
@@ -227,6 +254,7 @@ def test_the_sources_are_mixed_by_mute_and_solo_on_a_phone(open_page, tmp_path):
     press("Solo low")
     press("Solo high")
     assert gains() == [1, 1]
+    assert page.evaluate(DOUBLE_CLICK) == 2
     play.click()
     page.wait_for_function("document.querySelector('[data-seek]').value > 0.2")
     press("Pause")
@@ -234,6 +262,23 @@ def test_the_sources_are_mixed_by_mute_and_solo_on_a_phone(open_page, tmp_path):
     play.click()
     page.wait_for_function("document.querySelector('[data-play]').textContent === 'Play all'")
     assert 0.2 < at < page.evaluate("Number(document.querySelector('[data-seek]').value)") == 1
+
+
+@pytest.mark.slow
+def test_a_recording_is_made_on_the_page(open_page):
+    page = open_page()
+    recorder = page.locator("#recording")
+    recorder.get_by_role("button", name="Record audio").click()
+    recorder.get_by_role("button", name="Record", exact=True).click()
+    recorder.get_by_text("0:01").first.wait_for()
+    recorder.get_by_role("button", name="Stop", exact=True).click()
+    recorder.get_by_role("button", name="Play", exact=True).wait_for()
+    choose(page, "thirds")
+    run(page)
+    page.get_by_role("button", name="Play all").wait_for()
+    (recording, rate_hz), (high, _) = heard(page, "recording"), heard(page, "high")
+    assert 0.5 < len(recording) / rate_hz < 5 and np.abs(recording).max() > 0.01
+    assert high.shape == recording.shape and np.abs(high).max() > 0.005
 
 
 @pytest.mark.slow
@@ -255,6 +300,20 @@ def test_what_cannot_be_taken_is_told(open_page, tmp_path):
 
 
 @pytest.mark.slow
+def test_a_fault_shows_no_paths_of_the_machine(open_page, low, folders, capfd):
+    page = open_page()
+    upload(page, low)
+    choose(page, "broken")
+    run(page)
+    page.locator("#result").get_by_text("Error").wait_for()
+    assert "secret" not in page.content() and "secret" in capfd.readouterr().err
+    for found in folders[0].glob("*/uploads/*/low.wav"):
+        found.unlink()
+    run(page)
+    page.get_by_role("alert").get_by_text("The recording is gone").wait_for()
+
+
+@pytest.mark.slow
 def test_a_result_goes_when_its_page_is_closed(browser, url, low, folders):
     page = browser.new_page()
     page.goto(url)
@@ -264,12 +323,46 @@ def test_a_result_goes_when_its_page_is_closed(browser, url, low, folders):
     page.get_by_role("button", name="Play all").wait_for()
     (found,) = folders[0].glob("*/results/*/*/low-high.wav")
     page.close()
-    waited = threading.Event()
-    for _ in range(100):
-        if not found.exists():
-            return
-        waited.wait(0.1)
-    raise AssertionError(f"{found} is still there")
+    wait_until_gone(found)
+
+
+def wait_until_gone(*paths):
+    end = time.monotonic() + 10
+    while any(path.exists() for path in paths):
+        assert time.monotonic() < end, f"{paths} are still there"
+        time.sleep(0.05)
+
+
+@pytest.mark.slow
+def test_what_was_left_by_a_visit_without_an_end_goes_by_age(url, folders):
+    """What a client that hangs up leaves of an upload too, which Gradio forgets."""
+    (folder,) = folders[0].glob("tonezoo-app-*")
+    partial, upload = folder / "uploads" / "tmp123", folder / "uploads" / "sha" / "a.wav"
+    result, new = folder / "results" / "visit" / "hex" / "a.wav", folder / "uploads" / "tmp456"
+    for path in (partial, upload, result, new):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    for path in (partial, upload.parent, result.parents[1]):
+        os.utime(path, (time.time() - 3400,) * 2)
+    wait_until_gone(partial, upload.parent, result.parents[1])
+    assert new.exists()
+    new.unlink()
+
+
+@pytest.mark.slow
+def test_a_page_that_is_closed_while_the_model_computes_leaves_nothing(url, low, tmp_path):
+    visit, calls = SimpleNamespace(session_hash="visit"), []
+
+    def call(mixture):
+        calls.append(functions["leave"](visit))
+        return shares(0.5, 0.5)(mixture)
+
+    halves = Offer("halves", "separation", None, lambda: separator(call))
+    page = build_page([halves], Limits(), ResultFiles(tmp_path))
+    functions = {each.name: each.fn for each in page.fns.values()}
+    html = functions["run"](str(low), halves.label, 0.0, visit, lambda *share, **desc: None)
+    assert calls and "low-a.wav" in html
+    assert not [*tmp_path.iterdir()]
 
 
 @pytest.mark.slow
@@ -289,3 +382,20 @@ def test_sigterm_leaves_nothing_behind(tmp_path):
     process.send_signal(signal.SIGTERM)
     assert process.wait(20) == 128 + signal.SIGTERM
     assert not [*tmp_path.iterdir()]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_signals_are_exits_that_clean_up_unless_they_are_ignored(number):
+    before = {each: signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        signal.signal(number, signal.SIG_DFL)
+        exit_at_signals()
+        with pytest.raises(SystemExit) as stop:
+            signal.raise_signal(number)
+        assert stop.value.code == 128 + number
+        signal.signal(number, signal.SIG_IGN)
+        exit_at_signals()
+        signal.raise_signal(number)
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)

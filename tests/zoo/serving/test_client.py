@@ -309,6 +309,19 @@ def test_facts_are_checked_as_those_of_a_manifest_are(monkeypatch, answer, messa
             client.load("x")
 
 
+@pytest.mark.parametrize("source", ["../../home", "/a", "a\\b", "a\0b", ".", ".."])
+def test_a_server_s_sources_name_no_files_elsewhere(monkeypatch, source):
+    facts = {"task": "separation", "sources": ["vocals", source], "segment_samples": 400}
+    facts |= {"sample_rate_hz": 8000, "channels": 1, "grid_samples": 4, "context_samples": 8}
+    with Client("localhost:1") as client:
+        outputs = {"manifest_json": np.array([json.dumps(facts).encode()], object)}
+        monkeypatch.setattr(client._transport, "predict", lambda *request: outputs)
+        with pytest.raises(ValueError, match=r"A source is called .*, which no file can be"):
+            client.load("x")
+        outputs["manifest_json"][0] = json.dumps(facts | {"sources": ["vocals", "a..b"]}).encode()
+        assert client.load("x").sources == ("vocals", "a..b")
+
+
 @pytest.mark.slow
 def test_an_export_without_facts_takes_a_manifest(tmp_path):
     with zipfile.ZipFile(DATA / "mu_gan.export.zip") as archive:

@@ -164,6 +164,7 @@ def test_every_upsampler_can_be_exported(tmp_path, upsampler):
         ({"sources": ...}, "states sources as None, but it must be a list of different words"),
         ({"sources": []}, r"states sources as \[\], but it must be a list"),
         ({"sources": ["drums", 1]}, "sources as .*, but it must be a list"),
+        ({"sources": ["drums", "../bass"]}, "A source is called '../bass', which no file can be"),
     ],
 )
 def test_a_signed_manifest_without_usable_facts_is_refused(exported, tmp_path, facts, message):

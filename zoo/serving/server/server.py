@@ -1,8 +1,6 @@
 """The server: gRPC and REST over the models of a folder, in this process."""
 
-import errno
 import os
-import socket
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -10,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from tonezoo.extras import import_extra
 from tonezoo.serving.server.models import ModelStore
 from tonezoo.serving.server.options import ServingOptions
+from tonezoo.sockets import address, listening_socket
 
 LOOPBACK = "127.0.0.1"
 # Beside those that wait for predictions: health, status and refusals are always answered.
@@ -79,7 +78,7 @@ class Server:
         )
         self._predictor = Predictor(self._store, options)
         # Before seconds of loading: a port that is taken is told at once.
-        self._socket = bind(host, rest_port, "--rest-port")
+        self._socket = listening_socket(host, rest_port, "--rest-port")
         try:
             self._grpc, self.port = self._grpc_server(host, port)
             self._store.start(options.poll_s)
@@ -100,7 +99,7 @@ class Server:
         from tonezoo.serving.server import grpc_service
 
         # What binds the port says no more than that it failed, and never that it is in use.
-        bind(host, port, "--port").close()
+        listening_socket(host, port, "--port").close()
         options = self.options
         server = grpc.server(
             ThreadPoolExecutor(options.queue_size + SPARE_THREADS, thread_name_prefix="grpc"),
@@ -173,41 +172,3 @@ class Server:
 
     def __exit__(self, *error) -> None:
         self.stop()
-
-
-def address(host: str, port: int) -> str:
-    """Returns host and port in one, the host in brackets if it is of IPv6.
-
-    Example:
-
-    >>> address("127.0.0.1", 8500), address("::1", 8500)
-    ('127.0.0.1:8500', '[::1]:8500')
-    """
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-
-def bind(host: str, port: int, option: str) -> socket.socket:
-    """Returns a socket that listens.
-
-    Args:
-        host: an address, or a name of this machine.
-        port: 0 for any free one.
-        option: of the command line that sets the port, for messages.
-
-    Raises:
-        ValueError: it cannot, with the reason.
-    """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        return socket.create_server((host, port), family=family)
-    except (OSError, OverflowError) as error:
-        if getattr(error, "errno", None) == errno.EADDRINUSE:
-            raise ValueError(
-                f"Port {port} of {host} is in use. Stop the program that listens there, or choose "
-                f"another port with {option}; 0 takes any free one."
-            ) from error
-        reason = getattr(error, "strerror", None) or error
-        raise ValueError(
-            f"Cannot listen at {address(host, port)}: {reason}. --host takes an address of this "
-            f"machine, {option} a port from 0 to 65535."
-        ) from error

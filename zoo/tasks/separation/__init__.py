@@ -13,6 +13,8 @@ MOST_SHIFTS = 100
 # Of the original; what a model was trained on may be shorter.
 SEGMENT_S = 10.0
 CLIP_MODES = ("none", "clamp", "rescale")
+# On one system or another they end a name or begin another folder.
+NOT_IN_FILE_NAMES = "/\\\0"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -25,7 +27,7 @@ class SeparationFacts(Facts):
         mixture_level: "standard" or "file", see `tonezoo.models.base.SeparationModel`.
 
     Raises:
-        ValueError: another level.
+        ValueError: another level, or a source that is no name of a file.
     """
 
     sources: tuple[str, ...]
@@ -33,6 +35,13 @@ class SeparationFacts(Facts):
     mixture_level: str = "standard"
 
     def __post_init__(self):
+        # Files are called by them, and facts may come from elsewhere: a manifest, or a server.
+        for source in self.sources:
+            if source in (".", "..") or set(source) & set(NOT_IN_FILE_NAMES):
+                raise ValueError(
+                    f"A source is called {source!r}, which no file can be. Do not use a model that "
+                    "comes from someone else; call the sources of your own without / and \\."
+                )
         if self.mixture_level not in MIXTURE_LEVELS:
             raise ValueError(
                 f"mixture_level must be one of {', '.join(MIXTURE_LEVELS)}, but is "
