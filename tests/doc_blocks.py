@@ -8,7 +8,8 @@
 - A text block is the output of the block before it; "..." in it stands for anything.
 - There are no other blocks: an unknown language, an indented block or an unknown command fails.
 
-- `localhost:8500` is the server that the page has started, else one of the shipped models.
+- `localhost:8500` is the server that the page has started, else one of the shipped model that the
+  block names.
 
 What a block names and does not make itself, such as `speech` or `low.wav`, is in `INPUTS`: it is
 made of the procedural corpus when the block is reached.
@@ -31,7 +32,6 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from importlib import resources
 from pathlib import Path
 from typing import NamedTuple
 
@@ -43,6 +43,7 @@ from tiny_run import SEPARATION_SETTINGS, SETTINGS, VOCODING_SETTINGS
 
 from tonezoo.audio.resampling import decimate
 from tonezoo.cli import app
+from tonezoo.pretrained import shipped_models
 from tonezoo.recipes import load_recipe, separation, super_resolution, vocoding
 from tonezoo.recipes.config import override
 from tonezoo.recipes.corpus.songs import procedural_stems, write_stems
@@ -162,11 +163,12 @@ def run_page(found: list[Block], scratch: Scratch) -> None:
 
 
 def at_its_server(block: Block, scratch: Scratch) -> Block:
-    """Returns the block with the port of the page's server, or of one of the shipped models."""
+    """Returns the block with the port of the page's server, or of one of the model it names."""
     if SERVER not in block.text:
         return block
     if not scratch.served:
-        run_serve(str(resources.files("tonezoo.savedmodels")), scratch)
+        (folder,) = (path for name, path in shipped_models().items() if name in block.text)
+        run_serve(str(folder), scratch)
     address = f"127.0.0.1:{scratch.served[-1].port}"
     return replace(block, text=block.text.replace(SERVER, address))
 

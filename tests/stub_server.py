@@ -56,15 +56,22 @@ class Models:
         self.before_answer = lambda number: None
         self._lock = threading.Lock()
 
-    def signatures(self, model: str, version: int | None):
+    def version(self, model: str, asked: int | None) -> int:
+        """Returns the number of a version that is there; the newest one for None."""
+        wanted = f"Latest({model})" if asked is None else f"Specific({model}, {asked})"
         try:
-            folder = self._folder_of(model)
+            there = versions(self._folder_of(model))
         except KeyError:
-            message = f"Servable not found for request: Latest({model})"
-            raise Failure(grpc.StatusCode.NOT_FOUND, message) from None
-        return load(folder / str(version or versions(folder)[-1])).signatures
+            there = []
+        if not there or asked not in (None, *there):
+            raise Failure(grpc.StatusCode.NOT_FOUND, f"Servable not found for request: {wanted}")
+        return asked or there[-1]
 
-    def predict(self, model: str, version: int | None, name: str, inputs: dict) -> dict:
+    def signatures(self, model: str, version: int):
+        return load((self._folder_of(model) / str(version)).resolve()).signatures
+
+    def predict(self, model: str, asked: int | None, name: str, inputs: dict) -> tuple[dict, int]:
+        """Returns the outputs, and the version that gave them."""
         shapes = {key: np.shape(value) for key, value in inputs.items()}
         with self._lock:
             self.requests.append((model, name, shapes))
@@ -73,6 +80,7 @@ class Models:
         self.before_answer(number)
         if failure is not None:
             raise failure
+        version = self.version(model, asked)
         signatures = self.signatures(model, version)
         if name not in signatures:
             message = f'Serving signature key "{name}" not found.'
@@ -85,7 +93,7 @@ class Models:
             )
         except tf.errors.OpError as error:
             raise Failure(grpc.StatusCode.INVALID_ARGUMENT, error.message) from error
-        return {key: output.numpy() for key, output in outputs.items()}
+        return {key: output.numpy() for key, output in outputs.items()}, version
 
 
 class Servicer(prediction_service_pb2_grpc.PredictionServiceServicer):
@@ -99,10 +107,11 @@ class Servicer(prediction_service_pb2_grpc.PredictionServiceServicer):
         version = spec.version.value if spec.HasField("version") else None
         inputs = {key: tf.make_ndarray(value) for key, value in request.inputs.items()}
         try:
-            outputs = self._models.predict(spec.name, version, spec.signature_name, inputs)
+            outputs, version = self._models.predict(spec.name, version, spec.signature_name, inputs)
         except Failure as failure:
             context.abort(failure.code, failure.message)
-        response = predict_pb2.PredictResponse()
+        response = predict_pb2.PredictResponse(model_spec=spec)
+        response.model_spec.version.value = version
         for key, array in outputs.items():
             proto = response.outputs[key]
             proto.CopyFrom(tf.make_tensor_proto(array))
@@ -129,13 +138,15 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self):
         # /v1/models/NAME[/versions/N]/metadata
         parts = self.path.split("/")
-        version = int(parts[5]) if "versions" in parts else None
+        asked = int(parts[5]) if "versions" in parts else None
         with self.failing():
+            version = self.models.version(parts[3], asked)
             found = {
                 name: {"outputs": {key: {} for key in signature.structured_outputs}}
                 for name, signature in self.models.signatures(parts[3], version).items()
             }
-            self.answer(200, {"metadata": {"signature_def": {"signature_def": found}}})
+            metadata = {"signature_def": {"signature_def": found}}
+            self.answer(200, {"model_spec": {"version": str(version)}, "metadata": metadata})
 
     def do_POST(self):
         # /v1/models/NAME[/versions/N]:predict
@@ -143,8 +154,8 @@ class Handler(BaseHTTPRequestHandler):
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         inputs = {key: self.bytes_of(value) for key, value in body["inputs"].items()}
         with self.failing():
-            version = int(parts[5]) if "versions" in parts else None
-            outputs = self.models.predict(parts[3], version, body["signature_name"], inputs)
+            asked = int(parts[5]) if "versions" in parts else None
+            outputs, _ = self.models.predict(parts[3], asked, body["signature_name"], inputs)
             lists = {key: self.text_of(key, output) for key, output in outputs.items()}
             # The name of a single output is left out.
             self.answer(200, {"outputs": lists if len(lists) > 1 else next(iter(lists.values()))})

@@ -19,7 +19,7 @@ class Offer:
         task: name of its task.
         strength_db: of what a super-resolution model makes up, where nothing else is asked for;
             None where there is no such thing.
-        load: returns its engine, the same one at every call.
+        load: returns its engine.
     """
 
     name: str
@@ -96,14 +96,11 @@ def served_offers(address: str, models: Sequence[str]) -> list[Offer]:
                 name,
                 engine.task,
                 engine.strength_db if engine.task == "super_resolution" else None,
-                functools.partial(_same, engine),
+                # Anew for each answer: the server may have replaced the model.
+                functools.partial(client.load, name),
             )
         )
     return _checked(offers)
-
-
-def _same(engine: Engine) -> Engine:
-    return engine
 
 
 def _checked(offers: list[Offer]) -> list[Offer]:

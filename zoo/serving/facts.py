@@ -1,4 +1,4 @@
-"""The signature by which a served model tells what running it goes by."""
+"""The signature by which a served model states the facts needed to run it."""
 
 import json
 from collections.abc import Callable, Mapping

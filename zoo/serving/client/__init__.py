@@ -1,21 +1,19 @@
 """Running models that a server serves, on a machine without TensorFlow and Keras."""
 
 import contextlib
-import itertools
 import json
-import random
 import re
 import threading
-import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tonezoo.serving.client.errors import TryAgainError
+from tonezoo.serving.client.errors import BusyError, NotFoundError, TryAgainError
 from tonezoo.serving.client.grpc_transport import GrpcTransport
+from tonezoo.serving.client.patience import call_again
 from tonezoo.serving.client.rest_transport import RestTransport
 from tonezoo.serving.facts import FACTS_INPUT, FACTS_OUTPUT, FACTS_SIGNATURE
 from tonezoo.tasks import find_task
@@ -25,14 +23,11 @@ if TYPE_CHECKING:
 
     from tonezoo.tasks import Engine, Task
 
-Result = TypeVar("Result")
-
 ADDRESS = re.compile(r"(?P<scheme>https?://)?(?P<host>\[[\w:.%]+\]|[\w.-]+):(?P<port>\d{1,5})/?")
 PROTOCOLS = ("grpc", "rest")
 TYPES = (np.float32, np.int32, object)
 # A server that has never answered is more likely to be the wrong one than to be on its way back.
 FIRST_PATIENCE_S = 5.0
-FIRST_WAIT_S, LONGEST_WAIT_S = 0.1, 5.0
 
 
 class Client:
@@ -47,8 +42,8 @@ class Client:
         address: HOST:PORT; http://HOST:PORT or https://HOST:PORT means REST.
         protocol: "grpc" or "rest"; None for what the address means.
         timeout_s: seconds in which a request has to be answered.
-        patience_s: seconds for which a request is sent again; at most 5 as long as the server has
-            never answered.
+        patience_s: seconds for which a request is sent again; at most 5 to a server that is not
+            there and has never answered, not even that it is full.
         requests_in_flight: how many requests are sent at once.
 
     Raises:
@@ -112,7 +107,8 @@ class Client:
 
         Args:
             name: that the server has it by.
-            version: None for the newest at each request.
+            version: None for the newest now. The engine stays with it: an answer of one version
+                does not continue that of another.
             manifest: the manifest.json of a model that was exported before models told their facts
                 themselves. Without it, such a model has to have the name of one that comes with
                 tonezoo.
@@ -124,15 +120,24 @@ class Client:
             ConnectionError: no server there, or none that answers in time.
             ValueError: the server has no such model, or nothing tells its facts.
         """
-        told = self._facts(name, version, manifest)
+        told, told_by = self._facts(name, version, manifest)
         where = f"{name} at {self.address}"
         if not isinstance(told, dict) or not isinstance(told.get("task"), str):
             raise ValueError(f"{where} states no task. Export the model again.")
         task = find_task(told["task"])
-        version_told = version or told.get("version")
+        number = told_by if version is None else version
+        version_told = number or told.get("version")
 
         def predict(signature, inputs):
-            return self._predict_each(name, version, signature, inputs)
+            try:
+                return self._predict_each(name, number, signature, inputs)
+            except NotFoundError as error:
+                if number == version:
+                    raise
+                raise ValueError(
+                    f"{where} was replaced while it was in use: version {number} is not served any "
+                    "more. Start again, with the newest."
+                ) from error
 
         return task.served_engine(
             predict,
@@ -170,22 +175,33 @@ class Client:
                     "as objects."
                 )
 
-        def attempt():
-            return self._transport.predict(name, version, signature, inputs, self._timeout_s)
+        outputs, _ = self._answer(name, inputs, signature, version)
+        return outputs
 
-        patience_s = self._patience_s
-        if not self._has_answered:
-            patience_s = min(patience_s, FIRST_PATIENCE_S)
+    def _answer(self, name, inputs, signature, version):
+        """Returns the outputs of a request that is sent until it is answered, and the version."""
+
+        def attempt():
+            try:
+                answer = self._transport.predict(name, version, signature, inputs, self._timeout_s)
+            except (BusyError, ValueError):
+                self._has_answered = True
+                raise
+            self._has_answered = True
+            return answer
+
+        def patience_s():
+            limit_s = self._patience_s if self._has_answered else FIRST_PATIENCE_S
+            return min(self._patience_s, limit_s)
+
         try:
-            outputs = call_again(attempt, patience_s, self._closed.wait)
+            return call_again(attempt, patience_s, self._closed.wait)
+        except BusyError:
+            raise
         except TryAgainError:
+            # For the next request, which may be of another file, it is not waited as long again.
             self._has_answered = False
             raise
-        except ValueError:
-            self._has_answered = True
-            raise
-        self._has_answered = True
-        return outputs
 
     def engine_for(
         self, task: "Task", name: str | None = None
@@ -212,27 +228,30 @@ class Client:
         return lambda sample_rate_hz: task.check(self.load(task.default_model(sample_rate_hz)))
 
     def _facts(self, name, version, manifest):
-        """Returns what a model tells of itself, else what a manifest tells of it."""
+        """Returns what a model tells of itself, else what a manifest does; and which version told.
+
+        The version is None where it was the manifest, or where the server does not name it.
+        """
         from tonezoo.pretrained import shipped_models
         from tonezoo.serving.manifest import read_facts, resolve_version
 
         query = {FACTS_INPUT: np.array([b""], object)}
         try:
-            outputs = self.predict(name, query, FACTS_SIGNATURE, version)
+            outputs, number = self._answer(name, query, FACTS_SIGNATURE, version)
         except ValueError as error:
             # Of a model that there is not, the server's message is all there is to say.
             if "signature" not in str(error).lower():
                 raise
             if manifest is not None:
-                return read_facts(Path(manifest).parent)
+                return read_facts(Path(manifest).parent), None
             if name in shipped_models():
-                return read_facts(resolve_version(shipped_models()[name]))
+                return read_facts(resolve_version(shipped_models()[name])), None
             raise ValueError(
                 f"{name} at {self.address} does not tell its facts. Give its manifest.json "
                 "(manifest=PATH), or export it again."
             ) from error
         try:
-            return json.loads(outputs[FACTS_OUTPUT][0])
+            return json.loads(outputs[FACTS_OUTPUT][0]), number
         except (KeyError, ValueError) as error:
             raise ValueError(
                 f"{name} at {self.address} tells no facts in JSON, so it is no model of tonezoo."
@@ -248,32 +267,6 @@ class Client:
 
         outputs = list(self._pool.map(one, range(count)))
         return {key: np.concatenate([each[key] for each in outputs]) for key in outputs[0]}
-
-
-def call_again(
-    attempt: Callable[[], Result],
-    patience_s: float,
-    wait: Callable[[float], bool],
-) -> Result:
-    """Returns what `attempt` returns, called again as long as it raises `TryAgainError`.
-
-    Args:
-        attempt: what may fail.
-        patience_s: seconds after which no other attempt is begun.
-        wait: waits for so many seconds; True to give up.
-
-    Raises:
-        TryAgainError: that of the last attempt.
-    """
-    end = time.monotonic() + patience_s
-    for number in itertools.count():
-        try:
-            return attempt()
-        except TryAgainError:
-            wait_s = min(FIRST_WAIT_S * 2**number, LONGEST_WAIT_S) * random.uniform(0.5, 1)
-            if time.monotonic() + wait_s > end or wait(wait_s):
-                raise
-    raise AssertionError("itertools.count never ends")
 
 
 def _resolve(address: str, protocol: str | None) -> tuple[str, str]:

@@ -56,8 +56,12 @@ class GrpcTransport:
         signature: str,
         inputs: Mapping[str, np.ndarray],
         timeout_s: float,
-    ) -> dict[str, np.ndarray]:
-        """Returns the outputs of a signature by name; see `tonezoo.serving.client.Client.predict`.
+    ) -> tuple[dict[str, np.ndarray], int | None]:
+        """Returns the outputs of a signature by name, and the version that gave them if told.
+
+        Args:
+            model, version, signature, inputs: see `tonezoo.serving.client.Client.predict`.
+            timeout_s: seconds in which the request has to be answered.
 
         Raises:
             TryAgainError: no server, or one that has no place for the request now.
@@ -69,7 +73,11 @@ class GrpcTransport:
             response = self._predict(request, timeout=timeout_s)
         except self._grpc.RpcError as error:
             raise self._explained(error, timeout_s) from error
-        return {name: self._messages.to_array(tensor) for name, tensor in response.outputs.items()}
+        outputs = {
+            name: self._messages.to_array(tensor) for name, tensor in response.outputs.items()
+        }
+        spec = response.model_spec
+        return outputs, spec.version.value if spec.HasField("version") else None
 
     def _explained(self, error, timeout_s):
         code, codes = error.code(), self._grpc.StatusCode
@@ -82,6 +90,8 @@ class GrpcTransport:
             return errors.busy(self._address, reason)
         if code is codes.DEADLINE_EXCEEDED:
             return errors.too_slow(self._address, timeout_s)
+        if code is codes.NOT_FOUND:
+            return errors.not_found(self._address, reason)
         return errors.refused(self._address, reason)
 
     def close(self) -> None:

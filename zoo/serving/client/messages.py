@@ -31,7 +31,7 @@ MESSAGES = {
         (3, "signature_name", "string"),
     ],
     "PredictRequest": [(1, "model_spec", "ModelSpec"), (2, "inputs", "Tensor{}")],
-    "PredictResponse": [(1, "outputs", "Tensor{}")],
+    "PredictResponse": [(1, "outputs", "Tensor{}"), (2, "model_spec", "ModelSpec")],
 }
 # Of tensorflow/core/framework/types.proto.
 FLOAT, INT32, STRING = 1, 3, 7
