@@ -88,12 +88,13 @@ def test_without_a_model_each_file_has_the_one_that_suits_it(cli, write_audio, c
 def test_finished_files_are_left_alone_and_the_list_of_bad_ones_is_of_the_last_run(
     cli, write_audio, model_of, contents, tmp_path
 ):
-    # Brackets are wildcards to those who look for files.
-    folder, out = tmp_path / "in", tmp_path / "out [1]"
+    # Brackets are wildcards to those who look for files, and the pattern matches the outputs too.
+    folder, out = tmp_path / "in", tmp_path / "in" / "out [1]"
     for name in "abc":
         write_audio(folder / f"{name}.wav")
     words = ("batch", "enhance", "--output", out, "--model", model_of("enhance"), *PCM)
-    code, _, err = cli(*words, "--input", folder, "--files-at-once", 2)
+    pattern = ("--input", folder / "**" / "*.wav")
+    code, _, err = cli(*words, *pattern, "--files-at-once", 2)
     assert code == 0 and "3 of 3 files enhanced" in err
     first = contents(out)
     assert sorted(first) == ["a.wav", "b.wav", "c.wav"]
@@ -102,7 +103,7 @@ def test_finished_files_are_left_alone_and_the_list_of_bad_ones_is_of_the_last_r
     (out / ".tonezoo-0123").mkdir()
     (folder / "c.wav").write_text("done, and bad now")
     (folder / "d.wav").write_text("bad")
-    code, printed, err = cli(*words, "--input", folder)
+    code, printed, err = cli(*words, *pattern)
     assert code == 1 and "2 of 4 files are done already" in printed
     assert "1 of 2 files enhanced" in err
     second = contents(out)

@@ -13,6 +13,9 @@ pytest.importorskip("apache_beam")
 
 from apache_beam.io.filesystem import CompressionTypes, FileMetadata, FileSystem
 
+from tonezoo.batch.plan import plan_jobs
+from tonezoo.tasks import find_task
+
 SCHEME = "elsewhere://"
 
 
@@ -117,3 +120,16 @@ def test_an_input_elsewhere_is_not_overwritten(cli, elsewhere, write_audio, mode
     assert code == 1 and "would be overwritten" in err
     code, _, err = cli("batch", "enhance", "--input", f"{SCHEME}nothing/*.wav", *words)
     assert code == 1 and f"There is no file {SCHEME}nothing/*.wav" in err
+
+
+def test_outputs_inside_the_folder_of_the_inputs_are_no_inputs(elsewhere, write_audio):
+    for name in ("a.wav", "deep/b.wav", "out/a.wav"):
+        write_audio(elsewhere / "in" / name)
+    task, settings = find_task("super_resolution"), {"facts": None, "options": None}
+    jobs = plan_jobs(
+        task, f"{SCHEME}in/**.wav", f"{SCHEME}in/out", format="wav", report=print, **settings
+    )
+    assert [(job.path, job.output, job.is_done()) for job in jobs] == [
+        (f"{SCHEME}in/a.wav", f"{SCHEME}in/out/a.wav", True),
+        (f"{SCHEME}in/deep/b.wav", f"{SCHEME}in/out/deep/b.wav", False),
+    ]
