@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,8 +10,11 @@ import soundfile
 
 pytest.importorskip("apache_beam")
 
+from tonezoo.audio.jobs import FileResult
 from tonezoo.batch.handler import SavedModelHandler
+from tonezoo.batch.pipeline import Settings, read_results
 from tonezoo.batch.plan import plan_jobs
+from tonezoo.batch.run import write_failed
 from tonezoo.tasks import find_task
 
 # Of float WAV files the bytes hold the time at which they were written.
@@ -113,6 +117,59 @@ def test_finished_files_are_left_alone_and_the_list_of_bad_ones_is_of_the_last_r
     code, printed, err = cli(*words, "--input", folder)
     assert code == 0 and "3 of 3 files are done already" in printed
     assert contents(out) == second
+
+
+def test_failures_of_finished_rounds_are_kept_when_the_runner_gives_up(
+    cli, write_audio, model_of, tmp_path, monkeypatch
+):
+    failed = tmp_path / "out" / "failed.jsonl"
+    for name in "abc":
+        write_audio(tmp_path / "in" / f"{name}.wav")
+    words = ("--input", tmp_path / "in", "--output", tmp_path / "out", "--files-at-once", 1)
+    failed.parent.mkdir()
+    for good_rounds in (1, 0):
+        failed.write_text("of an earlier run")
+        rounds = iter(range(good_rounds))
+
+        def run_part(jobs, settings, beam_options, rounds=rounds):
+            if next(rounds, None) is None:
+                raise ValueError("The cluster is gone.")
+            return [FileResult(path=job.path, output=job.output, error="bad") for job in jobs]
+
+        monkeypatch.setattr("tonezoo.batch.run.run_part", run_part)
+        code, _, err = cli("batch", "enhance", *words, "--model", model_of("enhance"))
+        assert code == 1 and "error: The cluster is gone." in err
+        if good_rounds:
+            (row,) = map(json.loads, failed.read_text().splitlines())
+            assert row == {"path": str(tmp_path / "in" / "a.wav"), "error": "bad"}
+    assert not failed.exists()
+
+
+def test_the_list_of_failures_is_json_whatever_the_files_are_called(tmp_path):
+    names = ["ä.wav", "caf\udce9.wav", 'a "b"\n.wav']
+    results = [FileResult(path=Path(name), output=Path(), error=f"{name} is bad") for name in names]
+    write_failed(results, str(tmp_path / "failed.jsonl"))
+    text = (tmp_path / "failed.jsonl").read_text("utf-8")
+    assert "ä" in text
+    rows = list(map(json.loads, text.splitlines()))
+    assert rows == [{"path": name, "error": f"{name} is bad"} for name in names]
+
+
+def test_results_come_in_the_order_of_the_jobs(tmp_path):
+    (tmp_path / "results").mkdir()
+    for index in (10, 9):
+        result = {"path": f"{20 - index}.wav", "output": "out"}
+        (tmp_path / "results" / f"{index}.json").write_text(json.dumps(result))
+    settings = Settings(
+        task="any",
+        model=None,
+        options=None,
+        format="wav",
+        bit_depth=None,
+        scratch=str(tmp_path),
+        batch_size=1,
+    )
+    assert [result.path for result in read_results(settings)] == ["11.wav", "10.wav"]
 
 
 def test_a_file_with_some_of_its_stems_is_not_done(write_audio, tmp_path):
