@@ -22,9 +22,9 @@ PCM = ("--bit-depth", "16")
 
 
 def remarks(err: str, out_dir) -> list[str]:
-    """Returns the summary of a command, sorted, without the progress bar."""
+    """Returns the summary of a command, without the progress bar."""
     lines = err.replace(str(out_dir), "OUT").splitlines()
-    return sorted(line for line in lines if "━" not in line)
+    return [line for line in lines if "━" not in line]
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def inputs(tmp_path, write_audio):
     """A folder for each verb, with files of several kinds, and bad ones."""
     folder = tmp_path / "in"
     write_audio(folder / "enhance" / "a.wav", samples=1001)
-    write_audio(folder / "enhance" / "deep" / "b.flac", rate_hz=3000, channels=2)
+    write_audio(folder / "enhance" / "a" / "b.flac", rate_hz=3000, channels=2)
     write_audio(folder / "enhance" / "high.wav", rate_hz=8000)
     write_audio(folder / "separate" / "song.wav", 44_100, 9000, channels=2)
     write_audio(folder / "separate" / "mono.wav", 22_050, 2001)
@@ -74,7 +74,7 @@ def test_outputs_and_remarks_are_those_of_the_verb(
     failed = [json.loads(line) for line in made.pop("failed.jsonl").splitlines()]
     assert made == contents(tmp_path / "alone")
     said = [line.removeprefix("failed: ") for line in alone.splitlines() if "failed: " in line]
-    assert sorted(row["error"] for row in failed) == sorted(said)
+    assert [row["error"] for row in failed] == said
     assert all(row["path"] in row["error"] for row in failed)
 
 
@@ -323,13 +323,13 @@ def test_chunks_of_one_shape_are_one_call_and_one_that_fails_harms_no_other():
 
 
 def test_batches_give_each_chunk_its_own_output(cli, write_audio, model_of, tmp_path):
-    for index in range(5):
-        write_audio(tmp_path / "in" / f"{index}.wav", samples=2000)
+    for index in range(3):
+        write_audio(tmp_path / "in" / f"{index}.wav", samples=1100)
     words = ("--model", model_of("enhance"), "--segment-s", 0.1)
     assert cli("enhance", tmp_path / "in", "--out", tmp_path / "alone", *words)[0] == 0
     words = (*words, "--input", tmp_path / "in", "--output", tmp_path / "batch")
-    assert cli("batch", "enhance", *words, "--batch-size", 7)[0] == 0
-    for index in range(5):
+    assert cli("batch", "enhance", *words, "--batch-size", 4)[0] == 0
+    for index in range(3):
         alone, _ = soundfile.read(tmp_path / "alone" / f"{index}.wav")
         batch, _ = soundfile.read(tmp_path / "batch" / f"{index}.wav")
         np.testing.assert_allclose(batch, alone, rtol=0, atol=1e-6)
