@@ -102,6 +102,9 @@ def input_files(
         # Tells what is looked for if there is none.
         find_audio(input, task.input_suffixes)
         yield from _listed(task, [input], output, report)
+    elif storage.exists(input):
+        # Brackets in its name are no wildcards.
+        yield from _listed(task, [input], output, report)
     else:
         yield from _matching(input, output)
 

@@ -190,7 +190,7 @@ def test_a_file_with_some_of_its_stems_is_not_done(write_audio, tmp_path):
 
 def test_patterns_folders_and_lists_keep_places(write_audio, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    for name in ("a.wav", "x/a.wav", "x/y/b.flac", ".hidden/c.wav"):
+    for name in ("a.wav", "x/a.wav", "x/y/b.flac", ".hidden/c.wav", "x/y/d[1].ogg"):
         write_audio(tmp_path / "in" / name)
     (tmp_path / "in" / "notes.txt").touch()
     (tmp_path / "list.txt").write_text(f"\n{tmp_path}/in/a.wav\nin/x/y\n", encoding="utf-8-sig")
@@ -204,10 +204,16 @@ def test_patterns_folders_and_lists_keep_places(write_audio, tmp_path, monkeypat
     assert outputs("in/**/*.wav") == found
     assert outputs("in/*/*.wav") == found[1:]
     assert outputs("in/a.wav") == found[:1]
-    assert outputs("in") == [*found, ("in/x/y/b.flac", "out/x/y/b.ogg")]
+    assert outputs("in/x/y/d[1].ogg") == [("in/x/y/d[1].ogg", "out/d[1].ogg")]
+    assert outputs("in") == [
+        *found,
+        ("in/x/y/b.flac", "out/x/y/b.ogg"),
+        ("in/x/y/d[1].ogg", "out/x/y/d[1].ogg"),
+    ]
     assert outputs("list.txt") == [
         (f"{tmp_path}/in/a.wav", "out/a.ogg"),
         ("in/x/y/b.flac", "out/b.ogg"),
+        ("in/x/y/d[1].ogg", "out/d[1].ogg"),
     ]
 
 
