@@ -92,7 +92,7 @@ def run_batch(
     )
     if not is_here(beam_options):
         jobs = [dataclasses.replace(job, path=storage.absolute(job.path)) for job in jobs]
-    remove_remains(jobs, settings.scratch)
+    remove_remains(jobs, output, settings.scratch)
     left = [job for job in jobs if not job.is_done()]
     if len(left) < len(jobs):
         say(f"{len(jobs) - len(left)} of {len(jobs)} files are done already: their outputs exist.")
@@ -161,12 +161,15 @@ def check_settings(settings: Settings, task: Task, exported: ExportedModel, outp
         settings.process(folder / SCRATCH_NAME / "no file", folder, settings.models()[0], call)
 
 
-def remove_remains(jobs: Sequence[Job], scratch: str) -> None:
+def remove_remains(jobs: Sequence[Job], output: str, scratch: str) -> None:
     """Removes what a killed run has left of its own, and beside the outputs."""
     storage.remove(scratch)
-    for folder in {job.folder for job in jobs} | {job.output for job in jobs}:
-        if not storage.is_remote(folder):
-            remove_leftovers(Path(folder))
+    folders = {job.folder for job in jobs} | {job.output for job in jobs}
+    if storage.is_remote(output):
+        storage.remove_leftovers(output, folders)
+        return
+    for folder in folders:
+        remove_leftovers(Path(folder))
 
 
 def run_part(
