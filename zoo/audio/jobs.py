@@ -193,7 +193,6 @@ def places(
     Args:
         report: called with a line for each folder of which audio files are left out.
     """
-    real_out = os.path.realpath(out_dir)
     for path in paths:
         files = []
         # A folder without audio fails like any other bad file, and does not stop the others.
@@ -204,12 +203,17 @@ def places(
                 report(found.left_out)
         if not files:
             yield path, Path(path.name)
-        is_output = Path(os.path.realpath(path)).is_relative_to(real_out)
-        for file in files:
-            # Not what an earlier call wrote into a folder inside this one.
-            is_written = Path(os.path.realpath(file.parent)).is_relative_to(real_out)
-            if is_output or not is_written:
-                yield file, file.relative_to(path)
+        for file in without_outputs(files, path, out_dir):
+            yield file, file.relative_to(path)
+
+
+def without_outputs(files: Iterable[Path], folder: Path, out_dir: Path) -> Iterator[Path]:
+    """Yields files found in a folder but for what an earlier call wrote into one inside it."""
+    real_out = os.path.realpath(out_dir)
+    is_output = Path(os.path.realpath(folder)).is_relative_to(real_out)
+    for file in files:
+        if is_output or not Path(os.path.realpath(file.parent)).is_relative_to(real_out):
+            yield file
 
 
 @contextlib.contextmanager

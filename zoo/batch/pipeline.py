@@ -250,13 +250,13 @@ def _write_result(numbered: tuple[int, dict[str, Any]], scratch: str) -> None:
 
 
 def read_results(settings: Settings) -> list[FileResult]:
-    """Returns what became of the files of a pipeline that has run, in their order."""
+    """Returns what became of the files of a pipeline that has run, in the order of the jobs."""
     pattern = storage.join(glob.escape(settings.scratch), RESULTS, "*.json")
-    rows = []
-    for path in storage.matching(pattern):
+    results = []
+    for path in sorted(storage.matching(pattern), key=lambda path: int(Path(path).stem)):
         with storage.open_to_read(path) as file:
-            rows.append(json.loads(file.read()))
-    return [FileResult(**row) for row in sorted(rows, key=lambda row: row["path"])]
+            results.append(FileResult(**json.loads(file.read())))
+    return results
 
 
 def _handler(model: str, settings: Settings):

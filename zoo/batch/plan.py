@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tonezoo.audio.folders import find_audio
-from tonezoo.audio.jobs import places, unique_outputs
+from tonezoo.audio.jobs import places, unique_outputs, without_outputs
 from tonezoo.batch import storage
 from tonezoo.tasks import Facts, Task
 
@@ -102,19 +102,23 @@ def input_files(
         # Tells what is looked for if there is none.
         find_audio(input, task.input_suffixes)
         yield from _listed(task, [input], output, report)
+    elif storage.exists(input):
+        # Brackets in its name are no wildcards.
+        yield from _listed(task, [input], output, report)
     else:
-        yield from _matching(input)
+        yield from _matching(input, output)
 
 
-def _matching(pattern: str) -> Iterator[tuple[str, Path]]:
-    files = storage.matching(pattern)
+def _matching(pattern: str, output: str) -> Iterator[tuple[str, Path]]:
+    found = {_as_local(path): path for path in storage.matching(pattern)}
+    fixed = re.split(r"[*?[]", pattern)[0]
+    base = fixed[: fixed.rfind("/") + 1]
+    files = [found[file] for file in without_outputs(found, _as_local(base), _as_local(output))]
     if not files:
         raise ValueError(
             f"There is no file {pattern}. Give a pattern in quotes, such as 'in/**/*.wav', a "
             f"folder, or a {LIST_SUFFIX} file with one path on each line."
         )
-    fixed = re.split(r"[*?[]", pattern)[0]
-    base = fixed[: fixed.rfind("/") + 1]
     for file in files:
         yield file, Path(file[len(base) :])
 

@@ -23,6 +23,7 @@ from tonezoo.batch.plan import Job, plan_jobs
 from tonezoo.files import TEMPORARY_PREFIX, remove_leftovers
 from tonezoo.tasks import Task
 from tonezoo.terminal import say, stderr_set_aside
+from tonezoo.text import printable
 
 SCRATCH_NAME = f"{TEMPORARY_PREFIX}batch"
 FAILED_NAME = "failed.jsonl"
@@ -46,7 +47,7 @@ def run_batch(
     """Runs a task's verb on files that have no output yet; returns the exit code.
 
     The outputs are those of the verb's own command. A file that fails does not stop the others;
-    with the reason it is in OUTPUT/failed.jsonl, which appears whole at the end.
+    with the reason it is in OUTPUT/failed.jsonl, which is written whole after each round of files.
 
     Args:
         task: whose verb is run.
@@ -91,17 +92,20 @@ def run_batch(
     )
     if not is_here(beam_options):
         jobs = [dataclasses.replace(job, path=storage.absolute(job.path)) for job in jobs]
-    remove_remains(jobs, settings.scratch)
+    remove_remains(jobs, output, settings.scratch)
     left = [job for job in jobs if not job.is_done()]
     if len(left) < len(jobs):
         say(f"{len(jobs) - len(left)} of {len(jobs)} files are done already: their outputs exist.")
     results: list[FileResult] = []
+    failed = storage.join(output, FAILED_NAME)
+    # What an earlier run wrote there is of that run.
+    write_failed(results, failed)
     # A stream of its own: while Beam runs, stderr is not the terminal's.
     with os.fdopen(os.dup(2), "w") as stderr, Console(file=stderr).status("") as line:
         for first in range(0, len(left), files_at_once):
             line.update(f"{task.doing}: {first} of {len(left)} files")
             results += run_part(left[first : first + files_at_once], settings, beam_options)
-    write_failed(results, storage.join(output, FAILED_NAME))
+            write_failed(results, failed)
     return summarize(results, Console(stderr=True), task.done) if left else 0
 
 
@@ -157,12 +161,15 @@ def check_settings(settings: Settings, task: Task, exported: ExportedModel, outp
         settings.process(folder / SCRATCH_NAME / "no file", folder, settings.models()[0], call)
 
 
-def remove_remains(jobs: Sequence[Job], scratch: str) -> None:
+def remove_remains(jobs: Sequence[Job], output: str, scratch: str) -> None:
     """Removes what a killed run has left of its own, and beside the outputs."""
     storage.remove(scratch)
-    for folder in {job.folder for job in jobs} | {job.output for job in jobs}:
-        if not storage.is_remote(folder):
-            remove_leftovers(Path(folder))
+    folders = {job.folder for job in jobs} | {job.output for job in jobs}
+    if storage.is_remote(output):
+        storage.remove_leftovers(output, folders)
+        return
+    for folder in folders:
+        remove_leftovers(Path(folder))
 
 
 def run_part(
@@ -201,6 +208,7 @@ def write_failed(results: Sequence[FileResult], path: str) -> None:
     if failed:
         rows = [{"path": str(result.path), "error": result.error} for result in failed]
         text = "".join(f"{json.dumps(row, ensure_ascii=False)}\n" for row in rows)
-        storage.write_whole(path, io.BytesIO(text.encode(errors="surrogateescape")))
+        # The escape of what is no UTF-8 is that of JSON, from which the name can be had again.
+        storage.write_whole(path, io.BytesIO(printable(text).encode()))
     elif storage.exists(path):
         storage.delete(path)

@@ -7,7 +7,7 @@ import os
 import secrets
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -92,6 +92,18 @@ def write_whole(path: str, source: BinaryIO) -> None:
         # Some file systems rename nothing onto a file.
         delete(path)
     FileSystems.rename([temporary], [path])
+
+
+def remove_leftovers(root: str, folders: Collection[str]) -> None:
+    """Removes what a killed `write_whole` left in some of the remote folders below `root`."""
+    leftovers = []
+    # One listing of all: an output may be a folder, so that there are as many of them as of files.
+    for file in matching(join(glob.escape(root), "**")):
+        folder, name = FileSystems.split(file)
+        if name.startswith(TEMPORARY_PREFIX) and folder in folders:
+            leftovers.append(file)
+    if leftovers:
+        FileSystems.delete(leftovers)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,8 +10,11 @@ import soundfile
 
 pytest.importorskip("apache_beam")
 
+from tonezoo.audio.jobs import FileResult
 from tonezoo.batch.handler import SavedModelHandler
+from tonezoo.batch.pipeline import Settings, read_results
 from tonezoo.batch.plan import plan_jobs
+from tonezoo.batch.run import write_failed
 from tonezoo.tasks import find_task
 
 # Of float WAV files the bytes hold the time at which they were written.
@@ -18,9 +22,9 @@ PCM = ("--bit-depth", "16")
 
 
 def remarks(err: str, out_dir) -> list[str]:
-    """Returns the summary of a command, sorted, without the progress bar."""
+    """Returns the summary of a command, without the progress bar."""
     lines = err.replace(str(out_dir), "OUT").splitlines()
-    return sorted(line for line in lines if "━" not in line)
+    return [line for line in lines if "━" not in line]
 
 
 @pytest.fixture
@@ -28,7 +32,7 @@ def inputs(tmp_path, write_audio):
     """A folder for each verb, with files of several kinds, and bad ones."""
     folder = tmp_path / "in"
     write_audio(folder / "enhance" / "a.wav", samples=1001)
-    write_audio(folder / "enhance" / "deep" / "b.flac", rate_hz=3000, channels=2)
+    write_audio(folder / "enhance" / "a" / "b.flac", rate_hz=3000, channels=2)
     write_audio(folder / "enhance" / "high.wav", rate_hz=8000)
     write_audio(folder / "separate" / "song.wav", 44_100, 9000, channels=2)
     write_audio(folder / "separate" / "mono.wav", 22_050, 2001)
@@ -70,7 +74,7 @@ def test_outputs_and_remarks_are_those_of_the_verb(
     failed = [json.loads(line) for line in made.pop("failed.jsonl").splitlines()]
     assert made == contents(tmp_path / "alone")
     said = [line.removeprefix("failed: ") for line in alone.splitlines() if "failed: " in line]
-    assert sorted(row["error"] for row in failed) == sorted(said)
+    assert [row["error"] for row in failed] == said
     assert all(row["path"] in row["error"] for row in failed)
 
 
@@ -88,12 +92,13 @@ def test_without_a_model_each_file_has_the_one_that_suits_it(cli, write_audio, c
 def test_finished_files_are_left_alone_and_the_list_of_bad_ones_is_of_the_last_run(
     cli, write_audio, model_of, contents, tmp_path
 ):
-    # Brackets are wildcards to those who look for files.
-    folder, out = tmp_path / "in", tmp_path / "out [1]"
+    # Brackets are wildcards to those who look for files, and the pattern matches the outputs too.
+    folder, out = tmp_path / "in", tmp_path / "in" / "out [1]"
     for name in "abc":
         write_audio(folder / f"{name}.wav")
     words = ("batch", "enhance", "--output", out, "--model", model_of("enhance"), *PCM)
-    code, _, err = cli(*words, "--input", folder, "--files-at-once", 2)
+    pattern = ("--input", folder / "**" / "*.wav")
+    code, _, err = cli(*words, *pattern, "--files-at-once", 2)
     assert code == 0 and "3 of 3 files enhanced" in err
     first = contents(out)
     assert sorted(first) == ["a.wav", "b.wav", "c.wav"]
@@ -102,7 +107,7 @@ def test_finished_files_are_left_alone_and_the_list_of_bad_ones_is_of_the_last_r
     (out / ".tonezoo-0123").mkdir()
     (folder / "c.wav").write_text("done, and bad now")
     (folder / "d.wav").write_text("bad")
-    code, printed, err = cli(*words, "--input", folder)
+    code, printed, err = cli(*words, *pattern)
     assert code == 1 and "2 of 4 files are done already" in printed
     assert "1 of 2 files enhanced" in err
     second = contents(out)
@@ -112,6 +117,59 @@ def test_finished_files_are_left_alone_and_the_list_of_bad_ones_is_of_the_last_r
     code, printed, err = cli(*words, "--input", folder)
     assert code == 0 and "3 of 3 files are done already" in printed
     assert contents(out) == second
+
+
+def test_failures_of_finished_rounds_are_kept_when_the_runner_gives_up(
+    cli, write_audio, model_of, tmp_path, monkeypatch
+):
+    failed = tmp_path / "out" / "failed.jsonl"
+    for name in "abc":
+        write_audio(tmp_path / "in" / f"{name}.wav")
+    words = ("--input", tmp_path / "in", "--output", tmp_path / "out", "--files-at-once", 1)
+    failed.parent.mkdir()
+    for good_rounds in (1, 0):
+        failed.write_text("of an earlier run")
+        rounds = iter(range(good_rounds))
+
+        def run_part(jobs, settings, beam_options, rounds=rounds):
+            if next(rounds, None) is None:
+                raise ValueError("The cluster is gone.")
+            return [FileResult(path=job.path, output=job.output, error="bad") for job in jobs]
+
+        monkeypatch.setattr("tonezoo.batch.run.run_part", run_part)
+        code, _, err = cli("batch", "enhance", *words, "--model", model_of("enhance"))
+        assert code == 1 and "error: The cluster is gone." in err
+        if good_rounds:
+            (row,) = map(json.loads, failed.read_text().splitlines())
+            assert row == {"path": str(tmp_path / "in" / "a.wav"), "error": "bad"}
+    assert not failed.exists()
+
+
+def test_the_list_of_failures_is_json_whatever_the_files_are_called(tmp_path):
+    names = ["ä.wav", "caf\udce9.wav", 'a "b"\n.wav']
+    results = [FileResult(path=Path(name), output=Path(), error=f"{name} is bad") for name in names]
+    write_failed(results, str(tmp_path / "failed.jsonl"))
+    text = (tmp_path / "failed.jsonl").read_text("utf-8")
+    assert "ä" in text
+    rows = list(map(json.loads, text.splitlines()))
+    assert rows == [{"path": name, "error": f"{name} is bad"} for name in names]
+
+
+def test_results_come_in_the_order_of_the_jobs(tmp_path):
+    (tmp_path / "results").mkdir()
+    for index in (10, 9):
+        result = {"path": f"{20 - index}.wav", "output": "out"}
+        (tmp_path / "results" / f"{index}.json").write_text(json.dumps(result))
+    settings = Settings(
+        task="any",
+        model=None,
+        options=None,
+        format="wav",
+        bit_depth=None,
+        scratch=str(tmp_path),
+        batch_size=1,
+    )
+    assert [result.path for result in read_results(settings)] == ["11.wav", "10.wav"]
 
 
 def test_a_file_with_some_of_its_stems_is_not_done(write_audio, tmp_path):
@@ -132,7 +190,7 @@ def test_a_file_with_some_of_its_stems_is_not_done(write_audio, tmp_path):
 
 def test_patterns_folders_and_lists_keep_places(write_audio, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    for name in ("a.wav", "x/a.wav", "x/y/b.flac", ".hidden/c.wav"):
+    for name in ("a.wav", "x/a.wav", "x/y/b.flac", ".hidden/c.wav", "x/y/d[1].ogg"):
         write_audio(tmp_path / "in" / name)
     (tmp_path / "in" / "notes.txt").touch()
     (tmp_path / "list.txt").write_text(f"\n{tmp_path}/in/a.wav\nin/x/y\n", encoding="utf-8-sig")
@@ -146,10 +204,16 @@ def test_patterns_folders_and_lists_keep_places(write_audio, tmp_path, monkeypat
     assert outputs("in/**/*.wav") == found
     assert outputs("in/*/*.wav") == found[1:]
     assert outputs("in/a.wav") == found[:1]
-    assert outputs("in") == [*found, ("in/x/y/b.flac", "out/x/y/b.ogg")]
+    assert outputs("in/x/y/d[1].ogg") == [("in/x/y/d[1].ogg", "out/d[1].ogg")]
+    assert outputs("in") == [
+        *found,
+        ("in/x/y/b.flac", "out/x/y/b.ogg"),
+        ("in/x/y/d[1].ogg", "out/x/y/d[1].ogg"),
+    ]
     assert outputs("list.txt") == [
         (f"{tmp_path}/in/a.wav", "out/a.ogg"),
         ("in/x/y/b.flac", "out/b.ogg"),
+        ("in/x/y/d[1].ogg", "out/d[1].ogg"),
     ]
 
 
@@ -265,13 +329,13 @@ def test_chunks_of_one_shape_are_one_call_and_one_that_fails_harms_no_other():
 
 
 def test_batches_give_each_chunk_its_own_output(cli, write_audio, model_of, tmp_path):
-    for index in range(5):
-        write_audio(tmp_path / "in" / f"{index}.wav", samples=2000)
+    for index in range(3):
+        write_audio(tmp_path / "in" / f"{index}.wav", samples=1100)
     words = ("--model", model_of("enhance"), "--segment-s", 0.1)
     assert cli("enhance", tmp_path / "in", "--out", tmp_path / "alone", *words)[0] == 0
     words = (*words, "--input", tmp_path / "in", "--output", tmp_path / "batch")
-    assert cli("batch", "enhance", *words, "--batch-size", 7)[0] == 0
-    for index in range(5):
+    assert cli("batch", "enhance", *words, "--batch-size", 4)[0] == 0
+    for index in range(3):
         alone, _ = soundfile.read(tmp_path / "alone" / f"{index}.wav")
         batch, _ = soundfile.read(tmp_path / "batch" / f"{index}.wav")
         np.testing.assert_allclose(batch, alone, rtol=0, atol=1e-6)

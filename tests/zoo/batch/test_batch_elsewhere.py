@@ -13,6 +13,9 @@ pytest.importorskip("apache_beam")
 
 from apache_beam.io.filesystem import CompressionTypes, FileMetadata, FileSystem
 
+from tonezoo.batch.plan import plan_jobs
+from tonezoo.tasks import find_task
+
 SCHEME = "elsewhere://"
 
 
@@ -95,6 +98,9 @@ def test_everything_may_be_elsewhere(cli, elsewhere, write_audio, model_of, cont
     (elsewhere / "out" / ".tonezoo-batch" / "0" / "1-asked").write_text("left over")
     (elsewhere / "out" / "a").mkdir()
     (elsewhere / "out" / "a" / "bass.wav").write_text("half of it")
+    for folder in ("out", "out/a", "out/deep"):
+        (elsewhere / folder).mkdir(exist_ok=True)
+        (elsewhere / folder / ".tonezoo-0123-bass.wav").write_text("a part of it")
     words = ("--output", f"{SCHEME}out", "--model", f"{SCHEME}model", *options)
     code, out, err = cli("batch", "separate", "--input", f"{SCHEME}in/**.wav", *words)
     assert (code, out) == (1, ""), err
@@ -117,3 +123,25 @@ def test_an_input_elsewhere_is_not_overwritten(cli, elsewhere, write_audio, mode
     assert code == 1 and "would be overwritten" in err
     code, _, err = cli("batch", "enhance", "--input", f"{SCHEME}nothing/*.wav", *words)
     assert code == 1 and f"There is no file {SCHEME}nothing/*.wav" in err
+
+
+def planned(input, output):
+    task = find_task("super_resolution")
+    settings = {"facts": None, "options": None, "format": "wav", "report": print}
+    return plan_jobs(task, input, output, **settings)
+
+
+def test_outputs_inside_the_folder_of_the_inputs_are_no_inputs(elsewhere, write_audio):
+    for name in ("a.wav", "deep/b.wav", "out/a.wav"):
+        write_audio(elsewhere / "in" / name)
+    jobs = planned(f"{SCHEME}in/**.wav", f"{SCHEME}in/out")
+    assert [(job.path, job.output, job.is_done()) for job in jobs] == [
+        (f"{SCHEME}in/a.wav", f"{SCHEME}in/out/a.wav", True),
+        (f"{SCHEME}in/deep/b.wav", f"{SCHEME}in/out/deep/b.wav", False),
+    ]
+
+
+def test_brackets_in_a_name_elsewhere_are_no_wildcards(elsewhere, write_audio):
+    write_audio(elsewhere / "in" / "a[1].wav")
+    (job,) = planned(f"{SCHEME}in/a[1].wav", f"{SCHEME}out")
+    assert (job.path, job.output) == (f"{SCHEME}in/a[1].wav", f"{SCHEME}out/a[1].wav")
