@@ -603,6 +603,18 @@ def test_bad_input_of_the_command(cli, tmp_path, words, message):
     assert code == 1 and message.format(**names) in err
 
 
+def test_a_server_that_cannot_start_leaves_its_ports_free(tmp_path):
+    (tmp_path / "damaged" / "1").mkdir(parents=True)
+    with (
+        socket.create_server(("127.0.0.1", 0)) as one,
+        socket.create_server(("127.0.0.1", 0)) as other,
+    ):
+        ports = {"port": one.getsockname()[1], "rest_port": other.getsockname()[1]}
+    for _ in range(2):
+        with pytest.raises(ValueError, match="No model can be served"):
+            Server(tmp_path, **ports)
+
+
 def test_a_missing_package_is_named_with_the_extra(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "orjson", None)
     with pytest.raises(ImportError, match=r'package orjson: pip install "tonezoo\[serve\]"'):
