@@ -1,6 +1,7 @@
 """The server as clients of TensorFlow Serving see it: gRPC, REST, health, metrics, versions."""
 
 import base64
+import http.client
 import io
 import json
 import os
@@ -14,7 +15,6 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from concurrent.futures import ThreadPoolExecutor
 
 import grpc
 import numpy as np
@@ -59,6 +59,27 @@ class Client:
                 return answer.status, json.load(answer)
         except urllib.error.HTTPError as error:
             return error.code, json.load(error)
+
+    def upload(self, body: bytes, length: int | None = None) -> http.client.HTTPConnection:
+        """Begins a request of a length, the body's if none is given, that is not waited for."""
+        connection = http.client.HTTPConnection(self.base.removeprefix("http://"), timeout=30)
+        connection.putrequest("POST", "/v1/models/enhance:predict")
+        connection.putheader("Content-Length", str(length or len(body)))
+        connection.endheaders(body)
+        return connection
+
+    def waiting(self) -> float:
+        return self.metrics()['tonezoo_queue_requests{model="enhance"}']
+
+    def counted(self, protocol, before=None) -> dict[str, float]:
+        """Status -> number of requests for the model, those counted before left out."""
+        found = {}
+        for name, value in self.metrics().items():
+            start = f'tonezoo_requests_total{{model="enhance",protocol="{protocol}",status="'
+            if name.startswith(start):
+                status = name.removeprefix(start).removesuffix('"}')
+                found[status] = value - (before or {}).get(status, 0)
+        return {status: count for status, count in found.items() if count}
 
     def metrics(self) -> dict[str, float]:
         with urllib.request.urlopen(f"{self.base}/monitoring/prometheus/metrics") as answer:
@@ -132,27 +153,6 @@ def test_values_in_any_of_the_fields_that_tensors_have_are_read(client):
         assert client.predict(request(waveform=tensor)) == ones
     zeros = client.predict(request(waveform=WAVEFORM))
     assert client.predict(request(waveform=proto(dtype=1, shape=(1, 8, 1)))) == zeros
-
-
-def test_requests_that_come_together_each_get_their_own_answer(server, client, golden):
-    waveform, expected = golden
-    before = client.metrics()
-    with ThreadPoolExecutor(8) as threads:
-        answers = threads.map(
-            lambda index: client.predict(request(waveform=waveform[index % 2 :][:1])), range(24)
-        )
-        for index, answer in enumerate(answers):
-            np.testing.assert_allclose(
-                tf.make_ndarray(answer.outputs["waveform"])[0],
-                expected[index % 2],
-                rtol=0,
-                atol=1e-5,
-            )
-    after = client.metrics()
-    key = 'tonezoo_batch_signals_%s{model="enhance"}'
-    signals = after[key % "sum"] - before[key % "sum"]
-    batches = after[key % "count"] - before[key % "count"]
-    assert signals == 24 and batches < 24  # some were computed together
 
 
 def test_rest_answers_by_rows_and_columns(client, golden):
@@ -298,6 +298,7 @@ def test_a_label_is_refused(client):
             "has the signatures",
         ),
         ("/v1/models/enhance:predict", b" " * (2**20 + 1), 413, "more than 1,048,576 bytes"),
+        ("/v1/models/enhance:predict", b" " * (8 * 2**20), 413, "more than 1,048,576 bytes"),
         ("/v1/models/enhance:predict", None, 400, "Malformed request: GET"),
         ("/v1/models/enhance", b"{}", 400, "Malformed request: POST"),
         ("/v1/models/enhance:classify", b"{}", 400, "Malformed request"),
@@ -402,6 +403,27 @@ def held(server):
     del version.function
 
 
+def test_requests_that_wait_are_computed_together_and_each_gets_its_own_answer(
+    client, golden, held
+):
+    waveform, expected = golden
+    gate, computed = held
+
+    def asked(signal):
+        return client.prediction.Predict.future(request(waveform=signal), timeout=30)
+
+    first = asked(WAVEFORM)
+    eventually(lambda: computed)
+    answers = [asked(waveform[index % 2 :][:1]) for index in range(12)]
+    eventually(lambda: client.waiting() == 12)
+    gate.set()
+    first.result()
+    for index, answer in enumerate(answers):
+        output = tf.make_ndarray(answer.result().outputs["waveform"])[0]
+        np.testing.assert_allclose(output, expected[index % 2], rtol=0, atol=1e-5)
+    assert [len(inputs["waveform"]) for inputs in computed] == [1, 8, 4]
+
+
 def test_what_does_not_fit_the_queue_is_refused_by_both_protocols(client, held):
     gate, computed = held
 
@@ -412,8 +434,7 @@ def test_what_does_not_fit_the_queue_is_refused_by_both_protocols(client, held):
     waiting = [asked()]
     eventually(lambda: computed)
     waiting += [asked() for _ in range(OPTIONS.queue_size - 1)]
-    key = 'tonezoo_queue_requests{model="enhance"}'
-    eventually(lambda: client.metrics()[key] == OPTIONS.queue_size - 1)
+    eventually(lambda: client.waiting() == OPTIONS.queue_size - 1)
     with pytest.raises(grpc.RpcError, match="16 requests before this one") as error:
         client.predict(request(waveform=WAVEFORM))
     assert error.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
@@ -434,26 +455,49 @@ def eventually(condition) -> None:
         time.sleep(0.01)
 
 
-def test_what_no_one_waits_for_any_more_is_not_computed(server, client, held):
+def test_what_no_one_waits_for_any_more_is_not_computed(client, held):
     gate, computed = held
+    before = {protocol: client.counted(protocol) for protocol in ("grpc", "rest")}
     first = client.prediction.Predict.future(request(waveform=WAVEFORM), timeout=30)
     eventually(lambda: computed)
     odd = np.zeros((1, 9, 1), "float32")
     with pytest.raises(grpc.RpcError) as error:
         client.prediction.Predict(request(waveform=odd), timeout=0.1)
     assert error.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+    eventually(lambda: client.counted("grpc", before["grpc"]) == {"DEADLINE_EXCEEDED": 1})
     hung_up = client.prediction.Predict.future(request(waveform=odd), timeout=30)
-    eventually(lambda: client.metrics()['tonezoo_queue_requests{model="enhance"}'] > 0)
+    by_rest = client.upload(json.dumps({"instances": odd.tolist()}).encode())
+    eventually(lambda: client.waiting() == 2)
     hung_up.cancel()
-    # The server learnt of the first one's deadline a little later than the client.
-    time.sleep(0.1)
+    by_rest.close()
+    eventually(lambda: client.waiting() == 0)
     gate.set()
     first.result()
     client.predict(request(waveform=np.zeros((1, 10, 1), "float32")))
     assert [inputs["waveform"].shape[1] for inputs in computed] == [8, 10]
-    key = 'tonezoo_requests_total{model="enhance",protocol="grpc",status="%s"}'
-    for status in ("DEADLINE_EXCEEDED", "CANCELLED"):
-        eventually(lambda status=status: client.metrics().get(key % status) == 1)
+    told = {"DEADLINE_EXCEEDED": 1, "CANCELLED": 1, "OK": 2}
+    eventually(lambda: client.counted("grpc", before["grpc"]) == told)
+    eventually(lambda: client.counted("rest", before["rest"]) == {"CANCELLED": 1})
+
+
+def test_requests_that_are_still_sent_take_places_and_end_with_their_clients(client, caplog):
+    before = client.counted("rest")
+    uploads = [client.upload(b"{", length=100) for _ in range(OPTIONS.queue_size)]
+    body = {"instances": [[[0.0]]]}
+    eventually(lambda: client.rest("/v1/models/enhance:predict", body)[0] == 429)
+    for upload in uploads:
+        upload.close()
+    eventually(lambda: client.counted("rest", before).get("CANCELLED") == OPTIONS.queue_size)
+    assert client.rest("/v1/models/enhance:predict", body)[0] == 200
+    assert not caplog.text
+
+
+def test_a_body_that_does_not_come_in_time_is_not_waited_for(server, client, monkeypatch):
+    monkeypatch.setitem(vars(server.options), "rest_timeout_s", 0.1)
+    upload = client.upload(b"{", length=100)
+    answer = upload.getresponse()
+    assert answer.status == 504 and "did not come within 0.1 s" in json.load(answer)["error"]
+    upload.close()
 
 
 def test_a_rest_request_has_a_time_limit(server, client, held, monkeypatch):

@@ -64,3 +64,8 @@ class RequestError(Exception):
 def invalid(message: str) -> RequestError:
     """Returns the error of a request that can never be answered as it is."""
     return RequestError(Code.INVALID_ARGUMENT, message)
+
+
+def hung_up() -> RequestError:
+    """Returns the error of a request whose client no longer waits: for the metrics and the log."""
+    return RequestError(Code.CANCELLED, "The client has hung up.")
