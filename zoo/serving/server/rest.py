@@ -1,6 +1,7 @@
 """TensorFlow Serving's REST API, version 1, and its page for Prometheus."""
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Awaitable, Callable
@@ -122,7 +123,12 @@ async def done(future: Future, request: Request, timeout_s: float) -> None:
         RequestError: CANCELLED; the client did not wait for it.
     """
     loop, event = asyncio.get_running_loop(), asyncio.Event()
-    future.add_done_callback(lambda _: loop.call_soon_threadsafe(event.set))
+
+    def tell(_):
+        with contextlib.suppress(RuntimeError):  # The server has stopped, its loop is closed.
+            loop.call_soon_threadsafe(event.set)
+
+    future.add_done_callback(tell)
     finished = asyncio.create_task(event.wait())
     # After the body nothing comes from a client but that it has gone.
     gone = asyncio.create_task(request.receive())
@@ -146,6 +152,9 @@ def answered(endpoint: Answer) -> Answer:
             return error_response(TOO_LARGE, error.message)
         except RequestError as error:
             return error_response(error.code.http_status, error.message)
+        except asyncio.CancelledError:  # What takes longer than `grace_s`; nothing else cancels.
+            message = "The server is stopping, and did not finish this request in time."
+            return error_response(Code.UNAVAILABLE.http_status, message)
         except Exception:
             log.exception("An error of the server's own")
             return error_response(500, "An error of the server's own: see its log.")
