@@ -1,4 +1,4 @@
-"""What a server can be told."""
+"""Limits of a server."""
 
 import dataclasses
 
