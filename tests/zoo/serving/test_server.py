@@ -90,6 +90,15 @@ class Client:
         return {name: float(value) for name, value in lines if not name.startswith("#")}
 
 
+@pytest.fixture(autouse=True)
+def reproducible():
+    """Seeds nothing, as nothing here draws from the global generators.
+
+    With each new seed TensorFlow forgets the functions that it has prepared, and takes longer to
+    prepare them than to compute all that the tests ask for.
+    """
+
+
 load_once = functools.cache(loading.load_verified)
 
 
