@@ -519,7 +519,7 @@ def test_requests_that_are_still_sent_take_places_and_end_with_their_clients(cli
         upload.close()
     eventually(lambda: client.counted("rest", before).get("CANCELLED") == OPTIONS.queue_size)
     assert client.rest("/v1/models/enhance:predict", body)[0] == 200
-    assert not caplog.text
+    assert "An error of the server's own" not in caplog.text
 
 
 def test_a_body_that_does_not_come_in_time_is_not_waited_for(server, client, monkeypatch):
@@ -710,7 +710,7 @@ def test_a_server_that_stops_gives_up_what_takes_longer_than_it_should(stopping,
 def test_the_command_finishes_what_it_has_begun_when_it_is_told_to_stop(tmp_path):
     (tmp_path / "enhance").symlink_to(shipped_models()["demucs_procedural"])
     # Requests that are begun, but not yet computed, at the time of the signal.
-    words = ("serve", tmp_path, "--port", "0", "--rest-port", "0", "--batch-timeout-ms", "2000")
+    words = ("serve", tmp_path, "--port", "0", "--rest-port", "0", "--batch-timeout-ms", "5000")
     process = subprocess.Popen(
         [sys.executable, "-m", "tonezoo", *map(str, words)],
         stdout=subprocess.PIPE,

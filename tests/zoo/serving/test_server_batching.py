@@ -146,16 +146,18 @@ def test_what_is_cancelled_takes_no_room_while_the_model_is_at_work():
     assert double.calls == [[2, 5]]
 
 
-def test_a_request_does_not_wait_for_one_that_was_cancelled():
+def test_the_oldest_that_is_cancelled_leaves_its_room_to_others():
     double = Doubling()
-    batcher = Batcher(max_signals=3, max_samples=100, wait_s=0.05)
-    works = [work(double, 1), work(double, 2)]
-    for each in works:
-        batcher.submit(each)
+    batcher = Batcher(max_signals=3, max_samples=100, wait_s=30)
+    works = [work(double, value) for value in range(1, 5)]
+    batcher.submit(works[0])
+    batcher.submit(works[1])
     works[0].future.cancel()
-    assert works[1].future.result(timeout=10)["double"].tolist() == [[4, 4]]
+    batcher.submit(works[2])
+    batcher.submit(works[3])
+    assert works[3].future.result(timeout=10)["double"].tolist() == [[8, 8]]
     batcher.close()
-    assert double.calls == [[2]]
+    assert double.calls == [[2, 3, 4]]
 
 
 def test_a_request_waits_for_others_until_the_batch_is_full():

@@ -159,7 +159,8 @@ class Server:
     def stop(self) -> None:
         """Refuses new requests, finishes those that have begun, and returns.
 
-        What is not finished after the options' `grace_s` is given up.
+        What is not finished after the options' `grace_s` is given up, but for a computation that
+        runs.
         """
         self._health.enter_graceful_shutdown()
         stopped = self._grpc.stop(self.options.grace_s)
