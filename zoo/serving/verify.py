@@ -105,7 +105,7 @@ def serving_function(folder: Path, task: Task, facts: Facts) -> Callable[[np.nda
 def inference_function(
     loaded: Any, folder: Path, task: Task, facts: Facts
 ) -> Callable[[np.ndarray], np.ndarray]:
-    """Returns the same of what `load_signatures` returned."""
+    """Returns the inference signature of a loaded SavedModel as a function of arrays."""
     name = task.inference_signature
     if name not in getattr(loaded, "signatures", {}):
         raise ValueError(f"{folder} has no signature {name}. Export the model again.")

@@ -37,11 +37,21 @@ def work(function, *values, key="key", samples=1, deadline=None):
     )
 
 
-def compute(works, *, max_signals=8, max_samples=100, wait_s=0.0, observe=lambda *_: None):
-    """Computes requests that have all come before the first one's turn."""
-    batcher = Batcher(
-        max_signals=max_signals, max_samples=max_samples, wait_s=wait_s, observe=observe
-    )
+def compute(
+    works,
+    *,
+    max_signals=8,
+    max_samples=100,
+    observe=lambda *_: None,
+    before=lambda: None,
+    waiting=None,
+):
+    """Computes requests that have all come, and `before` is done, before the first one's turn.
+
+    Args:
+        waiting: how many are left then; None for all.
+    """
+    batcher = Batcher(max_signals=max_signals, max_samples=max_samples, wait_s=0.0, observe=observe)
     begun, gate = threading.Event(), threading.Event()
 
     def block(inputs):
@@ -53,7 +63,8 @@ def compute(works, *, max_signals=8, max_samples=100, wait_s=0.0, observe=lambda
     begun.wait()
     for each in works:
         batcher.submit(each)
-    assert len(batcher) == len(works)
+    before()
+    assert len(batcher) == (len(works) if waiting is None else waiting)
     gate.set()
     batcher.close()
     assert len(batcher) == 0
@@ -114,14 +125,39 @@ def test_what_is_late_or_cancelled_is_not_computed():
         work(double, 3, deadline=time.monotonic() + 60),
         work(double, 4),
     ]
-    works[1].future.cancel()
-    compute(works)
+    compute(works, before=works[1].future.cancel, waiting=3)
     assert double.calls == [[3, 4]]
     with pytest.raises(RequestError) as late:
         works[0].future.result()
     assert late.value.code is Code.DEADLINE_EXCEEDED
     with pytest.raises(CancelledError):
         works[1].future.result()
+
+
+def test_what_is_cancelled_takes_no_room_while_the_model_is_at_work():
+    double = Doubling()
+    works = [work(double, value) for value in range(1, 6)]
+
+    def cancel_some():
+        for cancelled in (works[0], works[2], works[3]):
+            cancelled.future.cancel()
+
+    compute(works, max_signals=2, before=cancel_some, waiting=2)
+    assert double.calls == [[2, 5]]
+
+
+def test_the_oldest_that_is_cancelled_leaves_its_room_to_others():
+    double = Doubling()
+    batcher = Batcher(max_signals=3, max_samples=100, wait_s=30)
+    works = [work(double, value) for value in range(1, 5)]
+    batcher.submit(works[0])
+    batcher.submit(works[1])
+    works[0].future.cancel()
+    batcher.submit(works[2])
+    batcher.submit(works[3])
+    assert works[3].future.result(timeout=10)["double"].tolist() == [[8, 8]]
+    batcher.close()
+    assert double.calls == [[2, 3, 4]]
 
 
 def test_a_request_waits_for_others_until_the_batch_is_full():

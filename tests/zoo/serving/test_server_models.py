@@ -124,8 +124,66 @@ def test_without_the_newest_version_the_one_before_is_served_again(versions):
 def test_a_folder_that_is_away_for_a_moment_ends_no_service(versions, tmp_path):
     versions.make("a/1").store.start(poll_s=60)
     versions.root.rename(tmp_path / "elsewhere")
-    versions.store.poll()
+    for _ in range(2):
+        versions.store.poll()
     assert versions.served == {"a": 1}
+    assert len(versions.lines) == 2 and "does not exist" in versions.lines[-1]
+
+
+def test_a_model_that_cannot_be_read_ends_no_service_and_is_told_once(versions, monkeypatch):
+    versions.make("a/1", "b/1", "c/1").store.start(poll_s=60)
+    with monkeypatch.context() as patched:
+        forbid(patched, versions.root / "b")
+        versions.make("a/2", "b/2", "c/2")
+        for _ in range(2):
+            versions.store.poll()
+        assert versions.served == {"a": 2, "b": 1, "c": 2}
+    told = [line for line in versions.lines if line.startswith("b: ")]
+    reason = "PermissionError: [Errno 13] Permission denied"
+    assert told == [
+        "b: version 1 is served.",
+        f"b: versions could not be looked for: {reason}",
+    ]
+    versions.store.poll()
+    assert versions.served == {"a": 2, "b": 2, "c": 2}
+
+
+def test_if_the_only_model_cannot_be_read_that_is_the_reason(versions, monkeypatch):
+    forbid(monkeypatch, versions.make("b/1").root / "b")
+    with pytest.raises(ValueError, match=r"No model can be served.\nb: PermissionError"):
+        versions.store.start(poll_s=60)
+
+
+def forbid(monkeypatch, folder):
+    """Lets the list of a folder be refused; its mode would not stop root."""
+    iterdir = type(folder).iterdir
+
+    def refuse(path):
+        if path == folder:
+            raise PermissionError(13, "Permission denied")
+        return iterdir(path)
+
+    monkeypatch.setattr(type(folder), "iterdir", refuse)
+
+
+def test_a_report_that_no_one_reads_stops_nothing(tmp_path, caplog):
+    made = Versions(tmp_path / "models").make("a/1", "b/1")
+    lines = made.lines
+
+    def report(line):
+        if "a: " in line:
+            raise BrokenPipeError("no one reads")
+        lines.append(line)
+
+    made.store = ModelStore(made.root, made.load, report)
+    made.store.start(poll_s=60)
+    old = made.store.find("a")
+    made.make("a/2", "b/2").store.poll()
+    assert made.served == {"a": 2, "b": 2} and old.closed
+    assert made.states("a") == {2: "AVAILABLE", 1: "END"}
+    assert "b: version 2 is served." in lines
+    assert "Not reported: a: version 2 is served." in caplog.text
+    made.store.stop()
 
 
 def test_new_versions_are_looked_for_and_at_the_end_all_are_given_up(versions):

@@ -200,8 +200,12 @@ def test_answers_by_rows_and_columns():
     assert answer_body("inputs", texts) == b'{"outputs":[["a","b"],["c","d"]]}'
 
 
-def test_messages_have_a_length_that_grpc_carries():
-    assert len(invalid("x" * 10_000).message) == LONGEST_MESSAGE
+@pytest.mark.parametrize("text", ["x", "é", "音", "🎵", "x音", "\ud800"])
+def test_messages_have_a_length_that_grpc_carries(text):
+    message = invalid(text * 10_000).message
+    assert LONGEST_MESSAGE - 4 < len(message.encode()) <= LONGEST_MESSAGE
+    assert set(message) <= {*text, "?", "."} and message.endswith("...")
+    assert invalid(text).message == text.replace("\ud800", "?")
 
 
 def test_codes_have_the_numbers_of_grpc():

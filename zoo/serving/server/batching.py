@@ -50,7 +50,7 @@ class Batcher:
     The oldest request is always in the next batch. It waits for others, `wait_s` at most from when
     it came, while the batch has room; requests that come during a computation wait for no longer
     than that takes. If a batch fails, its requests are computed one by one, so that only those fail
-    that cannot be computed.
+    that cannot be computed. A request whose future is cancelled is let go at once.
 
     Args:
         max_signals: most signals of a batch of several requests; a single request may have more.
@@ -105,6 +105,15 @@ class Batcher:
                 raise BatcherClosed
             self._waiting.append(work)
             self._changed.notify()
+        work.future.add_done_callback(self._let_go)
+
+    def _let_go(self, future: Future) -> None:
+        """Takes a request that was cancelled, with its arrays, out of those that wait."""
+        if future.cancelled():
+            with self._changed:
+                self._waiting = collections.deque(
+                    w for w in self._waiting if w.future is not future
+                )
 
     def close(self) -> None:
         """Refuses further requests and returns when those that wait are computed."""
@@ -120,16 +129,19 @@ class Batcher:
     def _next_batch(self) -> list[Work]:
         """Returns the next batch when there is one; nothing after `close`."""
         with self._changed:
-            while not self._waiting:
-                if self._closed:
+            while True:
+                if self._waiting:
+                    # Anew each time: the oldest may have been cancelled meanwhile.
+                    oldest = self._waiting[0]
+                    batch, has_room = self._mates(oldest)
+                    left = oldest.arrived + self._wait_s - time.monotonic()
+                    if not has_room or self._closed or left <= 0:
+                        break
+                    self._changed.wait(left)
+                elif self._closed:
                     return []
-                self._changed.wait()
-            oldest = self._waiting[0]
-            until = oldest.arrived + self._wait_s
-            batch, has_room = self._mates(oldest)
-            while has_room and not self._closed and (left := until - time.monotonic()) > 0:
-                self._changed.wait(left)
-                batch, has_room = self._mates(oldest)
+                else:
+                    self._changed.wait()
             taken = set(batch)
             self._waiting = collections.deque(w for w in self._waiting if w not in taken)
             return batch

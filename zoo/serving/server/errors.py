@@ -2,8 +2,9 @@
 
 import enum
 
-# Of a message: gRPC sends it in the trailing metadata, which clients limit to 8 KiB.
-LONGEST_MESSAGE = 1000
+# Of a message, in bytes of UTF-8: gRPC sends it in the trailing metadata, where each byte beyond
+# ASCII takes three, and clients limit that to 8 KiB.
+LONGEST_MESSAGE = 2000
 
 
 class Code(enum.Enum):
@@ -58,9 +59,29 @@ class RequestError(Exception):
     def __init__(self, code: Code, message: str):
         super().__init__(message)
         self.code = code
-        self.message = message if len(message) <= LONGEST_MESSAGE else f"{message[:997]}..."
+        self.message = shortened(message)
+
+
+def shortened(message: str) -> str:
+    """Returns a message that gRPC carries, with an ellipsis in place of what is beyond that.
+
+    Example:
+
+    >>> len(shortened(3000 * "a")), len(shortened(3000 * "é")), shortened(2001 * "a")[-5:]
+    (2000, 1001, 'aa...')
+    """
+    encoded = message.encode(errors="replace")
+    if len(encoded) <= LONGEST_MESSAGE:
+        return encoded.decode()
+    # A character that the limit cuts in two goes.
+    return encoded[: LONGEST_MESSAGE - 3].decode(errors="ignore") + "..."
 
 
 def invalid(message: str) -> RequestError:
     """Returns the error of a request that can never be answered as it is."""
     return RequestError(Code.INVALID_ARGUMENT, message)
+
+
+def hung_up() -> RequestError:
+    """Returns the error of a request whose client no longer waits: for the metrics and the log."""
+    return RequestError(Code.CANCELLED, "The client has hung up.")

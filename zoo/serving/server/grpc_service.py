@@ -45,7 +45,8 @@ class PredictionServicer(prediction_service_pb2_grpc.PredictionServiceServicer):
 
     def Predict(self, request, context):
         def answer():
-            with self._metrics.request(request.model_spec.name, "grpc", self._store):
+            counted = self._metrics.request(request.model_spec.name, "grpc", self._store)
+            with counted, self._predictor.place():
                 return self._predict(request, context)
 
         return answered(answer, context)

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import logging
 import os
 import threading
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from tonezoo.serving.manifest import MANIFEST_NAME, versions
 from tonezoo.serving.server.errors import Code, RequestError
 
 Report = Callable[[str], None]
+log = logging.getLogger(__name__)
 
 
 class Version(Protocol):
@@ -39,7 +41,8 @@ class VersionStatus:
 def model_folders(root: Path) -> dict[str, Path]:
     """Returns name -> folder of the models in a folder: those of its folders that hold versions.
 
-    The folder of one model counts as a folder with that model.
+    So does, for all one knows, a folder that cannot be read. The folder of one model counts as a
+    folder with that model.
 
     Raises:
         ValueError: it is no folder, or that of a single version.
@@ -55,7 +58,14 @@ def model_folders(root: Path) -> dict[str, Path]:
     if versions(root):
         return {root.resolve().name: root}
     folders = (path for path in sorted(root.iterdir()) if not path.name.startswith("."))
-    return {path.name: path for path in folders if versions(path)}
+    return {path.name: path for path in folders if _may_be_model(path)}
+
+
+def _may_be_model(folder: Path) -> bool:
+    try:
+        return bool(versions(folder))
+    except OSError:  # Told when the model is looked at: it ends no other model's service.
+        return True
 
 
 class ModelStore(Generic[V]):
@@ -79,6 +89,8 @@ class ModelStore(Generic[V]):
         self._status: dict[str, dict[int, VersionStatus]] = {}
         # What the files of a version were like when it could not be loaded.
         self._refused: dict[Path, tuple] = {}
+        # Why a model, or the root, could not be looked at the last time.
+        self._failed: dict[str, str] = {}
         self._stop = threading.Event()
         self._watcher: threading.Thread | None = None
 
@@ -105,6 +117,7 @@ class ModelStore(Generic[V]):
                 for name, states in self._status.items()
                 for number, status in sorted(states.items())
             ]
+            reasons += [f"{name}: {reason}" for name, reason in self._failed.items()]
             raise ValueError("\n".join(["No model can be served.", *reasons]))
         self._watcher = threading.Thread(target=self._watch, args=[poll_s], daemon=True)
         self._watcher.start()
@@ -159,10 +172,23 @@ class ModelStore(Generic[V]):
     def poll(self) -> None:
         """Looks for versions that came or went, and serves the newest good one of each model."""
         # A folder that is away for a moment, as on a network, ends no service.
-        with contextlib.suppress(OSError, ValueError):
+        with self._outlasted(str(self.root)):
             folders = model_folders(self.root)
             for name in sorted({*folders, *self._served, *self._status}):
-                self._update(name, folders.get(name))
+                with self._outlasted(name):
+                    self._update(name, folders.get(name))
+
+    @contextlib.contextmanager
+    def _outlasted(self, what):
+        """Tells what goes wrong in the block, once, and goes on: the next poll tries again."""
+        try:
+            yield
+            self._failed.pop(what, None)
+        except Exception as error:
+            reason = f"{type(error).__name__}: {error}"
+            if self._failed.get(what) != reason:
+                self._failed[what] = reason
+                self._tell(f"{what}: versions could not be looked for: {reason}")
 
     def _watch(self, poll_s):
         while not self._stop.wait(poll_s):
@@ -196,7 +222,7 @@ class ModelStore(Generic[V]):
             reason = str(error) or type(error).__name__
             self._refused[folder] = files
             self._set_status(name, number, VersionStatus("END", Code.FAILED_PRECONDITION, reason))
-            self._report(f"{name}: version {number} is not served: {reason}")
+            self._tell(f"{name}: version {number} is not served: {reason}")
             return None
         self._refused.pop(folder, None)
         return version
@@ -207,14 +233,21 @@ class ModelStore(Generic[V]):
         if version:
             self._served[name] = version
             self._set_status(name, version.number, VersionStatus("AVAILABLE"))
-            self._report(f"{name}: version {version.number} is served.")
+            self._tell(f"{name}: version {version.number} is served.")
         elif old:
             del self._served[name]
         if old:
             self._set_status(name, old.number, VersionStatus("UNLOADING"))
             old.close()
             self._set_status(name, old.number, VersionStatus("END"))
-            self._report(f"{name}: version {old.number} is no longer served.")
+            self._tell(f"{name}: version {old.number} is no longer served.")
+
+    def _tell(self, line):
+        # Lines go to a pipe that no one may read any more.
+        try:
+            self._report(line)
+        except Exception:
+            log.exception("Not reported: %s", line)
 
     def _set_status(self, name, number, status):
         # A new dictionary: others read the old one at the same time.
@@ -223,8 +256,8 @@ class ModelStore(Generic[V]):
 
 def _files(folder: Path) -> tuple:
     """Returns what changes with the files in a folder."""
-    paths = sorted(path for path in folder.rglob("*") if path.is_file())
     try:
+        paths = sorted(path for path in folder.rglob("*") if path.is_file())
         return tuple((str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in paths)
-    except OSError:  # One went in between.
+    except OSError:  # One went in between, or cannot be read.
         return ()

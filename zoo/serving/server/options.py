@@ -1,4 +1,4 @@
-"""What a server can be told."""
+"""Limits of a server."""
 
 import dataclasses
 
@@ -13,14 +13,15 @@ class ServingOptions:
     Attributes:
         max_batch_size: most signals that requests are joined to; 1 joins none.
         batch_timeout_ms: for how long the first request of a batch waits for others.
-        queue_size: most requests that wait or are computed at a time; more are refused with
-            RESOURCE_EXHAUSTED, or 429.
+        queue_size: most requests that are read, wait or are computed at a time; more are refused
+            with RESOURCE_EXHAUSTED, or 429.
         max_samples: most time steps of a request, and of a batch, all signals together: samples, or
             frames of mel spectrograms. The memory that a batch takes grows with it.
         max_message_mib: the largest request in MiB.
-        rest_timeout_s: for how long a REST request may take; gRPC has deadlines of its own.
+        rest_timeout_s: for how long a REST request may be sent and wait; gRPC has deadlines of its
+            own.
         poll_s: how often the folder is looked at for new versions.
-        grace_s: for how long a server that is to stop finishes what it has begun.
+        grace_s: for how long a server that is to stop finishes what has come.
     """
 
     max_batch_size: int = 8

@@ -1,14 +1,15 @@
 """From a request of any protocol to outputs: checked, joined with others, computed."""
 
+import contextlib
 import dataclasses
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError, Future
 from typing import TYPE_CHECKING
 
 from tonezoo.serving.server.batching import Arrays, BatcherClosed, Work
-from tonezoo.serving.server.errors import Code, RequestError
+from tonezoo.serving.server.errors import Code, RequestError, hung_up
 from tonezoo.serving.server.models import ModelStore
 from tonezoo.serving.server.options import ServingOptions
 from tonezoo.serving.server.signatures import Signature
@@ -73,7 +74,7 @@ class Submitted:
             self.future.cancel()
             is_late = self.deadline is not None and time.monotonic() >= self.deadline - EARLY_S
             if isinstance(error, CancelledError) and not is_late:
-                raise RequestError(Code.CANCELLED, "The client has hung up.") from None
+                raise hung_up() from None
             raise RequestError(
                 Code.DEADLINE_EXCEEDED, "The deadline passed before the outputs were computed."
             ) from None
@@ -88,11 +89,12 @@ class Predictor:
         self._queue_size = options.queue_size
         self._places = threading.BoundedSemaphore(options.queue_size)
 
-    def submit(self, request: PredictionRequest) -> Submitted:
-        """Checks a request and puts it in the queue.
+    @contextlib.contextmanager
+    def place(self) -> Iterator[None]:
+        """Takes a place for a request, before it is read into memory, until it is answered.
 
         Raises:
-            RequestError: it cannot be answered, or RESOURCE_EXHAUSTED: there are too many.
+            RequestError: RESOURCE_EXHAUSTED; there are too many.
         """
         if not self._places.acquire(blocking=False):
             raise RequestError(
@@ -101,14 +103,16 @@ class Predictor:
                 "after a pause that grows with each try.",
             )
         try:
-            submitted = self._submit(request)
-        except BaseException:
+            yield
+        finally:
             self._places.release()
-            raise
-        submitted.future.add_done_callback(lambda future: self._places.release())
-        return submitted
 
-    def _submit(self, request) -> Submitted:
+    def submit(self, request: PredictionRequest) -> Submitted:
+        """Checks a request that has a place, and puts it in the queue.
+
+        Raises:
+            RequestError: it cannot be answered.
+        """
         deadline = None if request.timeout_s is None else time.monotonic() + request.timeout_s
         while True:
             version = self._store.find(request.model, request.version)

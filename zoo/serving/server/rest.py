@@ -3,19 +3,20 @@
 import asyncio
 import contextlib
 import logging
+import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
 
 import orjson
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 from tensorflow.core.framework import types_pb2
 
 from tonezoo.serving.server import metrics as metrics_page
-from tonezoo.serving.server.errors import Code, RequestError, invalid
+from tonezoo.serving.server.errors import Code, RequestError, hung_up, invalid
 from tonezoo.serving.server.grpc_service import METADATA_FIELD
 from tonezoo.serving.server.loading import LoadedVersion
 from tonezoo.serving.server.metrics import Metrics
@@ -26,6 +27,9 @@ from tonezoo.serving.server.rest_json import PredictBody, answer_body
 
 LARGEST_VERSION = 2**63 - 1
 TOO_LARGE = 413
+# Bodies of up to so many times the limit are read, and forgotten: most clients look for an answer
+# only when they have sent everything, and a connection that is closed before is an error to them.
+READ_ON = 16
 log = logging.getLogger(__name__)
 Answer = Callable[[Request], Awaitable[Response]]
 
@@ -41,16 +45,17 @@ def rest_app(
 
     async def predict(request: Request) -> Response:
         name = model_name(request)
-        with metrics.request(name, "rest", store):
-            body = await read_body(request, max_bytes)
+        deadline = time.monotonic() + options.rest_timeout_s
+        with metrics.request(name, "rest", store), predictor.place():
+            body = await read_body(request, max_bytes, options.rest_timeout_s)
             number = version_number(request)
-            submitted, form = await run_in_threadpool(submit, name, number, body)
+            submitted, form = await run_in_threadpool(submit, name, number, body, deadline)
             # Past the time limit `outputs` says so.
-            await done(submitted.future, options.rest_timeout_s)
+            await done(submitted.future, request, deadline - time.monotonic())
             outputs = submitted.outputs(timeout_s=0)
             return json_response(await run_in_threadpool(answer_body, form, outputs))
 
-    def submit(name, number, body):
+    def submit(name, number, body, deadline):
         store.find(name, number)  # Another name is told first, whatever the body is like.
         parsed = PredictBody.parse(body)
         submitted = predictor.submit(
@@ -58,7 +63,7 @@ def rest_app(
                 model=name,
                 version=number,
                 signature=parsed.signature,
-                timeout_s=options.rest_timeout_s,
+                timeout_s=deadline - time.monotonic(),
                 read_inputs=lambda signature: parsed.read_inputs(signature, options.max_samples),
             )
         )
@@ -111,16 +116,30 @@ def rest_app(
     )
 
 
-async def done(future: Future, timeout_s: float) -> None:
-    """Returns when a future of another thread is done, or some time is over."""
+async def done(future: Future, request: Request, timeout_s: float) -> None:
+    """Returns when the future of a request is done, or cancelled as some time is over.
+
+    Raises:
+        RequestError: CANCELLED; the client did not wait for it.
+    """
     loop, event = asyncio.get_running_loop(), asyncio.Event()
-    future.add_done_callback(lambda _: loop.call_soon_threadsafe(event.set))
+
+    def tell(_):
+        with contextlib.suppress(RuntimeError):  # The server has stopped, its loop is closed.
+            loop.call_soon_threadsafe(event.set)
+
+    future.add_done_callback(tell)
+    finished = asyncio.create_task(event.wait())
+    # After the body nothing comes from a client but that it has gone.
+    gone = asyncio.create_task(request.receive())
     try:
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(event.wait(), timeout_s)
-    except asyncio.CancelledError:  # The server is told to stop, and this took too long.
-        future.cancel()
-        raise
+        await asyncio.wait((finished, gone), timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
+        if gone.done() and not future.done():
+            raise hung_up()
+    finally:
+        finished.cancel()
+        gone.cancel()
+        future.cancel()  # Unless it is done: no one waits any more.
 
 
 def answered(endpoint: Answer) -> Answer:
@@ -133,6 +152,9 @@ def answered(endpoint: Answer) -> Answer:
             return error_response(TOO_LARGE, error.message)
         except RequestError as error:
             return error_response(error.code.http_status, error.message)
+        except asyncio.CancelledError:  # What takes longer than `grace_s`; nothing else cancels.
+            message = "The server is stopping, and did not finish this request in time."
+            return error_response(Code.UNAVAILABLE.http_status, message)
         except Exception:
             log.exception("An error of the server's own")
             return error_response(500, "An error of the server's own: see its log.")
@@ -144,22 +166,36 @@ class BodyTooLarge(RequestError):
     """RESOURCE_EXHAUSTED as in gRPC, but 413 in place of 429: trying again does not help."""
 
 
-async def read_body(request: Request, max_bytes: int) -> bytes:
+async def read_body(request: Request, max_bytes: int, timeout_s: float) -> bytes:
     """Returns the body of a request.
 
     Raises:
-        BodyTooLarge: it has more bytes; no more than that are read.
+        BodyTooLarge: it has more bytes; no more than that are kept.
+        RequestError: DEADLINE_EXCEEDED, CANCELLED; it does not come in time, or at all.
     """
     chunks, size = [], 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size > max_bytes:
-            raise BodyTooLarge(
-                Code.RESOURCE_EXHAUSTED,
-                f"The body has more than {max_bytes:,} bytes. Send less at once, or by gRPC, which "
-                "takes a fifth of the bytes; the server's option is --max-message-mib.",
-            )
-        chunks.append(chunk)
+    try:
+        async with asyncio.timeout(timeout_s):
+            async for chunk in request.stream():
+                size += len(chunk)
+                if size > READ_ON * max_bytes:
+                    break
+                if size > max_bytes:
+                    chunks.clear()
+                else:
+                    chunks.append(chunk)
+    except TimeoutError:
+        raise RequestError(
+            Code.DEADLINE_EXCEEDED, f"The body did not come within {timeout_s:g} s."
+        ) from None
+    except ClientDisconnect:
+        raise hung_up() from None
+    if size > max_bytes:
+        raise BodyTooLarge(
+            Code.RESOURCE_EXHAUSTED,
+            f"The body has more than {max_bytes:,} bytes. Send less at once, or by gRPC, which "
+            "takes a fifth of the bytes; the server's option is --max-message-mib.",
+        )
     return b"".join(chunks)
 
 

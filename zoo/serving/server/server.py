@@ -1,5 +1,6 @@
 """The server: gRPC and REST over the models of a folder, in this process."""
 
+import contextlib
 import os
 import threading
 from collections.abc import Callable
@@ -77,29 +78,31 @@ class Server:
             report,
         )
         self._predictor = Predictor(self._store, options)
-        # Before seconds of loading: a port that is taken is told at once.
-        self._socket = listening_socket(host, rest_port, "--rest-port")
-        try:
-            self._grpc, self.port = self._grpc_server(host, port)
-            self._store.start(options.poll_s)
-        except BaseException:
-            self._socket.close()
-            raise
+        with contextlib.ExitStack() as undo:
+            # Before seconds of loading: a port that is taken is told at once.
+            self._socket = listening_socket(host, rest_port, "--rest-port")
+            undo.callback(self._socket.close)
+            self._rest = self._rest_server()
+            with listening_socket(host, port, "--port") as held:
+                undo.callback(self._store.stop)
+                self._store.start(options.poll_s)
+                port = held.getsockname()[1]
+            # Last: a server of gRPC that was never started cannot be told to let go of its port.
+            self._grpc = self._grpc_server()
+            self.port = self._grpc.add_insecure_port(address(host, port))
+            undo.pop_all()
         self.rest_port = self._socket.getsockname()[1]
-        self._rest = self._rest_server()
         self._rest_thread = threading.Thread(
             target=self._rest.run, kwargs={"sockets": [self._socket]}, daemon=True
         )
 
-    def _grpc_server(self, host, port):
+    def _grpc_server(self):
         import grpc
         from grpc_health.v1 import health, health_pb2_grpc
         from tensorflow_serving.apis import model_service_pb2_grpc, prediction_service_pb2_grpc
 
         from tonezoo.serving.server import grpc_service
 
-        # What binds the port says no more than that it failed, and never that it is in use.
-        listening_socket(host, port, "--port").close()
         options = self.options
         server = grpc.server(
             ThreadPoolExecutor(options.queue_size + SPARE_THREADS, thread_name_prefix="grpc"),
@@ -119,7 +122,7 @@ class Server:
         )
         self._health = health.HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
-        return server, server.add_insecure_port(address(host, port))
+        return server
 
     def _rest_server(self):
         uvicorn = import_extra("uvicorn", "serve", "Serving models needs")
@@ -155,7 +158,8 @@ class Server:
     def stop(self) -> None:
         """Refuses new requests, finishes those that have begun, and returns.
 
-        What is not finished after the options' `grace_s` is given up.
+        What is not finished after the options' `grace_s` is given up, but for a computation that
+        runs.
         """
         self._health.enter_graceful_shutdown()
         stopped = self._grpc.stop(self.options.grace_s)
