@@ -155,22 +155,27 @@ def run_page(found: list[Block], scratch: Scratch) -> None:
             if block.language == "bash":
                 continue
             make_inputs(block.text, scratch)
-            block = at_its_server(block, scratch)
             if block.language == "python":
-                output = run_python(block, namespace)
-            else:
-                output = "".join(run_command(words, scratch) for words in command_lines(block.text))
+                text = at_its_server(block.text, block, scratch)
+                output = run_python(replace(block, text=text), namespace)
+                continue
+            output = ""
+            for words in command_lines(block.text):
+                words = [at_its_server(word, block, scratch) for word in words]
+                output += run_command(words, scratch)
 
 
-def at_its_server(block: Block, scratch: Scratch) -> Block:
-    """Returns the block with the port of the page's server, or of one of the model it names."""
-    if SERVER not in block.text:
-        return block
+def at_its_server(text: str, block: Block, scratch: Scratch) -> str:
+    """Returns a part of a block with the port of the page's server.
+
+    Where the page has started none, it is one of the shipped model that the block names.
+    """
+    if SERVER not in text:
+        return text
     if not scratch.served:
         (folder,) = (path for name, path in shipped_models().items() if name in block.text)
         run_serve(str(folder), scratch)
-    address = f"127.0.0.1:{scratch.served[-1].port}"
-    return replace(block, text=block.text.replace(SERVER, address))
+    return text.replace(SERVER, f"127.0.0.1:{scratch.served[-1].port}")
 
 
 def compare(expected: str, printed: str) -> None:
