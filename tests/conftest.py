@@ -1,6 +1,7 @@
 """What all tests share: the CPU alone, TensorFlow as the backend, quiet logs, fixed seeds."""
 
 import os
+import random
 import shutil
 import sys
 from collections.abc import Callable
@@ -14,6 +15,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 # Most of what JAX does in a test is compiling: for a few steps, optimized code is not worth it.
 os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
 
+import numpy as np
 import pytest
 
 ROOT = Path(__file__).parents[1]
@@ -42,7 +44,8 @@ def reproducible():
     """Seeds Python, NumPy and the backend, and undoes a precision policy that a test has set."""
     import keras
 
-    keras.utils.set_random_seed(0)
+    random.seed(0)
+    np.random.seed(0)
     yield
     keras.config.set_dtype_policy("float32")
 
