@@ -210,7 +210,7 @@ def test_a_server_s_sources_name_no_files_elsewhere(monkeypatch, source):
     facts |= {"sample_rate_hz": 8000, "channels": 1, "grid_samples": 4, "context_samples": 8}
     with Client("localhost:1") as client:
         outputs = {"manifest_json": np.array([json.dumps(facts).encode()], object)}
-        monkeypatch.setattr(client._transport, "predict", lambda *request: outputs)
+        monkeypatch.setattr(client._transport, "predict", lambda *request: (outputs, 1))
         with pytest.raises(ValueError, match=r"A source is called .*, which no file can be"):
             client.load("x")
         outputs["manifest_json"][0] = json.dumps(facts | {"sources": ["vocals", "a..b"]}).encode()
