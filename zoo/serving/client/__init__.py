@@ -191,8 +191,8 @@ class Client:
             return answer
 
         def patience_s():
-            limit_s = self._patience_s if self._has_answered else FIRST_PATIENCE_S
-            return min(self._patience_s, limit_s)
+            first_s = min(self._patience_s, FIRST_PATIENCE_S)
+            return self._patience_s if self._has_answered else first_s
 
         try:
             return call_again(attempt, patience_s, self._closed.wait)
