@@ -38,10 +38,12 @@ def main() -> None:
     parser.add_argument("--data", type=Path, help="folder of audio")
     parser.add_argument("--hold-out", nargs="+", default=[], metavar="PATTERN")
     parser.add_argument("--steps", type=int, default=300)
+    parser.add_argument("--set", nargs="+", default=[], metavar="NAME=VALUE", dest="settings")
     parser.add_argument("--out", type=Path, default=Path("runs/backends"))
     options = parser.parse_args()
     words = [] if options.data is None else ["--data", str(options.data)]
     words += [f"--hold-out={pattern}" for pattern in options.hold_out]
+    words += [f"--set={setting}" for setting in options.settings]
     start = options.out / "start"
     # The backends draw other random numbers: both start from the weights of one step.
     train("tensorflow", options.recipe, start, words, {"steps_per_epoch": 1, "epochs": 1})

@@ -1,4 +1,4 @@
-"""A MU-GAN of 42 thousand parameters for tests and for `make demo`: every part runs, in seconds.
+"""A MU-GAN of 21 thousand parameters for tests and for `make demo`: every part runs, in seconds.
 
     tonezoo train mu_gan_tiny --max-minutes 1 --run runs/tiny
 

@@ -1,11 +1,12 @@
 """What all tests share: the CPU alone, TensorFlow as the backend, quiet logs, fixed seeds."""
 
+import gc
 import os
 import random
 import shutil
 import sys
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
@@ -37,6 +38,12 @@ def pytest_collection_modifyitems(items):
     """Puts files with slow tests first, so that all processes are busy to the end."""
     slow = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: item.path not in slow)
+
+
+def pytest_collection_finish(session):
+    """Looks for garbage less often, which among the objects of traced graphs takes a tenth of all."""
+    gc.freeze()
+    gc.set_threshold(100_000, 20, 100)
 
 
 @pytest.fixture(autouse=True)
@@ -147,6 +154,18 @@ def tiny_separation_run(tiny_runs) -> Path:
 @pytest.fixture(scope="session")
 def tiny_separation_model(tiny_models) -> Path:
     return tiny_models("separation")
+
+
+@pytest.fixture
+def short_filters(monkeypatch):
+    """Lets museval fit filters of 16 taps in place of 512, which take seconds per track."""
+    from tonezoo.analysis.separation_metrics import import_museval
+
+    try:
+        metrics = import_museval().metrics
+    except ImportError:  # It is an extra, and does not load without ffmpeg.
+        return
+    monkeypatch.setattr(metrics, "bss_eval", partial(metrics.bss_eval, filters_len=16))
 
 
 @pytest.fixture

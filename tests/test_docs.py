@@ -64,7 +64,7 @@ def page_cases() -> list:
 
 
 @pytest.fixture
-def scratch(tmp_path, monkeypatch, cli, one_device, request) -> Iterator[Scratch]:
+def scratch(tmp_path, monkeypatch, cli, one_device, short_filters, request) -> Iterator[Scratch]:
     monkeypatch.chdir(tmp_path)
     made = Scratch(tmp_path, cli, lambda: request.getfixturevalue("tiny_run"))
     yield made

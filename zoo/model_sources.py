@@ -36,7 +36,7 @@ def find_keras_model(source: str | os.PathLike) -> "keras.Model":
     Example:
 
     >>> find_keras_model("mu_gan:tiny").count_params()
-    42025
+    21209
     """
     path, text = Path(source), os.fspath(source)
     if path.suffix == SUFFIX:

@@ -119,7 +119,7 @@ def create_model(name: str, /, *, preset: str | None = None, **overrides) -> "ke
 
     >>> model = create_model("mu_gan", preset="tiny", ratio=2)
     >>> model.ratio, model.sample_rate_hz, model.count_params()
-    (2, 16000, 42025)
+    (2, 16000, 21209)
     """
     import keras
 

@@ -409,11 +409,11 @@ MODELS = [
             output_length=times(1),
             slow=channels == 1,
         )
+        for channels in (1, 2)
         for kind, options in (
-            (open_unmix.OpenUnmix, {"width": 4, "lstm_layers": 2}),
+            (open_unmix.OpenUnmix, {"width": 4, "lstm_layers": channels}),
             (sams_net.SamsNet, {"width": 6, "blocks": 1, "slices": 2}),
         )
-        for channels in (1, 2)
     ),
     Case(
         name="Demucs-modified",

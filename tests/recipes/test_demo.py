@@ -423,6 +423,8 @@ def test_the_whole_demo_replaces_an_earlier_one(earlier, recorded):
     code = """
 import sys
 from tonezoo.recipes.demo import make_demo
+from tonezoo.tasks import evaluation_data
+evaluation_data.PROCEDURAL_CLIPS = 1
 make_demo(sys.argv[1], recording_path=sys.argv[2], settings=sys.argv[3:])
 """
     recording = recorded(22_050, duration_s=1.0)

@@ -260,7 +260,7 @@ def check_widths(down_filters, up_filters):
 
 L8 = {"down_filters": (64, 128) + 6 * (256,), "up_filters": 6 * (512,) + (256, 128)}
 L4 = {"down_filters": (64, 128, 256, 256), "up_filters": (512, 512, 256, 128)}
-TINY = {"down_filters": (8, 8, 16), "up_filters": (32, 16, 16)}
+TINY = {"down_filters": (8, 16), "up_filters": (16, 16)}
 # Ours, for recordings whose low-pass and level are not known: a sharper interpolation, the band
 # that the input has is left alone, silence stays silent.
 BAND_KEPT = {"interpolation": "sinc", "keep_below": 0.8, "use_bias": False}
@@ -292,7 +292,7 @@ ENTRY = ModelEntry(
         "l4_quarter": 1_162_993,
         "l4_strided": 22_422_977,
         "l4_quarter_band_kept": 1_162_464,
-        "tiny": 42_025,
+        "tiny": 21_209,
     },
     paper_presets=("l8", "l4", "l8_strided", "l4_strided"),
     sample_rate_hz=16_000,

@@ -146,14 +146,14 @@ PRESETS = {
     "full": FULL,
     "half": divide_widths(2, **FULL),
     "quarter": divide_widths(4, **FULL),
-    "tiny": {"stem_filters": 8, "block_filters": (8, 8, 16, 16), "dense_units": 16},
+    "tiny": {"stem_filters": 8, "block_filters": (8, 16), "dense_units": 4},
 }
 
 ENTRY = ModelEntry(
     name="mu_gan_discriminator",
     model=MuGanDiscriminator,
     presets=PRESETS,
-    parameters={"full": 11_205_697, "half": 2_803_233, "quarter": 701_713, "tiny": 279_849},
+    parameters={"full": 11_205_697, "half": 2_803_233, "quarter": 701_713, "tiny": 268_185},
     paper_presets=("full",),
     sample_rate_hz=16_000,
     source=PAPER,

@@ -175,7 +175,7 @@ def test_scores_are_those_of_the_separated_mixtures(tmp_path, museval):
 
 @pytest.mark.slow
 def test_evaluate_writes_json_markdown_and_museval_files(
-    cli, tiny_separation_run, tmp_path, museval
+    cli, tiny_separation_run, tmp_path, museval, short_filters
 ):
     root = write_tracks(tmp_path / "songs", "a", "b", rate_hz=44_100, sources=SOURCES)
     write_tracks(root, "damaged", seconds=0.1, rate_hz=44_100, sources=SOURCES)
