@@ -4,7 +4,7 @@
 
 Each model of audio runs in a process of its own, on two threads: a signal of so many seconds of
 noise at the model's rate, twice after a first time, of which the faster one counts. The real-time
-factor is its time over the signal's; memory is the peak of the process, with the 0.8 GB or so that
+factor is its time over the signal's; memory is the peak of the process, with the 1 GB or so that
 Keras and TensorFlow take.
 """
 

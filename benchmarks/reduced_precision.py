@@ -6,7 +6,7 @@ Models: shipped ones by name (all of them by default), MODEL:PRESET with random 
 "pytorch", the original Demucs with the weights of the PyTorch package beside it, where that is
 installed. Each is exported in both dtypes and its SavedModel called in turn, in one process; times
 are medians over the rounds, ratios medians of the ratios within a round. Memory is the peak of a
-process that loads the SavedModel and calls it twice, with the 0.8 GB or so of TensorFlow.
+process that loads the SavedModel and calls it twice, with the 1 GB or so of TensorFlow.
 
 The audio is made up: speech for super-resolution, a song for separation, noise for all with random
 weights. Error: SDR and LSD of bfloat16's output re float32's (the means of sources and channels);
