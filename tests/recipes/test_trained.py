@@ -90,7 +90,7 @@ def rewritten(model, tmp_path, change):
 
 def test_weights_are_found_by_name_not_by_place(tiny_run, tiny_model, tmp_path):
     """A model whose manifest gives two weights of one shape in the other order has them so."""
-    names = ("up_blocks/1/activation/alpha", "up_blocks/2/activation/alpha")
+    names = ("up_blocks/0/activation/alpha", "up_blocks/1/activation/alpha")
 
     def swap(facts):
         swapped = dict(zip(names, reversed(names), strict=True))
