@@ -65,7 +65,6 @@ class Config(GeneratorConfig):
     adversarial_weight: float = 1e-3
     band_level_weight: float = 0.0
     loudness_weight: float = 0.0
-    balanced: bool = False
     classifier_checkpoint: str | None = None
 
     def __post_init__(self):
@@ -169,7 +168,7 @@ def generator_phase(cfg: Config, network, helpers, *, steps_per_epoch: int, batc
     from tonezoo.training import BalanceClassifier, GanTrainer
 
     callbacks = (BalanceClassifier(),) if cfg.classifier_weight else ()
-    trainer = GanTrainer(network, loss_weights=cfg.loss_weights, balanced=cfg.balanced, **helpers)
+    trainer = GanTrainer(network, loss_weights=cfg.loss_weights, **helpers)
     trainer.compile(
         cfg.adam(cfg.halving_steps),
         cfg.adam(cfg.halving_steps) if "discriminator" in helpers else None,

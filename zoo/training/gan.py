@@ -117,7 +117,6 @@ class GanTrainer(Trainer):
         autoencoder=None,
         classifier=None,
         average=None,
-        balanced=False,
         **kwargs,
     ):
         # The networks cast for themselves: the audio path stays in the variables' precision.
@@ -127,7 +126,6 @@ class GanTrainer(Trainer):
         self.autoencoder = autoencoder
         self.classifier = classifier
         self.average = average
-        self.balanced = balanced
         self.active_weights = check_weights(loss_weights)
         self.discriminator_optimizer = None
         for term, network in (
@@ -219,11 +217,7 @@ class GanTrainer(Trainer):
         return config
 
     def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "loss_weights": dict(self.active_weights),
-            "balanced": self.balanced,
-        }
+        return {**super().get_config(), "loss_weights": dict(self.active_weights)}
 
     @property
     def trained_networks(self) -> dict[str, tuple[keras.Model, keras.optimizers.Optimizer]]:
@@ -279,10 +273,7 @@ class GanTrainer(Trainer):
             terms |= critic_terms
             objectives["discriminator"] = objective
             figures |= {"discriminator_loss": objective, **critic_figures}
-        loss = sum(
-            terms[term] if self.is_balanced(term) else weight * terms[term]
-            for term, weight in self.active_weights.items()
-        )
+        loss = sum(weight * terms[term] for term, weight in self.active_weights.items())
         objectives["generator"] = loss
         for name in objectives:
             for penalty in getattr(self, name).losses:
@@ -315,37 +306,22 @@ class GanTrainer(Trainer):
         objective = critic.discriminator(real, fake)
         return terms, objective, {"discriminator_accuracy": sum(shares) / 2}
 
-    def is_balanced(self, term: str) -> bool:
-        """Whether the weight of a term is the norm of its gradient."""
-        return self.balanced and term not in CRITIC_TERMS
-
-    def _seen_by(self, term: str, estimate):
-        if not self.is_balanced(term):
-            return estimate
-        return losses.of_gradient_norm(estimate, self.active_weights[term])
-
     def _reconstruction_terms(self, high, estimate, figures) -> dict[str, Any]:
         terms = {
-            term: function(high, self._seen_by(term, estimate))
+            term: function(high, estimate)
             for term, function in SIGNAL_TERMS.items()
             if term in self.active_weights
         }
         if "tonal" in self.active_weights:
-            terms["tonal"] = losses.tonal(
-                high, self._seen_by("tonal", estimate), self.generator.grid_samples
-            )
+            terms["tonal"] = losses.tonal(high, estimate, self.generator.grid_samples)
         if "mel" in self.active_weights:
-            mels = [self.generator.front_end(x) for x in (high, self._seen_by("mel", estimate))]
+            mels = [self.generator.front_end(x) for x in (high, estimate)]
             terms["mel"] = ops.mean(ops.abs(mels[0] - mels[1]))
         if "loudness" in self.active_weights:
             rate_hz = self.generator.sample_rate_hz
-            terms["loudness"] = loudness_disturbance(
-                high, self._seen_by("loudness", estimate), rate_hz
-            )
+            terms["loudness"] = loudness_disturbance(high, estimate, rate_hz)
         if "band_level" in self.active_weights:
-            terms["band_level"] = losses.band_level(
-                high, self._seen_by("band_level", estimate), self.generator.ratio
-            )
+            terms["band_level"] = losses.band_level(high, estimate, self.generator.ratio)
         if "feature" in self.active_weights:
             # Out of reduced precision, in which a mean over so many would be lost.
             phi, estimated = (

@@ -304,18 +304,3 @@ def mean_over_stacks(activations, function):
     """Returns the mean of a function of each stack's logits, in float32."""
     values = [function(ops.cast(stack[-1], "float32")) for stack in activations]
     return sum(values) / len(values)
-
-
-def of_gradient_norm(signal, norm: float):
-    """Returns a signal as it is, whose gradient has a norm, whatever comes from behind."""
-
-    @ops.custom_gradient
-    def identity(x):
-        def grad(*args, upstream=None):
-            if upstream is None:
-                (upstream,) = args
-            return upstream * (norm / (ops.sqrt(ops.sum(ops.square(upstream))) + 1e-12))
-
-        return x, grad
-
-    return identity(signal)
