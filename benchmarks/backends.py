@@ -38,7 +38,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, help="folder of audio")
     parser.add_argument("--hold-out", nargs="+", default=[], metavar="PATTERN")
     parser.add_argument("--steps", type=int, default=300)
-    parser.add_argument("--set", nargs="+", default=[], metavar="NAME=VALUE", dest="settings")
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", dest="settings")
     parser.add_argument("--out", type=Path, default=Path("runs/backends"))
     options = parser.parse_args()
     words = [] if options.data is None else ["--data", str(options.data)]

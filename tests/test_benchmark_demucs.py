@@ -24,13 +24,13 @@ def run(source_tree, *words) -> list[list[str]]:
 
 
 def test_upsamplers(source_tree):
-    kinds = ("transposed", "nearest", "cubic")
+    kinds = ("transposed", "nearest", "linear", "cubic")
     words = ("--parts", "upsamplers", "--upsamplers", ",".join(kinds))
     header, _, *rows = run(source_tree, *words)
     assert [row[0] for row in rows] == list(kinds)
     assert all(len(row) == len(header) for row in rows)
     paper = {row[0]: row[header.index("the paper")] for row in rows}
-    assert (paper["nearest"], paper["cubic"]) == ("1.33", "")
+    assert (paper["nearest"], paper["linear"], paper["cubic"]) == ("1.33", "1.35", "")
     assert all(float(row[header.index("step [ms]")]) > 0 for row in rows)
 
 

@@ -411,6 +411,7 @@ MODELS = [
         )
         for channels in (1, 2)
         for kind, options in (
+            # For stereo a second LSTM, with dropout before it: exporting each takes seconds.
             (open_unmix.OpenUnmix, {"width": 4, "lstm_layers": channels}),
             (sams_net.SamsNet, {"width": 6, "blocks": 1, "slices": 2}),
         )

@@ -14,8 +14,7 @@ STEMS = ("drums", "bass", "other", "vocals")
 # As it is but for the network, which is the smallest, and what else takes long.
 SMALLER = ("preset=tiny", "batch_size=1")
 LENGTH = ("steps_per_epoch=2", "epochs=1", "validation_batches=1")
-# The tiny MelGAN is trained by the tests of vocoding.
-VOCODING = ("melgan_ljspeech", "melgan_small", "vocos_speech")
+VOCODING = ("melgan_ljspeech", "melgan_small", "melgan_tiny", "vocos_speech")
 SEPARATION = [
     f"{model}_{size}"
     for model in ("wave_unet", "open_unmix", "sams_net")

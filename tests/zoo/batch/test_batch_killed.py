@@ -74,7 +74,7 @@ def test_killed_half_way_the_same_command_completes_it(cli, folder, model_of, co
     said = sorted(line[8:] for line in err.splitlines() if line.startswith("failed: "))
     assert len(said) == BAD
 
-    code, printed, err = cli(*words, "--files-at-once", FILES)
+    code, printed, err = cli(*words, *processes, "--files-at-once", FILES)
     assert code == 1 and f"{len(done)} of {FILES} files are done already" in printed
     assert f"{FILES - BAD - len(done)} of {FILES - len(done)} files enhanced" in err
     assert done.items() <= {path: path.stat().st_mtime_ns for path in outputs(out)}.items()
