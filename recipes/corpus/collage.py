@@ -197,14 +197,17 @@ def arranged(
     stems: dict[str, np.ndarray], rng: np.random.Generator, song: Song, rate_hz: int
 ) -> dict[str, np.ndarray]:
     """Returns stems that start and stop, in sections of four bars, at least one playing in each."""
-    section_s = 4 * BARS_OF_A_SECTION * song.beat_s
+    section = round(4 * BARS_OF_A_SECTION * song.beat_s * rate_hz)
     samples = len(next(iter(stems.values())))
-    edges = np.arange(0, samples, round(section_s * rate_hz))
-    plays = rng.random((len(stems), len(edges))) < PLAYS_SHARE
+    # The last is half as long as the others or longer.
+    edges = section * np.arange(max(1, round(samples / section)))
+    sounds = np.array([[part.any() for part in np.split(x, edges[1:])] for x in stems.values()])
+    plays = rng.random(sounds.shape) < PLAYS_SHARE
     silent = ~plays.any(axis=0)
     plays[rng.integers(len(stems)), silent] = True
-    # A stem that never plays could not be levelled.
-    plays[~plays.any(axis=1), 0] = True
+    # A stem that is never heard could not be levelled.
+    unheard = ~(plays & sounds).any(axis=1)
+    plays[unheard, sounds[unheard].argmax(axis=1)] = True
     fade = np.ones(2 * round(FADE_S * rate_hz) + 1)
     result = {}
     for (source, stem), play in zip(stems.items(), plays, strict=True):

@@ -117,6 +117,21 @@ def test_parts_start_and_stop_without_clicks():
     assert np.abs(np.diff(playing, axis=1)).max() < 0.01
 
 
+@pytest.mark.parametrize("seed", range(8))
+def test_every_part_is_heard_where_it_sounds(seed):
+    song = song_frame(0, 0, 20.0)
+    section = round(16 * song.beat_s * RATE_HZ)
+    # The rest of a section, too short to be one of its own, holds the last stroke alone.
+    samples = 2 * section + RATE_HZ // 20
+    stems = {name: np.zeros((samples, 2), "float32") for name in ("a", "b", "c")}
+    stems["a"][: section // 2] = 1.0
+    stems["b"][section + RATE_HZ : 2 * section] = 1.0
+    stems["c"][-10:] = 1.0
+    gated = arranged(stems, np.random.default_rng(seed), song, RATE_HZ)
+    assert all(stem.any() for stem in gated.values())
+    assert (gated["c"][-10:] > 0.9).all()
+
+
 def test_a_song_is_a_function_of_its_seed_and_fills_up_with_made_up_parts(found):
     songs = [compose(seed, 0, 4.0, Library(found, RATE_HZ)) for seed in (0, 0, 1)]
     for source in ("drums", "bass", "other", "vocals"):
