@@ -26,6 +26,7 @@ that are held out choose the weights.
 import dataclasses
 
 from tonezoo.recipes import demucs_tiny, wave_unet
+from tonezoo.recipes.demucs_small_music import LITTLE_MUSIC
 from tonezoo.recipes.separation import Config
 
 MUSDB = Config(
@@ -51,17 +52,12 @@ CONFIGS = {
     "open_unmix_music": dataclasses.replace(
         SMALL,
         segment_s=3.0,
-        gain=True,
         least_gain=0.1,
         largest_gain=1.5,
-        max_speed_change=0.1,
         equaliser_db=6.0,
-        remix_group=8,
         halving_steps=3000,
         ema_momentum=0.998,
-        epochs=400,
-        steps_per_epoch=200,
-        validation_batches=8,
+        **LITTLE_MUSIC,
     ),
     "open_unmix_tiny": dataclasses.replace(
         demucs_tiny.CONFIG, model="open_unmix", loss="mean_squared_error"

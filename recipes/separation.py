@@ -28,6 +28,8 @@ class Config(BaseConfig):
     Attributes:
         upsampler: kind of the model's upsampling layers; None for the preset's.
         modified: True for no ReLU in the first block and no biases; None for the preset's.
+        share_window_samples: window in whose spectrum a Demucs's sources share the mixture; None
+            for the preset's.
         sources: names of the sources, separated by commas: the files of a track.
         sample_rate_hz: rate of the model; tracks at others are resampled.
         channels: channels of the model.
@@ -53,6 +55,7 @@ class Config(BaseConfig):
     learning_rate: float = 2e-4
     upsampler: str | None = None
     modified: bool | None = None
+    share_window_samples: int | None = None
     sources: str = "drums,bass,other,vocals"
     sample_rate_hz: int = 44_100
     channels: int = 2
@@ -104,7 +107,8 @@ class Config(BaseConfig):
 
     @property
     def model_options(self) -> dict[str, Any]:
-        replaced = {"upsampler": self.upsampler, "modified": self.modified}
+        names = ("upsampler", "modified", "share_window_samples")
+        replaced = {name: getattr(self, name) for name in names}
         return {
             "sources": self.source_names,
             "channels": self.channels,

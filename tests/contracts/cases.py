@@ -417,8 +417,8 @@ MODELS = [
         )
     ),
     Case(
-        name="Demucs-modified",
-        make=lambda: demucs.Demucs(width=4, depth=2, modified=True),
+        name="Demucs-modified-shares",
+        make=lambda: demucs.Demucs(width=4, depth=2, modified=True, share_window_samples=32),
         channels=2,
         time=40,
         output_length=times(1),

@@ -87,7 +87,7 @@ def test_options_become_those_of_the_augmentation():
 
 def test_there_is_a_recipe_of_every_variant_at_both_sizes():
     names = [f"demucs_{size}_{variant}" for size in ("musdb", "small") for variant in VARIANTS]
-    assert sorted(RECIPES) == sorted([*names, "demucs_tiny"])
+    assert sorted(RECIPES) == sorted([*names, "demucs_small_music", "demucs_tiny"])
 
 
 @pytest.mark.parametrize("name", RECIPES)
@@ -139,6 +139,7 @@ def test_a_configuration_is_applied_to_its_model():
     cfg = replace(TINY, upsampler="nearest", modified=True, sources="vocals,other", channels=1)
     model = cfg.new_model()
     assert (model.upsampler, model.modified) == ("nearest", True)
+    assert replace(cfg, share_window_samples=32).new_model().share_window_samples == 32
     assert (model.sources, model.channels) == (("vocals", "other"), 1)
     assert model.sample_rate_hz == 8000 and model.built and model.width == 4
     assert model(np.zeros((1, 70, 1), "float32")).shape == (1, 70, 2, 1)

@@ -160,12 +160,12 @@ class BandExtender(SuperResolutionModel):
         y = self.last_norm(y)
         magnitude = level * ops.exp(ops.minimum(self.magnitudes(y), LARGEST_LOG_MAGNITUDE))
         phase = self.phases(y)
-        gain = GAIN_SCALE * self.gains(y)
-        meeting = gain.shape[-1] // 2
+        gain = ops.split(GAIN_SCALE * self.gains(y), 2, axis=-1)
+        meeting = gain[0].shape[-1]
         given = [part[:, :, self.first_made_up :] for part in (real, imaginary)]
         restored = (
-            given[0] * gain[:, :, :meeting] - given[1] * gain[:, :, meeting:],
-            given[1] * gain[:, :, :meeting] + given[0] * gain[:, :, meeting:],
+            given[0] * gain[0] - given[1] * gain[1],
+            given[1] * gain[0] + given[0] * gain[1],
         )
         parts = []
         for made_up, part in zip((ops.cos(phase), ops.sin(phase)), restored, strict=True):

@@ -5,6 +5,7 @@ Sources: Défossez et al., "Music Source Separation in the Waveform Domain", 201
 is published: where they place and size the upsampling layers is INFERRED from its parameter counts.
 """
 
+import math
 from typing import Any
 
 import keras
@@ -16,6 +17,7 @@ from tonezoo.layers import UPSAMPLER_KINDS, BidirectionalLSTM
 from tonezoo.layers.initializers import bounded_bias, bounded_kernel
 from tonezoo.models.base import SeparationModel, centre
 from tonezoo.models.demucs_blocks import DemucsDecoderBlock, DemucsEncoderBlock, conv_options
+from tonezoo.models.mixture_shares import MixtureShares
 from tonezoo.registry import ModelEntry
 
 PADDINGS = ("same", "valid")
@@ -58,6 +60,10 @@ class Demucs(SeparationModel):
             is divided by sqrt(std(w) / rescale), b by what is expected of that quotient. None
             leaves the initialisation, which is PyTorch's: uniform, bounded by 1 / sqrt(fan_in),
             biases too.
+        share_window_samples: None for the sources as the decoder makes them, as the papers have it;
+            else (ours) the window, a multiple of 4, of the transform in which they share the
+            mixture: each gets as much of every bin as its magnitude has of the sum of theirs. They
+            then sum to the mixture, and are silent where it is.
         sample_rate_hz: rate that it is trained at; the network's numbers do not depend on it.
 
     Input: (batch, time, channels), any time of at least 1. Output: (batch, time, source, channels),
@@ -94,6 +100,7 @@ class Demucs(SeparationModel):
         glu_padding: str = "same",
         lstm_layers: int = 2,
         rescale: float | None = 0.1,
+        share_window_samples: int | None = None,
         sample_rate_hz: int = 44_100,
         **kwargs,
     ):
@@ -120,6 +127,12 @@ class Demucs(SeparationModel):
         self._check_lengths()
         self.lstm_layers = integer("lstm_layers", lstm_layers, least=0)
         self.rescale = rescale
+        self.share_window_samples = share_window_samples
+        self.shares = None
+        if share_window_samples is not None:
+            self.shares = MixtureShares(
+                integer("share_window_samples", share_window_samples), dtype=self.variable_dtype
+            )
         self._add_blocks()
 
     def _check_lengths(self):
@@ -213,7 +226,8 @@ class Demucs(SeparationModel):
     @property
     def grid_samples(self) -> int:
         """Shifts to which the network, but for its LSTM, is equivariant."""
-        return self.stride**self.depth
+        grid_samples = self.stride**self.depth
+        return math.lcm(grid_samples, self.shares.hop_samples) if self.shares else grid_samples
 
     @property
     def context_samples(self) -> int:
@@ -229,7 +243,8 @@ class Demucs(SeparationModel):
             span += (down - 1 + up - 1) * spacing
             spacing *= self.stride
             span += glu * spacing
-        return -(-(span // 2 + 1) // self.grid_samples) * self.grid_samples
+        reach = span // 2 + 1 + (self.shares.context_samples if self.shares else 0)
+        return -(-reach // self.grid_samples) * self.grid_samples
 
     @property
     def receptive_field_samples(self) -> int | None:
@@ -279,7 +294,7 @@ class Demucs(SeparationModel):
 
         (batch, `output_length` of that length, source, channels): the middle of the input's time.
         """
-        skips = []
+        mixture, skips = x, []
         for block in self.encoder:
             x = block(x)
             skips.append(x)
@@ -292,7 +307,8 @@ class Demucs(SeparationModel):
         batch, time, _ = ops.shape(x)
         # (batch, time, source * channels) -> (batch, time, source, channels)
         x = ops.reshape(x, (batch, time, len(self.sources), self.channels))
-        return ops.cast(x, self.variable_dtype)
+        x = ops.cast(x, self.variable_dtype)
+        return x if self.shares is None else self.shares(centre(mixture, time), x)
 
     def call(self, waveform, training=False):
         self.check_waveform(waveform.shape)
@@ -311,7 +327,7 @@ class Demucs(SeparationModel):
             *("width", "depth", "kernel_size", "stride"),
             *("encoder_glu_kernel_size", "decoder_glu_kernel_size"),
             *("upsampler", "upsampler_kernel_size", "modified", "padding", "glu_padding"),
-            *("lstm_layers", "rescale"),
+            *("lstm_layers", "rescale", "share_window_samples"),
         )
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}
 

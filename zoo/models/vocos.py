@@ -102,7 +102,7 @@ class Vocos(VocodingModel):
         for block in self.blocks:
             y = block(y, training=training)
         y = self.head(self.last_norm(y))
-        log_magnitude, phase = y[:, :, : self.inverse_stft.bins], y[:, :, self.inverse_stft.bins :]
+        log_magnitude, phase = ops.split(y, 2, axis=-1)
         # In the scale of `STFT1D`, whose magnitudes are smaller by a quarter of the window.
         magnitude = ops.exp(ops.minimum(log_magnitude, math.log(LARGEST_MAGNITUDE)))
         magnitude = magnitude / self.hop_samples

@@ -11,6 +11,7 @@ import signals
 import tonezoo
 from tonezoo.layers import UPSAMPLER_KINDS
 from tonezoo.models.demucs import PADDINGS, PRESETS, Demucs
+from tonezoo.models.mixture_shares import SILENCE
 
 TABLE1_PRESETS = [preset for preset in PRESETS if preset.startswith("table1")]
 
@@ -277,6 +278,8 @@ def test_no_sample_reaches_beyond_the_context(upsampler, padding, glu_padding):
         {"upsampler": "subpixel", "upsampler_kernel_size": 2},
         {"upsampler": "linear", "upsampler_kernel_size": 10, "stride": 3},
         {"upsampler": "learned", "upsampler_kernel_size": 6, "depth": 3, "stride": 2},
+        {"upsampler": "subpixel", "share_window_samples": 16},
+        {"share_window_samples": 24, "padding": "valid", "glu_padding": "valid"},
     ],
     ids=str,
 )
@@ -286,10 +289,15 @@ def test_context_counts_kernels_off_their_centre(options):
     assert farthest_reach(model) <= model.context_samples
 
 
-@pytest.mark.parametrize("padding", PADDINGS)
-@pytest.mark.parametrize("upsampler", UPSAMPLER_KINDS)
-def test_shifts_by_the_grid_shift_the_output(upsampler, padding):
-    model = built(upsampler=upsampler, padding=padding, lstm_layers=0)
+@pytest.mark.parametrize(
+    ("upsampler", "padding", "window"),
+    [
+        *((upsampler, padding, None) for upsampler in UPSAMPLER_KINDS for padding in PADDINGS),
+        ("subpixel", "same", 96),
+    ],
+)
+def test_shifts_by_the_grid_shift_the_output(upsampler, padding, window):
+    model = built(upsampler=upsampler, padding=padding, lstm_layers=0, share_window_samples=window)
     margin, shift = model.context_samples, 3 * model.grid_samples
     x = noise(1, 2 * margin + 120, 2)
     y = model(np.pad(x, ((0, 0), (shift, 0), (0, 0))))[:, shift:]
@@ -301,6 +309,52 @@ def test_shifts_by_the_grid_shift_the_output(upsampler, padding):
     shift += model.grid_samples // 4
     other = model(np.pad(x, ((0, 0), (shift, 0), (0, 0))))[:, shift:]
     assert np.abs(other[:, inside] - expected[:, inside]).max() > 0.01 * scale
+
+
+def naive_shares(mixture, estimates, window_samples):
+    """Shares of (time,) by estimates (source, time), frame by frame."""
+    hop = window_samples // 4
+    window = np.sin(np.pi * np.arange(window_samples) / window_samples) ** 2
+    padded = np.pad(np.stack([mixture, *estimates]), ((0, 0), (window_samples, window_samples)))
+    added, divisor = np.zeros_like(padded[1:]), np.zeros(padded.shape[1])
+    # Frame by frame, centred on the hops of the signal.
+    first = window_samples + hop // 2 - window_samples // 2
+    for start in range(first % hop, padded.shape[1] - window_samples + 1, hop):
+        frame = slice(start, start + window_samples)
+        spectra = np.fft.rfft(window * padded[:, frame])
+        levels = 4 / window_samples * np.abs(spectra[1:]) + SILENCE
+        shares = levels / levels.sum(axis=0)
+        added[:, frame] += window * np.fft.irfft(shares * spectra[0])
+        divisor[frame] += window**2
+    return (added / np.maximum(divisor, 1e-12))[:, window_samples : window_samples + len(mixture)]
+
+
+@pytest.mark.parametrize("padding", PADDINGS)
+def test_shares_are_those_of_the_estimates_magnitudes(padding):
+    options = {"padding": padding, "lstm_layers": 1}
+    plain, model = built(**options), built(share_window_samples=32, **options)
+    model.set_weights(plain.get_weights())
+    x = noise(1, model.valid_length(203), 2)
+    estimates, found = (keras.ops.convert_to_numpy(m.network(x)) for m in (plain, model))
+    time = model.output_length(x.shape[1])
+    start = (x.shape[1] - time) // 2
+    for channel in range(2):
+        expected = naive_shares(
+            x[0, start : start + time, channel], estimates[0, :, :, channel].T, 32
+        )
+        np.testing.assert_allclose(found[0, :, :, channel].T, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("time", [1, 37, 400])
+def test_shares_sum_to_the_mixture_and_are_silent_with_it(time):
+    model = built(share_window_samples=32)
+    x = noise(2, time, 2) * np.array([1e-3, 1e3], "float32")[:, None, None]
+    y = keras.ops.convert_to_numpy(model(x))
+    np.testing.assert_allclose(y.sum(axis=2), x, rtol=0, atol=1e-5 * np.abs(x).max())
+    np.testing.assert_allclose(y[0].sum(axis=1), x[0], rtol=0, atol=1e-8)
+    silence = np.zeros((1, time, 2), "float32")
+    assert np.abs(built()(silence)).max() > 0  # by its biases
+    assert not np.any(model(silence))
 
 
 @pytest.mark.parametrize(
@@ -318,6 +372,8 @@ def test_shifts_by_the_grid_shift_the_output(upsampler, padding):
         ({"depth": 0}, r"depth must be"),
         ({"lstm_layers": -1}, r"lstm_layers must be an integer of at least 0"),
         ({"upsampler_kernel_size": 0}, r"upsampler_kernel_size must be"),
+        ({"share_window_samples": 0}, r"share_window_samples must be an integer of at least 1"),
+        ({"share_window_samples": 42}, r"multiple of 4 samples, but is 42"),
         (
             {"padding": "valid", "upsampler_kernel_size": 12},
             r"at most 8 with padding='valid'.*upsampler_kernel_size=12",

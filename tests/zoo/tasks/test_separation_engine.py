@@ -83,8 +83,9 @@ def of_model(model, segment=4000):
         conv_only("transposed"),
         conv_only("linear"),
         conv_only("transposed", padding="valid", glu_padding="valid"),
+        conv_only("subpixel", share_window_samples=128),
     ],
-    ids=["transposed", "linear", "valid"],
+    ids=["transposed", "linear", "valid", "shares"],
 )
 def test_a_convolution_only_model_makes_no_joins(model):
     """A sustained tone: nothing at the segment rate above -80 dB, and what one segment gives."""

@@ -1,0 +1,35 @@
+"""Demucs for two cores and little real music.
+
+    tonezoo train demucs_small_music --data songs --hold-out rubidium --max-minutes 180
+
+Data: folders of tracks as broad as can be, real songs and those that the modules of
+`tonezoo.recipes.corpus` write: composed of recordings, rendered and made up. Few songs alone are
+learnt by heart, so each source has another speed, level and equaliser every time, and is mixed with
+those of other songs. Training goes on from the model that comes with the package, which has learnt
+from made-up songs; the songs that are held out choose the weights.
+"""
+
+import dataclasses
+from typing import Any
+
+from tonezoo.recipes import demucs_table1
+
+# What `open_unmix_music` does to little music as well.
+LITTLE_MUSIC: dict[str, Any] = {
+    "gain": True,
+    "max_speed_change": 0.1,
+    "remix_group": 8,
+    "epochs": 400,
+    "steps_per_epoch": 200,
+    "validation_batches": 8,
+}
+CONFIG = dataclasses.replace(
+    demucs_table1.small_size("modified_subpixel"),
+    segment_s=2.0,
+    equaliser_db=3.0,
+    share_window_samples=4096,
+    halving_steps=2000,
+    ema_momentum=0.998,
+    start_from="demucs_procedural",
+    **LITTLE_MUSIC,
+)
