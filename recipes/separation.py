@@ -38,8 +38,8 @@ class Config(BaseConfig):
         crop_stride_s: an epoch has as many examples as there are crops so far apart.
         shift_s: sources start up to this much later, each by itself.
         loss: between the estimated and the true sources, one of LOSSES.
-        flip, swap, gain, least_gain, largest_gain, max_speed_change, equaliser_db, remix_group:
-            see `tonezoo.recipes.data.stems.StemAugmentation`.
+        flip, swap, gain, least_gain, largest_gain, max_speed_change, equaliser_db, remix_group,
+            fill_silence: see `tonezoo.recipes.data.stems.StemAugmentation`.
         tracks, track_s: number and length of the procedural tracks, without a data folder.
 
     Raises:
@@ -72,6 +72,7 @@ class Config(BaseConfig):
     max_speed_change: float = 0.0
     equaliser_db: float = 0.0
     remix_group: int = 4
+    fill_silence: float = 0.0
     tracks: int = 32
     track_s: float = 12.0
 
@@ -103,6 +104,7 @@ class Config(BaseConfig):
             max_speed_change=self.max_speed_change,
             equaliser_db=self.equaliser_db,
             remix_group=self.remix_group,
+            fill_silence=self.fill_silence,
         )
 
     @property

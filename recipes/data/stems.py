@@ -22,6 +22,8 @@ from tonezoo.recipes.data.tracks import fit_channels, plays_in_place, read_track
 EQUALISER_KNOTS = 7
 # Of the equaliser, re the Nyquist frequency: 43 Hz at 44.1 kHz.
 LOWEST_OF_BAND = 2.0**-9
+# Of a source's samples, the mixture of its whole track having standard deviation 1.
+SILENT_BELOW = 0.01
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,12 +41,14 @@ class StemAugmentation:
             the logarithm of the band and joined by straight lines.
         remix_group: mix the sources of so many examples anew, each source permuted by itself; 1 to
             keep the mixtures. The last group of a batch may be smaller.
+        fill_silence: probability with which a source that is silent in an example is replaced by
+            one of its group that sounds: where many songs lack a source, it is heard all the same.
 
     Source: Défossez et al. 2019, section 5; the gain came with later versions of the package.
 
     Raises:
-        ValueError: a negative shift or deviation, a speed or gain that could become 0, or a group
-            of none.
+        ValueError: a negative shift or deviation, a speed or gain that could become 0, a
+            probability out of 0 to 1, or a group of none.
     """
 
     flip: bool = True
@@ -56,6 +60,7 @@ class StemAugmentation:
     max_speed_change: float = 0.0
     equaliser_db: float = 0.0
     remix_group: int = 4
+    fill_silence: float = 0.0
 
     def __post_init__(self):
         if self.shift_samples < 0 or self.remix_group < 1:
@@ -72,6 +77,10 @@ class StemAugmentation:
             raise ValueError(
                 "The change of speed must be at least 0 and below 1 and the equaliser's deviation "
                 f"0 dB or more, but they are {self.max_speed_change} and {self.equaliser_db}."
+            )
+        if not 0 <= self.fill_silence <= 1:
+            raise ValueError(
+                f"The probability of filling silence must be 0 to 1, but is {self.fill_silence}."
             )
 
     def source_samples(self, samples: int) -> int:
@@ -110,7 +119,10 @@ class StemAugmentation:
         for start in range(0, batch, self.remix_group):
             group = min(self.remix_group, batch - start)
             for source in range(sources):
-                for row, example in enumerate(start + rng.permutation(group), start):
+                examples = start + rng.permutation(group)
+                if self.fill_silence:
+                    examples = self._filled(examples, crops[:, source], rng)
+                for row, example in enumerate(examples, start):
                     offset = offsets[example, source]
                     signal = crops[example, source, offset:]
                     signal = played(signal, speeds[example, source], samples)
@@ -121,6 +133,14 @@ class StemAugmentation:
                     factor = signs[example, source] * gains[example, source]
                     np.multiply(signal, np.float32(factor), out=result[row, source])
         return result
+
+    def _filled(self, examples, crops, rng) -> np.ndarray:
+        """Returns the examples of a group, some silent ones replaced by some that sound."""
+        sounds = np.array([np.abs(crops[example]).max() > SILENT_BELOW for example in examples])
+        if sounds.all() or not sounds.any():
+            return examples
+        replaced = ~sounds & (rng.random(len(examples)) < self.fill_silence)
+        return np.where(replaced, rng.choice(examples[sounds], len(examples)), examples)
 
 
 def played(signal: np.ndarray, speed: float, samples: int) -> np.ndarray:

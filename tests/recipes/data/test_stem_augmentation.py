@@ -120,6 +120,27 @@ def test_remix_permutes_every_source_by_itself_within_its_group(batch, group):
     assert np.any(sources[:, :, 0] != sources[:, :, 1])
 
 
+def test_silent_sources_are_filled_with_some_of_their_group_that_sound():
+    crops = marked(batch=6, sources=2)
+    crops[[0, 2, 3], 1] = 0.009  # of the track's standard deviation
+    shares, fillings = [], set()
+    for seed in range(60):
+        result = replace(NONE, remix_group=6, fill_silence=0.5).apply(crops, rng(seed))
+        plain = replace(NONE, remix_group=6).apply(crops, rng(seed))
+        sounded, sounds = (np.abs(x[:, :, 0, 0]) > 1 for x in (plain, result))
+        np.testing.assert_array_equal(result[sounded], plain[sounded])
+        filled = sounds & ~sounded
+        shares.append(filled.sum() / 3)
+        fillings |= {*(result[filled][:, 0, 0] // 1000 - 1)}
+    # 180 draws of probability 1/2: four standard deviations are 0.15.
+    assert 0.35 < np.mean(shares) < 0.65
+    assert fillings == {1, 4, 5}
+    silence = np.zeros_like(crops)
+    assert not replace(NONE, remix_group=6, fill_silence=1.0).apply(silence, rng()).any()
+    with pytest.raises(ValueError, match=r"filling silence must be 0 to 1, but is 1.5"):
+        StemAugmentation(fill_silence=1.5)
+
+
 def reference(augmentation, crops, rng):
     """What `apply` states, sample by sample, from the same draws."""
     batch, sources, samples, channels = crops.shape
