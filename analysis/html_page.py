@@ -120,6 +120,23 @@ def inline_svg(width_in: float, height_in: float, draw: Callable) -> str:
     return re.sub(f"{names}|{font}|{pixels}", "", svg)
 
 
+def draw_spectrogram(
+    axes, level_db: np.ndarray, seconds: float, top_hz: float, lowest_db: float, highest_db: float
+) -> None:
+    """Puts levels (bin, frame) on axes of seconds and kHz, in the colours of all pages."""
+    axes.imshow(
+        level_db,
+        origin="lower",
+        aspect="auto",
+        interpolation="none",
+        extent=(0, seconds, 0, top_hz / 1000),
+        vmin=lowest_db,
+        vmax=highest_db,
+        cmap=COLOUR_MAP,
+    )
+    axes.set(xlabel="time (s)", ylabel="frequency (kHz)")
+
+
 def wav_data_uri(samples: np.ndarray, sample_rate_hz: int) -> str:
     """Returns a signal as a 16-bit WAV file inside a URI; what exceeds +-1 is clamped.
 

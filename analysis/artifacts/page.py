@@ -11,7 +11,13 @@ import numpy as np
 from tonezoo.analysis.artifacts.combs import frequencies_hz
 from tonezoo.analysis.artifacts.lines import steady_spectrum_dbfs
 from tonezoo.analysis.artifacts.report import ArtifactReport, Probe
-from tonezoo.analysis.html_page import COLOUR_MAP, INK, html_document, inline_svg, wav_data_uri
+from tonezoo.analysis.html_page import (
+    INK,
+    draw_spectrogram,
+    html_document,
+    inline_svg,
+    wav_data_uri,
+)
 from tonezoo.analysis.spectrogram import FLOOR_DB, spectrogram_db
 from tonezoo.files import atomic_path
 from tonezoo.text import printable
@@ -157,17 +163,8 @@ def _picture(channel: np.ndarray, sample_rate_hz: float, marked: list[float]) ->
         figure = axes.figure
         axes.remove()
         left, right = figure.subplots(1, 2, sharey=True, width_ratios=(3, 2))
-        left.imshow(
-            level_db,
-            origin="lower",
-            aspect="auto",
-            interpolation="none",
-            extent=(0, len(channel) / sample_rate_hz, 0, top_khz),
-            vmin=top_db - 80,
-            vmax=top_db,
-            cmap=COLOUR_MAP,
-        )
-        left.set(xlabel="time (s)", ylabel="frequency (kHz)")
+        seconds = len(channel) / sample_rate_hz
+        draw_spectrogram(left, level_db, seconds, sample_rate_hz / 2, top_db - 80, top_db)
         right.plot(spectrum, np.linspace(0, top_khz, len(spectrum)), linewidth=0.6, color=INK)
         right.plot(
             np.full(len(marked), spectrum.max() + 4),

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from tonezoo.analysis.html_page import COLOUR_MAP, INK, inline_svg
+from tonezoo.analysis.html_page import COLOUR_MAP, INK, draw_spectrogram, inline_svg
 from tonezoo.analysis.spectrogram import FLOOR_DB, spectrogram_db
 
 N_FFT, HOP = 512, 256
@@ -33,18 +33,9 @@ def spectrogram_svg(
     picture = spectrogram_db(padded, n_fft=n_fft, hop=hop).round()
 
     def draw(axes):
-        axes.imshow(
-            picture,
-            origin="lower",
-            aspect="auto",
-            interpolation="none",
-            extent=(0, picture.shape[1] * hop / sample_rate_hz, 0, nyquist_hz / 1000),
-            vmin=FLOOR_DB,
-            vmax=0,
-            cmap=COLOUR_MAP,
-        )
+        seconds = picture.shape[1] * hop / sample_rate_hz
+        draw_spectrogram(axes, picture, seconds, nyquist_hz, FLOOR_DB, 0)
         axes.set(xlim=(0, duration_s), ylim=(0, top_hz / 1000))
-        axes.set(xlabel="time (s)", ylabel="frequency (kHz)")
         if nyquist_hz < top_hz:
             middle = (duration_s / 2, (nyquist_hz + top_hz) / 2000)
             axes.annotate(f"nothing above {nyquist_hz / 1000:g} kHz", middle, ha="center")

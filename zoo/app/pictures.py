@@ -11,7 +11,7 @@ from tonezoo.analysis.artifacts.combs import (
     find_combs,
     frequencies_hz,
 )
-from tonezoo.analysis.html_page import COLOUR_MAP, inline_svg
+from tonezoo.analysis.html_page import draw_spectrogram, inline_svg
 from tonezoo.analysis.spectrogram import FLOOR_DB, overview_db
 from tonezoo.app.answers import Signal
 
@@ -61,19 +61,10 @@ def spectrogram(signal: Signal, marked_hz: Sequence[float], top_db: float) -> st
         ImportError: matplotlib is missing; it is in the extra `app`.
     """
     level_db = overview_db(shown_channel(signal)).round()
-    seconds, top_khz = len(signal.samples) / signal.sample_rate_hz, signal.sample_rate_hz / 2000
+    seconds, top_hz = len(signal.samples) / signal.sample_rate_hz, signal.sample_rate_hz / 2
 
     def draw(axes):
-        axes.imshow(
-            level_db,
-            origin="lower",
-            aspect="auto",
-            interpolation="none",
-            extent=(0, seconds, 0, top_khz),
-            vmin=top_db - RANGE_DB,
-            vmax=top_db,
-            cmap=COLOUR_MAP,
-        )
+        draw_spectrogram(axes, level_db, seconds, top_hz, top_db - RANGE_DB, top_db)
         axes.plot(
             np.full(len(marked_hz), seconds),
             np.array(marked_hz) / 1000,
@@ -82,6 +73,6 @@ def spectrogram(signal: Signal, marked_hz: Sequence[float], top_db: float) -> st
             markersize=4,
             clip_on=False,
         )
-        axes.set(xlabel="time (s)", ylabel="frequency (kHz)", xlim=(0, seconds), ylim=(0, top_khz))
+        axes.set(xlim=(0, seconds), ylim=(0, top_hz / 1000))
 
     return inline_svg(4.6, 2.4, draw)
