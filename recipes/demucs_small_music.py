@@ -25,12 +25,11 @@ LITTLE_MUSIC: dict[str, Any] = {
 }
 CONFIG = dataclasses.replace(
     demucs_table1.small_size("modified_subpixel"),
-    segment_s=2.0,
     equaliser_db=3.0,
     fill_silence=0.8,
     share_window_samples=4096,
     learning_rate=5e-4,
-    halving_steps=2500,
+    halving_steps=1500,
     ema_momentum=0.998,
     start_from="demucs_procedural",
     **LITTLE_MUSIC,

@@ -6,8 +6,8 @@ Needs:    librosa, pip install "tonezoo[eval]"
 Real songs as stems are few; single sounds are many. A track takes tempo, key and chords from
 `song_notes`, whose drum and bass parts are played with the recorded strokes and notes, while
 phrases and loops are brought to its tempo and its key and laid over it. What there are no
-recordings of is played by the instruments of the procedural songs. Of some songs the bass is the
-deep one of electronic music. The parts start and stop.
+recordings of is played by the instruments of the procedural songs. Some songs have the deep bass of
+electronic music, some its long kick. The parts start and stop.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from tonezoo.audio.resampling import resample
-from tonezoo.recipes.corpus.instruments import PLAYERS, panned, play_sub_bass
+from tonezoo.recipes.corpus.instruments import PLAYERS, electronic_kick, panned, play_sub_bass
 from tonezoo.recipes.corpus.notes import (
     CLOSED_HAT,
     KICK,
@@ -51,6 +51,7 @@ LARGEST_STRETCH = 1.3
 # How far a stroke is tuned, drawn once for each kind.
 LARGEST_TUNING_SEMITONES = 5.0
 SUB_BASS_SHARE = 0.4
+ELECTRONIC_KICK_SHARE = 0.5
 RECORDED_SHARE = 0.8
 FADE_S = 0.01
 BARS_OF_A_SECTION = 4
@@ -103,7 +104,10 @@ class Library:
 def play_strokes(
     stem: np.ndarray, rng: np.random.Generator, notes: Sequence[Note], library: Library
 ) -> None:
-    """Adds a drum part to (time, 2), played with a stroke of each kind, drawn and tuned once."""
+    """Adds a drum part to (time, 2), played with a stroke of each kind, drawn and tuned once.
+
+    Some parts have the kick of electronic music.
+    """
     strokes = library.strokes()
     kinds = {
         KICK: [r for r in strokes if r.centroid_hz < KICK_BELOW_HZ],
@@ -117,9 +121,11 @@ def play_strokes(
         kind: library.moved(stroke, round(rng.uniform(-limit, limit), 1))
         for kind, stroke in chosen.items()
     }
+    if rng.random() < ELECTRONIC_KICK_SHARE:
+        tuned[KICK] = electronic_kick(rng, library.rate_hz).astype("float32")
     for note in notes:
         kind = CLOSED_HAT if note.pitch == OPEN_HAT else int(note.pitch)
-        if kind in chosen:
+        if kind in tuned:
             stroke = np.float32(note.velocity**1.5) * tuned[kind]
             add(stem, panned(stroke, places[kind]), round(note.start_s * library.rate_hz))
 

@@ -174,7 +174,7 @@ def play_bass(stem, rng, notes, rate_hz) -> None:
 
 def play_sub_bass(stem, rng, notes, rate_hz) -> None:
     """The bass of electronic music: a saturated sine below 75 Hz that falls into its pitch."""
-    drive, fall, fall_s = rng.uniform(0.3, 3.0), rng.uniform(0.0, 0.8), rng.uniform(0.01, 0.06)
+    drive, fall, fall_s = rng.uniform(0.3, 3.0), rng.uniform(0.0, 0.4), rng.uniform(0.005, 0.03)
     decay_s, release_s = rng.uniform(0.25, 3.0), rng.uniform(0.02, 0.15)
 
     def tone(note, length):
@@ -186,6 +186,19 @@ def play_sub_bass(stem, rng, notes, rate_hz) -> None:
         return panned((np.tanh(drive * sine) / np.tanh(drive)).astype("float32"), 0.0)
 
     _play(stem, notes, tone, (0.004, release_s), rate_hz)
+
+
+def electronic_kick(rng: np.random.Generator, rate_hz: int) -> np.ndarray:
+    """Returns a kick of electronic music, (time,): long, and falling for as long as it sounds.
+
+    It reaches as low as `play_sub_bass`, from which only its fall tells it apart.
+    """
+    lowest_hz, fall_hz, fall_s = rng.uniform(32, 55), rng.uniform(80, 300), rng.uniform(0.04, 0.15)
+    drive, decay_s = rng.uniform(0.3, 3.0), rng.uniform(0.08, 0.35)
+    t = np.arange(round(4 * decay_s * rate_hz)) / rate_hz
+    cycles = lowest_hz * t + fall_hz * fall_s * (1 - np.exp(-t / fall_s))
+    sine = np.sin(2 * np.pi * cycles) * np.exp(-t / decay_s)
+    return _shaped(_without_offset(np.tanh(drive * sine) / np.tanh(drive)), 0.0005, 0.03, rate_hz)
 
 
 def play_other(stem, rng, notes, rate_hz) -> None:
