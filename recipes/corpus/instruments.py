@@ -5,6 +5,7 @@ voice of glottal pulses through formant resonators. Timbres and places in the st
 for each track.
 """
 
+import dataclasses
 from collections.abc import Callable
 
 import numpy as np
@@ -176,6 +177,9 @@ def play_sub_bass(stem, rng, notes, rate_hz) -> None:
     """The bass of electronic music: a saturated sine below 75 Hz that falls into its pitch."""
     drive, fall, fall_s = rng.uniform(0.3, 3.0), rng.uniform(0.0, 0.4), rng.uniform(0.005, 0.03)
     decay_s, release_s = rng.uniform(0.25, 3.0), rng.uniform(0.02, 0.15)
+    # From staccato, as short as a kick, to legato.
+    share = rng.uniform(0.15, 1.0)
+    notes = [dataclasses.replace(note, duration_s=share * note.duration_s) for note in notes]
 
     def tone(note, length):
         frequency_hz = note.pitch_hz * 2.0 ** np.floor(np.log2(HIGHEST_SUB_HZ / note.pitch_hz))
