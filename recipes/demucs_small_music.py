@@ -1,12 +1,15 @@
 """Demucs for two cores and little real music.
 
-    tonezoo train demucs_small_music --data songs --hold-out rubidium --max-minutes 180
+    tonezoo train demucs_small_modified_subpixel --set epochs=16 --set steps_per_epoch=50
+    tonezoo train demucs_small_music --data songs --hold-out rubidium --max-minutes 180 \\
+        --set start_from=runs/demucs_small_modified_subpixel
 
 Data: folders of tracks as broad as can be, real songs and those that the modules of
 `tonezoo.recipes.corpus` write: composed of recordings, rendered and made up. Few songs alone are
 learnt by heart, so each source has another speed, level and equaliser every time, and is mixed with
-those of other songs. Training goes on from the model that comes with the package, which has learnt
-from made-up songs; the songs that are held out choose the weights.
+those of other songs; a source that is silent makes room for one that sounds. The songs that are
+held out choose the weights. The first of the commands learns from made-up songs alone what the
+second goes on from; `start_from=demucs_small_music` goes on from the model of the package.
 """
 
 import dataclasses
@@ -31,6 +34,5 @@ CONFIG = dataclasses.replace(
     learning_rate=5e-4,
     halving_steps=1500,
     ema_momentum=0.998,
-    start_from="demucs_procedural",
     **LITTLE_MUSIC,
 )

@@ -244,9 +244,10 @@ def make_music(folder: Path, scratch: Scratch) -> None:
         made.rmdir()
 
 
-def make_falcon(folder: Path, scratch: Scratch) -> None:
-    make_music(folder.parent / "falcon_songs", scratch)
-    shutil.move(folder.parent / "falcon_songs" / "song_a", folder)
+def make_stems(folder: Path, scratch: Scratch) -> None:
+    songs = folder.with_name(f"{folder.name}_songs")
+    make_music(songs, scratch)
+    shutil.move(songs / "song_a", folder)
 
 
 def make_ljspeech(folder: Path, scratch: Scratch) -> None:
@@ -282,7 +283,8 @@ INPUTS = {
     "outputs": make_outputs,
     "answers": make_answers,
     "LJSpeech-1.1": make_ljspeech,
-    "falcon": make_falcon,
+    "falcon": make_stems,
+    "rubidium": make_stems,
     "song.wav": make_song,
     "music": make_music,
     "low.wav": make_low,
@@ -312,7 +314,7 @@ def check_tonezoo(words: list[str]) -> None:
 def run_tonezoo(words: list[str], scratch: Scratch) -> str:
     if words[0] == "train":
         settings = list(TINY[type(load_recipe(words[1]).config)])
-        if any(word.startswith("start_from=") for word in words):
+        if any(f"start_from={name}" in words for name in shipped_models()):
             settings.append(f"start_from={scratch.tiny_run()}")  # of the tiny preset as well
         words = [*words, *(word for setting in settings for word in ("--set", setting))]
     elif words[0] == "batch" and any(word.startswith("--runner") for word in words):

@@ -41,7 +41,7 @@ def list_pretrained() -> list[str]:
     Example:
 
     >>> list_pretrained()
-    ['band_extender_speech_x2', 'band_extender_speech_x4', 'demucs_procedural', 'mu_gan_speech_x4']
+    ['band_extender_speech_x2', 'band_extender_speech_x4', 'demucs_small_music', 'mu_gan_speech_x4']
     """
     return list(shipped_models())
 

@@ -22,7 +22,7 @@ def test_models_prints_every_preset_as_json(cli):
 def test_models_prints_a_table(cli):
     code, out, _ = cli("models")
     assert code == 0 and "56,341,441" in out and "Kuleshov" in out
-    assert "band_extender_speech_x2 (enhance), " in out and "demucs_procedural (separate)" in out
+    assert "band_extender_speech_x2 (enhance), " in out and "demucs_small_music (separate)" in out
 
 
 def test_version_and_help(cli):
@@ -74,7 +74,7 @@ def paths(tmp_path):
         ("verify {empty}", "is not a tonezoo model"),
         ("verify {file}", "is a file, but a model is a folder"),
         ("enhance {file} --out {tmp}/o --model {empty}", "is not a tonezoo model"),
-        ("enhance {file} --out {tmp}/o --model demucs_procedural", "`tonezoo separate` takes it"),
+        ("enhance {file} --out {tmp}/o --model demucs_small_music", "`tonezoo separate` takes it"),
         ("separate {file} --out {tmp}/o --model {empty}", "is not a tonezoo model"),
         ("separate {file} --out {tmp}/o --model mu_gan_speech_x4", "`tonezoo enhance` takes it"),
         ("separate {file} --out {tmp}/o --sources piano", "no source 'piano'. It separates into"),

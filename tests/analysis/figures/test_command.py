@@ -33,7 +33,7 @@ def test_the_chosen_figures_are_drawn_and_told(cli, tmp_path):
         (["--only", ""], "There is no figure ''."),
         (["--input", "nothing.wav"], "nothing.wav"),
         (["--model", "nothing"], "There is no model at nothing"),
-        (["--model", "demucs_procedural", "--only", "mu_gan_1"], "`tonezoo separate` takes it"),
+        (["--model", "demucs_small_music", "--only", "mu_gan_1"], "`tonezoo separate` takes it"),
     ],
 )
 def test_what_is_wrong_is_told_before_anything_is_drawn(cli, tmp_path, options, message):

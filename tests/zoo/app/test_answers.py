@@ -187,14 +187,14 @@ def test_the_shipped_models_are_offered_with_their_own_strength():
     found = {offer.name: offer for offer in local_offers()}
     assert next(iter(found)) == "band_extender_speech_x4"
     assert found["band_extender_speech_x4"].strength_db == -4.0
-    assert found["demucs_procedural"].strength_db is None
+    assert found["demucs_small_music"].strength_db is None
 
 
 @pytest.mark.parametrize(
     ("models", "message"),
     [
         (["nothing"], "There is no model at nothing"),
-        (["demucs_procedural", "demucs_procedural"], "Two models are called demucs_procedural"),
+        (["demucs_small_music", "demucs_small_music"], "Two models are called demucs_small_music"),
     ],
 )
 def test_unusable_choices_of_models_are_refused(models, message):
@@ -204,8 +204,8 @@ def test_unusable_choices_of_models_are_refused(models, message):
 
 def test_a_task_that_the_page_does_not_show_is_refused(monkeypatch):
     monkeypatch.setattr(offers, "ANSWERS", {"super_resolution": None})
-    with pytest.raises(ValueError, match=r"demucs_procedural is a model of .*does not show"):
-        local_offers(["demucs_procedural"])
+    with pytest.raises(ValueError, match=r"demucs_small_music is a model of .*does not show"):
+        local_offers(["demucs_small_music"])
 
 
 def test_models_of_a_server_are_loaded_by_its_client(monkeypatch):

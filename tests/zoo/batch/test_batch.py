@@ -246,7 +246,7 @@ def paths(tmp_path, write_audio):
         ("enhance --input {tmp}/low --output {tmp}/o --model nothing", "There is no model at"),
         ("enhance --input {tmp}/low --output {tmp}/o --model {tmp}/empty", "is not a tonezoo mod"),
         (
-            "enhance --input {tmp}/low --output {tmp}/o --model demucs_procedural",
+            "enhance --input {tmp}/low --output {tmp}/o --model demucs_small_music",
             "`tonezoo separate` takes it",
         ),
         ("enhance --input {tmp}/low --output {tmp}/o --formt ogg", "There is no option --formt"),

@@ -33,7 +33,7 @@ from tonezoo.tasks.separation import SeparationOptions
 
 TASKS = sorted(MODELS)
 # Where there is one that is small, nothing has to be exported.
-SHIPPED = {"super_resolution": "mu_gan_speech_x4", "separation": "demucs_procedural"}
+SHIPPED = {"super_resolution": "mu_gan_speech_x4", "separation": "demucs_small_music"}
 PROTOCOLS = ("grpc", pytest.param("rest", marks=pytest.mark.slow))
 DATA = Path(__file__).parents[2] / "data"
 REFUSED = grpc.StatusCode.INVALID_ARGUMENT
@@ -223,7 +223,7 @@ def test_an_export_without_facts_takes_a_manifest(tmp_path):
         archive.extractall(tmp_path)
     (manifest,) = tmp_path.rglob("manifest.json")
     folder = manifest.parents[1]
-    by_grpc, port = serve_grpc(Models({"old": folder, "demucs_procedural": folder}.__getitem__))
+    by_grpc, port = serve_grpc(Models({"old": folder, "demucs_small_music": folder}.__getitem__))
     with Client(f"127.0.0.1:{port}") as client:
         with pytest.raises(ValueError, match=r"old at .* does not tell its facts. Give its mani"):
             client.load("old")
@@ -231,7 +231,7 @@ def test_an_export_without_facts_takes_a_manifest(tmp_path):
         output = client.load("old", manifest=manifest).enhance(samples, 4000)
         close(output, tonezoo.load(folder).enhance(samples, 4000))
         # By its name it is taken for the one that comes with tonezoo.
-        assert client.load("demucs_procedural").task == "separation"
+        assert client.load("demucs_small_music").task == "separation"
     by_grpc.stop(None)
 
 

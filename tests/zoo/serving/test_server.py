@@ -105,7 +105,7 @@ load_once = functools.cache(loading.load_verified)
 @pytest.fixture(scope="module")
 def root(tmp_path_factory):
     root = tmp_path_factory.mktemp("models")
-    for name, source in (("enhance", MODEL), ("separate", "demucs_procedural")):
+    for name, source in (("enhance", MODEL), ("separate", "demucs_small_music")):
         (root / name).symlink_to(shipped_models()[source])
     return root
 
@@ -592,7 +592,7 @@ def test_random_requests_are_refused_as_requests(client):
 @pytest.mark.slow
 def test_versions_change_without_a_lost_request(tmp_path):
     """A damaged version 2 is not served and told; version 3 takes over while requests run."""
-    root, source = tmp_path / "models", shipped_models()["demucs_procedural"] / "1"
+    root, source = tmp_path / "models", shipped_models()["demucs_small_music"] / "1"
     version = shutil.copytree(source, root / "separate" / "1")
     waveform = np.random.default_rng(0).uniform(-0.1, 0.1, (1, 64, 2)).astype("float32")
     lines = []
@@ -708,7 +708,7 @@ def test_a_server_that_stops_gives_up_what_takes_longer_than_it_should(stopping,
 
 @pytest.mark.slow
 def test_the_command_finishes_what_it_has_begun_when_it_is_told_to_stop(tmp_path):
-    (tmp_path / "enhance").symlink_to(shipped_models()["demucs_procedural"])
+    (tmp_path / "enhance").symlink_to(shipped_models()["demucs_small_music"])
     # Requests that are begun, but not yet computed, at the time of the signal.
     words = ("serve", tmp_path, "--port", "0", "--rest-port", "0", "--batch-timeout-ms", "5000")
     process = subprocess.Popen(

@@ -131,7 +131,7 @@ class Separation(Task):
     title = "separation"
     verb, doing, done = "separate", "separating", "separated"
     help = "Separate audio files into their sources, each at its own rate, channels and length."
-    default_models = ("demucs_procedural",)
+    default_models = ("demucs_small_music",)
     facts = SeparationFacts
     file_options = SeparateOptions
     evaluation_options = SeparationOptions
