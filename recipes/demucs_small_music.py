@@ -22,6 +22,7 @@ LITTLE_MUSIC: dict[str, Any] = {
     "gain": True,
     "max_speed_change": 0.1,
     "remix_group": 8,
+    "ema_momentum": 0.998,
     "epochs": 400,
     "steps_per_epoch": 200,
     "validation_batches": 8,
@@ -33,6 +34,5 @@ CONFIG = dataclasses.replace(
     share_window_samples=4096,
     learning_rate=5e-4,
     halving_steps=1500,
-    ema_momentum=0.998,
     **LITTLE_MUSIC,
 )

@@ -56,7 +56,6 @@ CONFIGS = {
         largest_gain=1.5,
         equaliser_db=6.0,
         halving_steps=3000,
-        ema_momentum=0.998,
         **LITTLE_MUSIC,
     ),
     "open_unmix_tiny": dataclasses.replace(

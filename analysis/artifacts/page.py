@@ -157,15 +157,15 @@ def _picture(channel: np.ndarray, sample_rate_hz: float, marked: list[float]) ->
     # Silence is dark.
     top_db = level_db.max() if level_db.max() > FLOOR_DB else 0.0
     spectrum = steady_spectrum_dbfs(channel, SPECTRUM_FFT)
-    top_khz = sample_rate_hz / 2000
+    top_hz = sample_rate_hz / 2
 
     def draw(axes):
         figure = axes.figure
         axes.remove()
         left, right = figure.subplots(1, 2, sharey=True, width_ratios=(3, 2))
         seconds = len(channel) / sample_rate_hz
-        draw_spectrogram(left, level_db, seconds, sample_rate_hz / 2, top_db - 80, top_db)
-        right.plot(spectrum, np.linspace(0, top_khz, len(spectrum)), linewidth=0.6, color=INK)
+        draw_spectrogram(left, level_db, seconds, top_hz, top_db - 80, top_db)
+        right.plot(spectrum, np.linspace(0, top_hz / 1000, len(spectrum)), linewidth=0.6, color=INK)
         right.plot(
             np.full(len(marked), spectrum.max() + 4),
             np.array(marked) / 1000,
@@ -176,7 +176,7 @@ def _picture(channel: np.ndarray, sample_rate_hz: float, marked: list[float]) ->
         right.set(
             xlabel="mean level (dBFS)",
             xlim=(max(spectrum.min(), spectrum.max() - RANGE_DB) - 4, spectrum.max() + 8),
-            ylim=(0, top_khz),
+            ylim=(0, top_hz / 1000),
         )
 
     return inline_svg(7.5, 2.8, draw)

@@ -106,10 +106,9 @@ def _drum_hits(rng, rate_hz) -> dict[int, list[np.ndarray]]:
 
     def kick():
         t = seconds(5 * kick_decay_s)
-        # The integral of kick_hz + sweep_hz exp(-t / sweep_s).
-        cycles = kick_hz * t + sweep_hz * sweep_s * (1 - np.exp(-t / sweep_s))
         beater = _band_noise(rng, len(t), 1500, 5000, rate_hz) * np.exp(-t / 0.003)
-        return np.sin(2 * np.pi * cycles) * np.exp(-t / kick_decay_s) + 0.25 * beater
+        skin = _falling_sine(t, kick_hz, sweep_hz, sweep_s) * np.exp(-t / kick_decay_s)
+        return skin + 0.25 * beater
 
     def snare():
         t = seconds(6 * rattle_s)
@@ -134,6 +133,16 @@ def _drum_hits(rng, rate_hz) -> dict[int, list[np.ndarray]]:
             mono = _shaped(_without_offset(strike()), 0.0005, 0.03, rate_hz)
             hits[key].append(panned(mono.astype("float32"), place))
     return hits
+
+
+def _falling_sine(t: np.ndarray, lowest_hz: float, fall_hz: float, fall_s: float) -> np.ndarray:
+    """A sine of lowest_hz + fall_hz exp(-t / fall_s), whose integral is its phase."""
+    cycles = lowest_hz * t + fall_hz * fall_s * (1 - np.exp(-t / fall_s))
+    return np.sin(2 * np.pi * cycles)
+
+
+def _saturated(signal: np.ndarray, drive: float) -> np.ndarray:
+    return np.tanh(drive * signal) / np.tanh(drive)
 
 
 def _without_offset(hit: np.ndarray) -> np.ndarray:
@@ -184,10 +193,8 @@ def play_sub_bass(stem, rng, notes, rate_hz) -> None:
     def tone(note, length):
         frequency_hz = note.pitch_hz * 2.0 ** np.floor(np.log2(HIGHEST_SUB_HZ / note.pitch_hz))
         t = np.arange(length) / rate_hz
-        # The integral of a frequency that falls to frequency_hz from (1 + fall) times that.
-        cycles = frequency_hz * (t + fall * fall_s * (1 - np.exp(-t / fall_s)))
-        sine = np.sin(2 * np.pi * cycles) * np.exp(-t / decay_s)
-        return panned((np.tanh(drive * sine) / np.tanh(drive)).astype("float32"), 0.0)
+        sine = _falling_sine(t, frequency_hz, fall * frequency_hz, fall_s) * np.exp(-t / decay_s)
+        return panned(_saturated(sine, drive).astype("float32"), 0.0)
 
     _play(stem, notes, tone, (0.004, release_s), rate_hz)
 
@@ -200,9 +207,8 @@ def electronic_kick(rng: np.random.Generator, rate_hz: int) -> np.ndarray:
     lowest_hz, fall_hz, fall_s = rng.uniform(32, 55), rng.uniform(80, 300), rng.uniform(0.04, 0.15)
     drive, decay_s = rng.uniform(0.3, 3.0), rng.uniform(0.08, 0.35)
     t = np.arange(round(4 * decay_s * rate_hz)) / rate_hz
-    cycles = lowest_hz * t + fall_hz * fall_s * (1 - np.exp(-t / fall_s))
-    sine = np.sin(2 * np.pi * cycles) * np.exp(-t / decay_s)
-    return _shaped(_without_offset(np.tanh(drive * sine) / np.tanh(drive)), 0.0005, 0.03, rate_hz)
+    sine = _falling_sine(t, lowest_hz, fall_hz, fall_s) * np.exp(-t / decay_s)
+    return _shaped(_without_offset(_saturated(sine, drive)), 0.0005, 0.03, rate_hz)
 
 
 def play_other(stem, rng, notes, rate_hz) -> None:

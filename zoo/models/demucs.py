@@ -61,7 +61,7 @@ class Demucs(SeparationModel):
             leaves the initialisation, which is PyTorch's: uniform, bounded by 1 / sqrt(fan_in),
             biases too.
         share_window_samples: None for the sources as the decoder makes them, as the papers have it;
-            else (ours) the window, a multiple of 4, of the transform in which they share the
+            else (ours) the window, a multiple of 8, of the transform in which they share the
             mixture: each gets as much of every bin as its magnitude has of the sum of theirs. They
             then sum to the mixture, and are silent where it is.
         sample_rate_hz: rate that it is trained at; the network's numbers do not depend on it.

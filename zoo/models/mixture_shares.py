@@ -9,6 +9,8 @@ from tonezoo.models.wiener import LEAST_SQUARE
 # Added to each magnitude of an estimate: of what none of them has, shares are equal.
 SILENCE = 1e-6
 WINDOW_HOPS = 4
+# A window is centred on its hop: both have to be even.
+WINDOW_MULTIPLE = 2 * WINDOW_HOPS
 
 
 class MixtureShares(keras.layers.Layer):
@@ -19,13 +21,13 @@ class MixtureShares(keras.layers.Layer):
     they: no tone that an upsampling layer writes into silence is left.
 
     Args:
-        window_samples: of the transform, a multiple of 4; its hop is a quarter.
+        window_samples: of the transform, a multiple of 8; its hop is a quarter.
 
     Inputs: the mixture (batch, time, channel); estimates (batch, time, source, channel). Output: of
     the estimates' shape. Beyond both ends there are zeros.
 
     Raises:
-        ValueError: a window that is no multiple of 4.
+        ValueError: a window that is no multiple of 8.
 
     >>> import numpy as np
     >>> rng = np.random.default_rng(0)
@@ -38,12 +40,12 @@ class MixtureShares(keras.layers.Layer):
 
     def __init__(self, window_samples: int, **kwargs):
         super().__init__(**kwargs)
-        hop_samples, rest = divmod(window_samples, WINDOW_HOPS)
-        if rest:
+        if window_samples % WINDOW_MULTIPLE:
             raise ValueError(
                 f"The window in which sources share the mixture must be a multiple of "
-                f"{WINDOW_HOPS} samples, but is {window_samples!r}."
+                f"{WINDOW_MULTIPLE} samples, but is {window_samples!r}."
             )
+        hop_samples = window_samples // WINDOW_HOPS
         options = {"dtype": self.dtype_policy}
         self.stft = STFT1D(window_samples, hop_samples, **options)
         self.inverse_stft = InverseSTFT1D(window_samples, hop_samples, **options)

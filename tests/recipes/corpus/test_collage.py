@@ -7,6 +7,7 @@ from signals import noise, write_audio
 
 from tonezoo.recipes.corpus import collage
 from tonezoo.recipes.corpus.collage import Library, arranged, compose
+from tonezoo.recipes.corpus.instruments import electronic_kick, play_sub_bass
 from tonezoo.recipes.corpus.notes import Note, song_frame
 from tonezoo.recipes.corpus.recordings import Phrase, find_recordings, look_at
 
@@ -115,6 +116,34 @@ def test_parts_start_and_stop_without_clicks():
     assert (playing.sum(axis=0) > 0.99).all() and (playing.min(axis=1) < 1e-6).any()
     assert (playing.max(axis=1) > 0.999).all()
     assert np.abs(np.diff(playing, axis=1)).max() < 0.01
+
+
+def crossings(signal):
+    """Returns the samples where a signal passes zero."""
+    return np.flatnonzero(np.diff(np.signbit(signal)))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_an_electronic_kick_falls_and_a_deep_bass_holds_its_pitch(seed):
+    kick = electronic_kick(np.random.default_rng(seed), 44_100)
+    # Within 35 and 350 Hz: half a period is 63 to 630 samples.
+    halves = np.diff(crossings(kick))[: len(kick) // 700]
+    assert halves[-1] > 1.5 * halves[0] and 60 < halves.min() < halves.max() < 800
+    assert abs(kick[0]) < 1e-3 and abs(kick[-1]) < 1e-3 and np.abs(kick).max() <= 1.01
+    bass = np.zeros((3 * 44_100, 2), "float32")
+    play_sub_bass(bass, np.random.default_rng(seed), [Note(0.0, 2.0, 33.0, 1.0)], 44_100)
+    # A1, 55 Hz, has half periods of 401 samples.
+    late = np.diff(crossings(bass[np.abs(bass[:, 0]) > 0, 0]))[6:12]
+    assert np.abs(late - 401).max() < 8
+
+
+def test_deep_basses_are_played_from_staccato_to_legato():
+    sounding = []
+    for seed in range(30):
+        bass = np.zeros((3 * 8000, 2), "float32")
+        play_sub_bass(bass, np.random.default_rng(seed), [Note(0.0, 2.0, 33.0, 1.0)], 8000)
+        sounding.append(np.flatnonzero(bass[:, 0])[-1] / 8000)
+    assert min(sounding) < 0.6 and max(sounding) > 1.7 and max(sounding) < 2.3
 
 
 @pytest.mark.parametrize("seed", range(8))

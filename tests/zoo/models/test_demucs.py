@@ -373,7 +373,8 @@ def test_shares_sum_to_the_mixture_and_are_silent_with_it(time):
         ({"lstm_layers": -1}, r"lstm_layers must be an integer of at least 0"),
         ({"upsampler_kernel_size": 0}, r"upsampler_kernel_size must be"),
         ({"share_window_samples": 0}, r"share_window_samples must be an integer of at least 1"),
-        ({"share_window_samples": 42}, r"multiple of 4 samples, but is 42"),
+        ({"share_window_samples": 42}, r"multiple of 8 samples, but is 42"),
+        ({"share_window_samples": 12}, r"multiple of 8 samples, but is 12"),
         (
             {"padding": "valid", "upsampler_kernel_size": 12},
             r"at most 8 with padding='valid'.*upsampler_kernel_size=12",
