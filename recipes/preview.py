@@ -92,7 +92,7 @@ class StemPreview:
             normalised = level.normalise(mixture)
             output = self.compiled(model)(normalised[None])[0]
             # (time, source, channels) -> (source, time, channels)
-            estimates = level.restore(output).swapaxes(0, 1)
+            estimates = level.restore(output, len(self.sources)).swapaxes(0, 1)
             for kind, signals in (("output", estimates), ("target", stems)):
                 for source, signal in zip(self.sources, signals, strict=True):
                     tf.summary.audio(

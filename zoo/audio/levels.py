@@ -37,9 +37,13 @@ class Level:
         """Returns float samples brought to mean 0 and standard deviation 1 by this level."""
         return (samples - np.float32(self.mean)) / np.float32(self.std or 1)
 
-    def restore(self, samples: np.ndarray) -> np.ndarray:
-        """Returns normalised samples brought back to this level."""
-        return np.float32(self.std) * samples + np.float32(self.mean)
+    def restore(self, samples: np.ndarray, sources: int = 1) -> np.ndarray:
+        """Returns normalised samples brought back to this level.
+
+        Each of several sources gets an equal part of the mean, so that those that sum to the
+        normalised signal sum to the signal.
+        """
+        return np.float32(self.std) * samples + np.float32(self.mean / sources)
 
 
 def measure(blocks: Iterable[np.ndarray]) -> tuple[int, int, Level]:

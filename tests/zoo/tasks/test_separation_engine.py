@@ -28,10 +28,16 @@ def test_a_model_that_scales_gives_scaled_mixtures_of_the_same_shape(samples, sh
     assert list(stems) == ["a", "b"]
     for name, factor in (("a", 0.25), ("b", 0.75)):
         assert stems[name].shape == x.shape and stems[name].dtype == np.float32
-        # The mean is taken off the mixture and added to every source.
+        # The mean is taken off the mixture, and each source gets an equal part of it.
         mean = x.mean()
-        expected = factor * (x - mean) + mean
+        expected = factor * (x - mean) + mean / 2
         np.testing.assert_allclose(stems[name], expected, rtol=0, atol=2e-6)
+
+
+def test_sources_that_sum_to_what_the_model_sees_sum_to_a_mixture_with_an_offset():
+    x = noise(1003, 2) + 0.5
+    stems = SPLIT.separate(x, RATE_HZ)
+    np.testing.assert_allclose(stems["a"] + stems["b"], x, rtol=0, atol=4e-6)
 
 
 @pytest.mark.parametrize("overlap", [0.0, 0.1, 0.25, 0.5, 0.9])
@@ -123,7 +129,7 @@ def test_shifts_keep_length_and_place(shifts):
     x = noise(5003, 2)
     stems = SPLIT.separate(x, RATE_HZ, SeparationOptions(shifts=shifts))
     mean = x.mean()
-    np.testing.assert_allclose(stems["b"], 0.75 * (x - mean) + mean, rtol=0, atol=3e-6)
+    np.testing.assert_allclose(stems["b"], 0.75 * (x - mean) + mean / 2, rtol=0, atol=3e-6)
 
 
 def test_shifts_average_over_different_offsets_of_one_seed():
@@ -203,7 +209,7 @@ def test_silence_stays_silent_whatever_the_model_makes_of_it():
 def test_silence_and_constants_stay_finite(value):
     stems = SPLIT.separate(np.full((1000, 2), value, "float32"), RATE_HZ)
     for stem in stems.values():
-        np.testing.assert_allclose(stem, value, atol=1e-6)
+        np.testing.assert_allclose(stem, value / 2, atol=1e-6)
 
 
 def test_a_long_stream_is_held_by_the_segment():

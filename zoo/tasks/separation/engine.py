@@ -154,7 +154,7 @@ class Separator:
                 yield block if as_they_are else np.repeat(block, self.channels, axis=1)
 
         outputs = self._at_own_rate(normalised(), sample_rate_hz, signals, options)
-        outputs = (level.restore(block) for block in outputs)
+        outputs = (level.restore(block, len(self.sources)) for block in outputs)
         if not as_they_are:
             outputs = (block.mean(axis=3, keepdims=True) for block in outputs)
         # (time, source, signal, channel) -> (time, source * channels)

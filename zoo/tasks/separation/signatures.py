@@ -28,7 +28,9 @@ def signatures(model) -> dict:
             return separate_normalised(waveform)
         mean, std = batch_levels(waveform)
         outputs = separate_normalised(tf.math.divide_no_nan(waveform - mean, std))
-        return {name: std * output + mean for name, output in outputs.items()}
+        # As `Level.restore`.
+        part = mean / len(model.sources)
+        return {name: std * output + part for name, output in outputs.items()}
 
     def separate_wav(contents):
         samples, rate_hz = tf.audio.decode_wav(contents)
