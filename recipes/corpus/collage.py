@@ -52,6 +52,7 @@ LARGEST_STRETCH = 1.3
 LARGEST_TUNING_SEMITONES = 5.0
 SUB_BASS_SHARE = 0.4
 ELECTRONIC_KICK_SHARE = 0.5
+NO_KICK_SHARE = 0.2
 RECORDED_SHARE = 0.8
 FADE_S = 0.01
 BARS_OF_A_SECTION = 4
@@ -106,7 +107,7 @@ def play_strokes(
 ) -> None:
     """Adds a drum part to (time, 2), played with a stroke of each kind, drawn and tuned once.
 
-    Some parts have the kick of electronic music.
+    Some parts have the kick of electronic music, and some have none.
     """
     strokes = library.strokes()
     kinds = {
@@ -123,6 +124,8 @@ def play_strokes(
     }
     if rng.random() < ELECTRONIC_KICK_SHARE:
         tuned[KICK] = electronic_kick(rng, library.rate_hz).astype("float32")
+    if rng.random() < NO_KICK_SHARE:
+        tuned.pop(KICK, None)
     for note in notes:
         kind = CLOSED_HAT if note.pitch == OPEN_HAT else int(note.pitch)
         if kind in tuned:

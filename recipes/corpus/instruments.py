@@ -183,9 +183,18 @@ def play_bass(stem, rng, notes, rate_hz) -> None:
 
 
 def play_sub_bass(stem, rng, notes, rate_hz) -> None:
-    """The bass of electronic music: a saturated sine below 75 Hz that falls into its pitch."""
-    drive, fall, fall_s = rng.uniform(0.3, 3.0), rng.uniform(0.0, 0.4), rng.uniform(0.005, 0.03)
+    """The bass of electronic music: a saturated sine below 75 Hz that falls into its pitch.
+
+    Some begin as a kick does, with a deep fall, and some with a bright tone that is soon gone.
+    """
+    drive, fall, fall_s = (
+        rng.uniform(0.3, 3.0),
+        rng.uniform(0.0, 2.0) ** 2,
+        rng.uniform(0.003, 0.03),
+    )
     decay_s, release_s = rng.uniform(0.25, 3.0), rng.uniform(0.02, 0.15)
+    attack_s = rng.uniform(0.0005, 0.006)
+    bright, multiple, bright_s = rng.uniform(-0.6, 0.6), rng.integers(3, 20), rng.uniform(0.02, 0.3)
     # From staccato, as short as a kick, to legato.
     share = rng.uniform(0.15, 1.0)
     notes = [dataclasses.replace(note, duration_s=share * note.duration_s) for note in notes]
@@ -194,9 +203,11 @@ def play_sub_bass(stem, rng, notes, rate_hz) -> None:
         frequency_hz = note.pitch_hz * 2.0 ** np.floor(np.log2(HIGHEST_SUB_HZ / note.pitch_hz))
         t = np.arange(length) / rate_hz
         sine = _falling_sine(t, frequency_hz, fall * frequency_hz, fall_s) * np.exp(-t / decay_s)
-        return panned(_saturated(sine, drive).astype("float32"), 0.0)
+        upper = np.sin(2 * np.pi * multiple * frequency_hz * t) * np.exp(-t / bright_s)
+        sound = _saturated(sine + max(bright, 0.0) * upper, drive)
+        return panned(sound.astype("float32"), 0.0)
 
-    _play(stem, notes, tone, (0.004, release_s), rate_hz)
+    _play(stem, notes, tone, (attack_s, release_s), rate_hz)
 
 
 def electronic_kick(rng: np.random.Generator, rate_hz: int) -> np.ndarray:
