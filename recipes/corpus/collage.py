@@ -7,7 +7,8 @@ Real songs as stems are few; single sounds are many. A track takes tempo, key an
 `song_notes`, whose drum and bass parts are played with the recorded strokes and notes, while
 phrases and loops are brought to its tempo and its key and laid over it. What there are no
 recordings of is played by the instruments of the procedural songs. Some songs have the deep bass of
-electronic music, some its long kick. The parts start and stop.
+electronic music, which may begin as a kick does, some its long kick, and some no kick. The parts
+start and stop.
 """
 
 import argparse

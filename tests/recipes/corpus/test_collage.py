@@ -138,9 +138,9 @@ def crossings(signal):
 @pytest.mark.parametrize("seed", range(4))
 def test_an_electronic_kick_falls_and_a_deep_bass_holds_its_pitch(seed):
     kick = electronic_kick(np.random.default_rng(seed), 44_100)
-    # Within 35 and 350 Hz: half a period is 63 to 630 samples.
+    # Within 32 and 405 Hz: half a period is 54 to 689 samples.
     halves = np.diff(crossings(kick))[: len(kick) // 700]
-    assert halves[-1] > 1.5 * halves[0] and 60 < halves.min() < halves.max() < 800
+    assert halves[-1] > 1.5 * halves[0] and 50 < halves.min() < halves.max() < 800
     assert abs(kick[0]) < 1e-3 and abs(kick[-1]) < 1e-3 and np.abs(kick).max() <= 1.01
     bass = np.zeros((3 * 44_100, 2), "float32")
     play_sub_bass(bass, np.random.default_rng(seed), [Note(0.0, 2.0, 33.0, 1.0)], 44_100)
@@ -164,7 +164,7 @@ def test_some_deep_basses_begin_bright():
         start = bass[:4410, 0]
         shares.append(1 - np.sum(low_passed(start, 250) ** 2) / np.sum(start**2))
     shares = np.sort(shares)
-    assert shares[5] < 0.01 and shares[-5] > 0.03
+    assert shares[5] < 0.01 and shares[-5] > 0.02
 
 
 def test_deep_basses_are_played_from_staccato_to_legato():
