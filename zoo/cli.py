@@ -167,6 +167,7 @@ def train(
 
     On several machines under TF_CONFIG: see docs/distributed.md.
     """
+    from tonezoo.memory import keep_freed_memory
     from tonezoo.recipes import load_recipe
     from tonezoo.recipes.cluster import read_cluster
     from tonezoo.recipes.config import override
@@ -176,6 +177,7 @@ def train(
     cfg = override(load_recipe(recipe).config, changes)
     cluster = read_cluster()
     run = run or Path("runs") / cfg.run_name(recipe)
+    keep_freed_memory()
     import_keras(os.environ.get("KERAS_BACKEND", "tensorflow"))
     from tonezoo.recipes.runner import TrainingRequest
     from tonezoo.recipes.runner import train as train_recipe
