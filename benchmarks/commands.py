@@ -30,11 +30,11 @@ def run_tonezoo(*arguments: str | Path) -> Command:
     return run(sys.executable, "-m", "tonezoo", *arguments)
 
 
-def train_anew(recipe: str, run: Path, **settings) -> None:
-    """Trains a recipe into a folder, in place of what is there."""
+def train_anew(recipe: str, run: Path, *words: str | Path, **settings) -> None:
+    """Trains a recipe into a folder, in place of what is there, with more words of the command."""
     shutil.rmtree(run, ignore_errors=True)
-    words = [word for name, value in settings.items() for word in ("--set", f"{name}={value}")]
-    check(run_tonezoo("train", recipe, "--run", run, *words))
+    options = [word for name, value in settings.items() for word in ("--set", f"{name}={value}")]
+    check(run_tonezoo("train", recipe, "--run", run, *words, *options))
 
 
 def check(command: Command) -> None:

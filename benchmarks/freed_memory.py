@@ -20,7 +20,7 @@ os.environ["KERAS_BACKEND"] = "tensorflow"
 
 from commands import print_row
 
-RECIPES = "demucs_small_music,wave_unet_small,open_unmix_small,band_extender_speech,mu_gan_small"
+RECIPES = "demucs_small_music,band_extender_speech"
 UNTIMED = 2
 
 

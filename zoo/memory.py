@@ -12,8 +12,8 @@ def keep_freed_memory() -> bool:
 
     A training step on processors allocates and frees some gigabytes, in pieces of megabytes. By
     itself glibc gives them back to the kernel, which clears every page before it hands it out
-    again: a third of the step's time (benchmarks/freed_memory.py). What is kept is a step's peak.
-    Threads that run already keep their ways: call it before TensorFlow is imported.
+    again: two fifths of a step of Demucs (benchmarks/freed_memory.py). What is kept is a step's
+    peak. Threads that run already keep their ways: call it before TensorFlow is imported.
 
     Returns:
         whether the C library is glibc and took the settings.
