@@ -32,7 +32,8 @@ def main() -> None:
     parser.add_argument("--one", nargs=2, metavar=("RECIPE", "WAY"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.one:
-        print(json.dumps(measure(*options.one, options.steps)))
+        recipe, way = options.one
+        print(json.dumps(measure(recipe, way, options.steps)))
         return
     print(f"{os.cpu_count()} CPU cores, load {os.getloadavg()[0]:.1f}.\n")
     ways = ("freed", "kept")
