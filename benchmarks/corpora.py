@@ -6,19 +6,21 @@
 Trains the recipe on all folders of `--data`, each of which is a corpus, and on all but one, with an
 equal number of steps, the same seed and the same songs held out, which choose the weights. Prints a
 Markdown table for each test folder: SDR by museval, and how far the mean is from that of all. A run
-that is finished is not trained again, and one that is evaluated not evaluated again.
+that is finished is not trained again, and one that is evaluated not evaluated again: for other
+steps or settings give other `--runs`.
 """
 
 import argparse
 import json
 import os
+import shutil
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 from commands import check, print_row, run_tonezoo, train_anew
 
-from tonezoo.recipes.runs import RunFolder, is_run
+from tonezoo.recipes.runs import is_run
 
 EPOCHS = 4
 
@@ -35,6 +37,8 @@ def main() -> None:
     options = parser.parse_args()
     if options.steps < EPOCHS or options.steps % EPOCHS:
         parser.error(f"--steps must be a multiple of {EPOCHS}.")
+    if not options.data.is_dir():
+        parser.error(f"There is no folder {options.data}.")
     corpora = sorted(folder.name for folder in options.data.iterdir() if folder.is_dir())
     if options.hold_out not in corpora or len(corpora) < 3:
         parser.error(
@@ -53,19 +57,19 @@ def main() -> None:
 def train(name: str, corpora: list[str], options) -> Path:
     """Returns the run on some corpora, trained where that is left to do."""
     run = options.runs / name
-    if is_run(run) and RunFolder(run).trained_steps() == options.steps:
+    if is_run(run):
         return run
     data = options.runs / "data" / name
-    data.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(data, ignore_errors=True)
+    data.mkdir(parents=True)
     for corpus in (*corpora, options.hold_out):
-        link = data / corpus
-        link.unlink(missing_ok=True)
-        link.symlink_to((options.data / corpus).resolve())
-    settings = dict(setting.split("=", 1) for setting in options.settings)
-    settings |= {"epochs": EPOCHS, "steps_per_epoch": options.steps // EPOCHS}
-    words = ("--data", data, "--hold-out", options.hold_out)
-    train_anew(options.recipe, run, *words, **settings)
-    return run
+        (data / corpus).symlink_to((options.data / corpus).resolve())
+    words: list[str | Path] = ["--data", data, "--hold-out", options.hold_out]
+    words += [f"--set={setting}" for setting in options.settings]
+    unfinished = run.with_name(f"{name}-unfinished")
+    steps = options.steps // EPOCHS
+    train_anew(options.recipe, unfinished, *words, epochs=EPOCHS, steps_per_epoch=steps)
+    return unfinished.rename(run)
 
 
 def evaluated(run: Path, test: Path) -> dict:
