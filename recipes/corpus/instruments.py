@@ -215,7 +215,8 @@ def electronic_kick(rng: np.random.Generator, rate_hz: int) -> np.ndarray:
     """
     lowest_hz, fall_hz = rng.uniform(32, 55), rng.uniform(80, 350)
     fall_s = np.exp(rng.uniform(np.log(0.015), np.log(0.15)))
-    drive, decay_s = rng.uniform(0.3, 3.0), rng.uniform(0.08, 0.35)
+    # From a dry stroke to a boom that lasts until the next.
+    drive, decay_s = rng.uniform(0.3, 3.0), np.exp(rng.uniform(np.log(0.06), np.log(0.8)))
     t = np.arange(round(4 * decay_s * rate_hz)) / rate_hz
     sine = _falling_sine(t, lowest_hz, fall_hz, fall_s) * np.exp(-t / decay_s)
     return _shaped(_without_offset(_saturated(sine, drive)), 0.0005, 0.03, rate_hz)
