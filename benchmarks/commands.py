@@ -1,6 +1,8 @@
 """Commands in processes of their own, with their peak memory, and what benchmarks feed them."""
 
+import json
 import os
+import resource
 import shutil
 import statistics
 import subprocess
@@ -10,9 +12,13 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import soundfile
+
+# The unit of ru_maxrss.
+MAXRSS_BYTES = 1 if sys.platform == "darwin" else 1024
 
 
 @dataclass(kw_only=True)
@@ -54,13 +60,31 @@ def run(*words: str | Path) -> Command:
         stderr.seek(0)
         message = stderr.read()
     process.returncode = os.waitstatus_to_exitcode(status)
-    unit = 1 if sys.platform == "darwin" else 1024
     return Command(
         exit_code=process.returncode,
         message=message,
         seconds=seconds,
-        peak_mb=unit * usage.ru_maxrss / 1e6,
+        peak_mb=MAXRSS_BYTES * usage.ru_maxrss / 1e6,
     )
+
+
+def figures_apart(script: str | Path, *words: str) -> Any:
+    """Returns the value of the JSON that ends what a script prints in a process of its own."""
+    done = subprocess.run(
+        [sys.executable, str(script), *words], capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise SystemExit(f"{script} failed:\n{done.stderr}")
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def peak_memory_gb() -> float:
+    """Returns the peak memory of this process so far."""
+    status = Path("/proc/self/status")
+    if status.exists():
+        # ru_maxrss is that of the process which started this one, where that is larger.
+        return 1024 * int(status.read_text().split("VmHWM:")[1].split()[0]) / 1e9
+    return MAXRSS_BYTES * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e9
 
 
 def write_noise(path: Path, seconds: float, rate_hz: int, channels: int = 1) -> Path:
@@ -78,8 +102,8 @@ def noise(samples: int) -> np.ndarray:
     return np.random.default_rng(0).uniform(-0.3, 0.3, samples).astype("float32")
 
 
-def print_row(*cells: str) -> None:
-    print("| " + " | ".join(cells) + " |", flush=True)
+def print_row(*cells: object) -> None:
+    print("| " + " | ".join(map(str, cells)) + " |", flush=True)
 
 
 def spread(values: Sequence[float], form: str = ".2f") -> str:

@@ -26,6 +26,7 @@ from pathlib import Path
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
+from commands import print_row
 from pytorch_demucs import WIDTH, pair
 from timing import in_turn, median_ratio
 
@@ -377,10 +378,6 @@ def versions(*packages: str) -> str:
 def print_header(*cells) -> None:
     print_row(*cells)
     print_row(*len(cells) * ["---"])
-
-
-def print_row(*cells) -> None:
-    print("| " + " | ".join(map(str, cells)) + " |", flush=True)
 
 
 if __name__ == "__main__":

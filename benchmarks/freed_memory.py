@@ -11,14 +11,12 @@ import argparse
 import json
 import os
 import statistics
-import subprocess
-import sys
 
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ["KERAS_BACKEND"] = "tensorflow"
 
-from commands import print_row
+from commands import figures_apart, peak_memory_gb, print_row
 
 RECIPES = "demucs_small_music,band_extender_speech"
 UNTIMED = 2
@@ -42,7 +40,10 @@ def main() -> None:
     print_row(*["---"] * (2 + len(kinds) * len(ways)))
     for recipe in options.recipes.split(","):
         rounds = [
-            {way: measured_apart(recipe, way, options.steps) for way in ways}
+            {
+                way: figures_apart(__file__, "--one", recipe, way, "--steps", str(options.steps))
+                for way in ways
+            }
             for _ in range(options.rounds)
         ]
         ratio = statistics.median(one["kept"]["step_s"] / one["freed"]["step_s"] for one in rounds)
@@ -52,14 +53,6 @@ def main() -> None:
             for way in ways
         )
         print_row(recipe, *cells, f"{ratio:.2f}")
-
-
-def measured_apart(recipe: str, way: str, steps: int) -> dict[str, float]:
-    words = ("--one", recipe, way, "--steps", str(steps))
-    done = subprocess.run(
-        [sys.executable, __file__, *words], stdout=subprocess.PIPE, text=True, check=True
-    )
-    return json.loads(done.stdout.splitlines()[-1])
 
 
 def measure(recipe: str, way: str, steps: int) -> dict[str, float]:
@@ -82,11 +75,10 @@ def measure(recipe: str, way: str, steps: int) -> dict[str, float]:
         phase.model.train_on_batch(*batch)
         times.append(time.perf_counter() - started)
         kernel.append(resource.getrusage(resource.RUSAGE_SELF).ru_stime - before)
-    unit = 1 if sys.platform == "darwin" else 1024
     return {
         "step_s": statistics.median(times[UNTIMED:]),
         "kernel_share": sum(kernel[UNTIMED:]) / sum(times[UNTIMED:]) / (os.cpu_count() or 1),
-        "peak_gb": unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e9,
+        "peak_gb": peak_memory_gb(),
     }
 
 

@@ -11,7 +11,6 @@ Keras and TensorFlow take.
 import argparse
 import json
 import os
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -19,6 +18,8 @@ from pathlib import Path
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ["KERAS_BACKEND"] = "tensorflow"
+
+from commands import figures_apart, peak_memory_gb
 
 THREADS = 2
 TITLES = ("real-time factor", "peak memory (GB)")
@@ -56,18 +57,12 @@ def main() -> None:
 
 def measure_apart(name: str, preset: str, seconds: float) -> tuple[str, str]:
     """Returns the cells of a preset's real-time factor and peak memory, by a process of its own."""
-    words = ("--one", name, preset, "--seconds", str(seconds))
-    done = subprocess.run(
-        [sys.executable, __file__, *words], capture_output=True, text=True, check=True
-    )
-    figures = json.loads(done.stdout.splitlines()[-1])
+    figures = figures_apart(__file__, "--one", name, preset, "--seconds", str(seconds))
     return f"{figures['factor']:.3g}", f"{figures['peak_gb']:.2g}"
 
 
 def measure(name: str, preset: str, seconds: float) -> dict[str, float]:
     """Returns real-time factor and peak memory of a preset."""
-    import resource
-
     import numpy as np
     import tensorflow as tf
 
@@ -84,10 +79,8 @@ def measure(name: str, preset: str, seconds: float) -> dict[str, float]:
         started = time.perf_counter()
         call(signal).numpy()
         times.append(time.perf_counter() - started)
-    unit = 1 if sys.platform == "darwin" else 1024
-    peak_gb = unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e9
     # The first one traces.
-    return {"factor": min(times[1:]) / seconds, "peak_gb": peak_gb}
+    return {"factor": min(times[1:]) / seconds, "peak_gb": peak_memory_gb()}
 
 
 if __name__ == "__main__":

@@ -19,8 +19,6 @@ import argparse
 import importlib.util
 import os
 import statistics
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
@@ -29,6 +27,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ["KERAS_BACKEND"] = "tensorflow"
 
 import numpy as np
+from commands import figures_apart, peak_memory_gb, print_row
 from pytorch_demucs import pair
 from timing import in_turn, median_ratio
 
@@ -45,10 +44,13 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=1, help="signals at once")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--profile", action="store_true", help="also the operations' times")
-    parser.add_argument("--one", nargs=3, metavar=("FOLDER", "TASK", "INPUT"), help="internal")
+    parser.add_argument(
+        "--one", nargs=3, metavar=("FOLDER", "TASK", "INPUT"), help=argparse.SUPPRESS
+    )
     options = parser.parse_args()
     if options.one:
-        print(peak_gb(*options.one))
+        call_twice(*options.one)
+        print(peak_memory_gb())
         return
     import tensorflow as tf
 
@@ -103,7 +105,8 @@ def measure(name: str, options) -> None:
             calls[dtype] = lambda call=call: call(signal)
             size = sum(path.stat().st_size for path in (folder / "variables").iterdir())
             facts[dtype] = f"{size / 1e6:.1f}"
-            memory[dtype] = f"{peak_apart(folder, task.name, f'{scratch}/input.npy'):.2f}"
+            words = ("--one", str(folder), task.name, f"{scratch}/input.npy")
+            memory[dtype] = f"{figures_apart(__file__, *words):.2f}"
         del exported
         outputs = {dtype: call() for dtype, call in calls.items()}
         if theirs is not None:
@@ -232,27 +235,14 @@ def mean_sdr(reference: np.ndarray, estimate: np.ndarray) -> float:
     return float(np.mean(10 * np.log10((a**2).sum(-1) / ((a - b) ** 2).sum(-1))))
 
 
-def peak_apart(folder: Path, task: str, signal: str) -> float:
-    """Returns the peak memory in GB of a process that calls a SavedModel twice."""
-    words = (sys.executable, __file__, "--one", str(folder), task, signal)
-    done = subprocess.run(words, capture_output=True, text=True, check=True)
-    return float(done.stdout.splitlines()[-1])
-
-
-def peak_gb(folder: str, task_name: str, signal: str) -> float:
+def call_twice(folder: str, task_name: str, signal: str) -> None:
+    """Calls a SavedModel on the array in a file."""
     from tonezoo.serving.verify import load_signatures
     from tonezoo.tasks import find_task
 
     task, loaded = find_task(task_name), load_signatures(Path(folder))
     for _ in range(2):
         loaded.signatures[task.inference_signature](**{task.inference_input: np.load(signal)})
-    # Linux; ru_maxrss would be that of the process which started this one, where that is larger.
-    status = Path("/proc/self/status").read_text()
-    return 1024 * int(status.split("VmHWM:")[1].split()[0]) / 1e9
-
-
-def print_row(*cells) -> None:
-    print("| " + " | ".join(map(str, cells)) + " |", flush=True)
 
 
 if __name__ == "__main__":
