@@ -81,8 +81,8 @@ class MelSpectrogram1D(SignalLayer):
         missing = -ops.shape(x)[1] % hop
         x = reflect_ends(x, beyond * hop, beyond * hop + missing)
         frames = ops.shape(x)[1] // hop - 2 * beyond
-        spectrum = self.stft(x)[:, beyond : beyond + frames] * (window / 4)
-        magnitudes = ops.sqrt(ops.maximum(self.stft.power(spectrum), LEAST_POWER))
+        power = self.stft.power(x[:, :, 0])[:, beyond : beyond + frames] * (window / 4) ** 2
+        magnitudes = ops.sqrt(ops.maximum(power, LEAST_POWER))
         mel = ops.matmul(magnitudes, ops.convert_to_tensor(self.filters, magnitudes.dtype))
         return ops.cast(ops.log10(ops.maximum(mel, LEAST_MAGNITUDE)), self.compute_dtype)
 

@@ -99,10 +99,33 @@ class BidirectionalLSTM(SignalLayer):
         if mask is not None:
             valid = ops.cast(mask[:, :, None], self.compute_dtype)
             parts += [valid, ops.flip(valid, axis=1)]
-        with self.rnn.cell.prepared():
-            outputs = self.rnn(ops.concatenate(parts, axis=-1), training=training)
-        forward, backward = ops.split(outputs, 2, axis=-1)
+        # Copies: the arguments of a gradient of one's own may be no variables.
+        kernels = [ops.copy(kernel) for kernel in self.rnn.cell.recurrent_kernels]
+        gates = ops.concatenate(parts, axis=-1)
+        if keras.backend.backend() == "tensorflow":
+            hidden = ops.custom_gradient(self._with_gradient)(gates, *kernels)
+        else:
+            hidden, _ = self._recurrence(gates, kernels)
+        forward, backward = ops.split(hidden, 2, axis=-1)
         return ops.concatenate([forward, ops.flip(backward, axis=1)], axis=-1)
+
+    def _recurrence(self, gates, kernels):
+        """Returns the hidden and the cell states, each (batch, time, 2 * units)."""
+        with self.rnn.cell.prepared(kernels):
+            return ops.split(self.rnn(gates), 2, axis=-1)
+
+    def _with_gradient(self, gates, *kernels):
+        """Returns the hidden states, and what computes the gradients of gates and kernels.
+
+        The gradient that TensorFlow makes of the loop adds to those of the kernels at every step,
+        which on a CPU takes longer than all else.
+        """
+        hidden, cell = self._recurrence(gates, kernels)
+
+        def gradient(upstream):
+            return _recurrence_gradients(gates, kernels, hidden, cell, upstream)
+
+        return hidden, gradient
 
     def compute_output_shape(self, input_shape):
         return (*input_shape[:2], 2 * self.units)
@@ -129,8 +152,8 @@ class _BidirectionalLSTMCell(keras.layers.Layer):
 
     Inputs: gates (batch, 2 * 4 * units), the inputs' part of input, forget, candidate and output
     gate, first of the one direction, then of the other; behind them, where there is a mask, 1 or 0
-    for each direction (batch, 2): 0 leaves its states as they are. States, twice
-    (batch, 2 * units).
+    for each direction (batch, 2): 0 leaves its states as they are. States, hidden and cell,
+    (batch, 2 * units) each; output: both, (batch, 4 * units).
     """
 
     def __init__(self, units: int, options: dict, **kwargs):
@@ -138,7 +161,7 @@ class _BidirectionalLSTMCell(keras.layers.Layer):
         self.units = units
         self.options = options
         self.state_size = [2 * units, 2 * units]
-        self.output_size = 2 * units
+        self.output_size = 4 * units
         self._prepared = None
 
     def build(self, input_shape):
@@ -149,22 +172,25 @@ class _BidirectionalLSTMCell(keras.layers.Layer):
         ]
 
     @contextlib.contextmanager
-    def prepared(self):
-        """Casts the recurrent kernels once for all steps, and transposes them.
+    def prepared(self, kernels):
+        """Makes the recurrent kernels ready for all steps.
 
-        In float32 there is nothing to do. Of a kernel in bfloat16 that is not transposed, oneDNN
-        makes a copy in another order at every step, which takes longer than the product.
+        Of a kernel in bfloat16 that is not transposed, oneDNN makes a copy in another order at
+        every step, which takes longer than the product.
         """
+        self._prepared = kernels
         if self.compute_dtype != "float32":
-            self._prepared = tuple(map(ops.transpose, self.recurrent_kernels))
+            self._prepared = tuple(map(ops.transpose, kernels))
         try:
             yield
         finally:
             self._prepared = None
 
     def call(self, inputs, states, training=False):
-        # TensorFlow makes one operation of the product and the transposition.
-        kernels = map(ops.transpose, self._prepared) if self._prepared else self.recurrent_kernels
+        kernels = self._prepared
+        if self.compute_dtype != "float32":
+            # TensorFlow makes one operation of the product and the transposition.
+            kernels = map(ops.transpose, kernels)
         width = 8 * self.units
         masks = [None, None]
         if inputs.shape[-1] > width:
@@ -175,7 +201,7 @@ class _BidirectionalLSTMCell(keras.layers.Layer):
             _step(*direction) for direction in zip(*inputs_and_states, kernels, masks, strict=True)
         ]
         hidden, cell = (ops.concatenate(both, axis=-1) for both in zip(*outputs, strict=True))
-        return hidden, [hidden, cell]
+        return ops.concatenate([hidden, cell], axis=-1), [hidden, cell]
 
 
 def _step(gates, hidden, cell, recurrent_kernel, mask):
@@ -187,6 +213,90 @@ def _step(gates, hidden, cell, recurrent_kernel, mask):
     if mask is None:
         return new_hidden, new_cell
     return ops.where(mask, new_hidden, hidden), ops.where(mask, new_cell, cell)
+
+
+def _recurrence_gradients(gates, kernels, hidden, cell, upstream):
+    """Returns the gradients of gates and kernels by those of the hidden states.
+
+    What a step needs of the gates is computed for all of time at once; the loop passes on the
+    gradients of the states alone, and those of the kernels are one product each.
+    """
+    batch, time, units = ops.shape(hidden)[0], ops.shape(hidden)[1], kernels[0].shape[0]
+
+    def by_direction(x, *shape):
+        return ops.reshape(x, (batch, time, 2, *shape, units))
+
+    def before(x):
+        return ops.pad(x[:, :-1], ((0, 0), (1, 0), (0, 0), (0, 0)))
+
+    old_hidden, new_cell = before(by_direction(hidden)), by_direction(cell)
+    products = [ops.matmul(old_hidden[:, :, i], kernel) for i, kernel in enumerate(kernels)]
+    sums = by_direction(gates[:, :, : 8 * units], 4)
+    sums = sums + by_direction(ops.concatenate(products, axis=-1), 4)
+    slopes, kept = _step_slopes(sums, before(new_cell), new_cell)
+    masks = gates.shape[-1] - 8 * units
+    if masks:
+        valid = ops.cast(gates[:, :, 8 * units :, None] > 0.5, hidden.dtype)
+        slopes = [slope * valid for slope in slopes]
+        kept = [share * valid + 1 - valid for share in kept]
+    transposed = [ops.transpose(kernel) for kernel in kernels]
+
+    def of_sums(slopes, by_hidden, by_cell):
+        """(..., direction, unit) -> (..., direction, gate, unit)."""
+        *of_cell, of_hidden = slopes
+        return ops.stack([*(slope * by_cell for slope in of_cell), of_hidden * by_hidden], axis=-2)
+
+    def step(states, now):
+        by_hidden, by_cell = states
+        *slopes, cell_slope, kept_cell, kept_hidden, upstream = ops.unstack(now, axis=2)
+        by_hidden = by_hidden + upstream
+        by_cell = by_cell + by_hidden * cell_slope
+        by_sums = ops.unstack(of_sums(slopes, by_hidden, by_cell), axis=1)
+        passed = [
+            ops.matmul(ops.reshape(part, (batch, 4 * units)), kernel)
+            for part, kernel in zip(by_sums, transposed, strict=True)
+        ]
+        earlier = kept_hidden * by_hidden + ops.stack(passed, axis=1)
+        # What a step gives must have the states' shapes.
+        return (earlier, kept_cell * by_cell), (by_hidden, by_cell)
+
+    zeros = ops.zeros((batch, 2, units), hidden.dtype)
+    # In one array: Keras's scan takes several only where the number of steps is known.
+    steps = ops.stack([*slopes, *kept, by_direction(upstream)], axis=3)
+    _, by_states = ops.scan(step, (zeros, zeros), ops.moveaxis(steps, 1, 0), reverse=True)
+    by_sums = of_sums(slopes[:4], *(ops.moveaxis(x, 0, 1) for x in by_states))
+    by_gates = ops.reshape(by_sums, (batch, time, 8 * units))
+    by_kernels = [
+        ops.matmul(
+            ops.transpose(ops.reshape(old_hidden[:, :, i], (batch * time, units))),
+            ops.reshape(by_sums[:, :, i], (batch * time, 4 * units)),
+        )
+        for i in range(2)
+    ]
+    return ops.pad(by_gates, ((0, 0), (0, 0), (0, masks))), *by_kernels
+
+
+def _step_slopes(sums, old_cell, new_cell):
+    """Returns the derivatives of a step's states, and what they keep of the states before.
+
+    Derivatives: of the new cell by the sums of three gates, then of the new hidden state by the sum
+    of the output gate, and by the new cell. Kept: of the cell, of the hidden state.
+
+    Args:
+        sums: (batch, time, direction, gate, unit), what the gates are made of.
+        old_cell, new_cell: (batch, time, direction, unit), as the results.
+    """
+    input_gate, forget_gate, candidate, output_gate = ops.unstack(sums, axis=3)
+    input_gate, forget_gate, output_gate = map(ops.sigmoid, (input_gate, forget_gate, output_gate))
+    candidate, squashed = ops.tanh(candidate), ops.tanh(new_cell)
+    slopes = [
+        candidate * input_gate * (1 - input_gate),
+        old_cell * forget_gate * (1 - forget_gate),
+        input_gate * (1 - candidate**2),
+        squashed * output_gate * (1 - output_gate),
+        output_gate * (1 - squashed**2),
+    ]
+    return slopes, [forget_gate, ops.zeros_like(forget_gate)]
 
 
 def _weight(layer, name, shape, options):

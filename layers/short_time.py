@@ -84,25 +84,32 @@ class STFT1D(_ShortTimeLayer):
 
     def call(self, inputs):
         self.check_channels(inputs.shape, 1)
-        batch, time, hop = ops.shape(inputs)[0], ops.shape(inputs)[1], self.hop_samples
-        x = ops.cast(inputs, keras.backend.result_type(inputs.dtype, "float32"))[:, :, 0]
+        spectrum = ops.concatenate(self.parts(inputs[:, :, 0]), axis=-1)
+        return ops.cast(spectrum, self.compute_dtype)
+
+    def parts(self, signals):
+        """Returns what `call` does, real and imaginary parts apart, each (batch, frames, bins).
+
+        Args:
+            signals: (batch, time).
+        """
+        batch, time, hop = ops.shape(signals)[0], ops.shape(signals)[1], self.hop_samples
+        x = ops.cast(signals, keras.backend.result_type(signals.dtype, "float32"))
         count = -(-time // hop)
         before = (self.window_samples - hop) // 2
         after = (self.overlap - 1) * hop - before + count * hop - time
-        zeros = [ops.zeros((batch, samples), x.dtype) for samples in (before, after)]
-        padded = ops.concatenate([zeros[0], x, zeros[1]], axis=1)
+        padded = ops.pad(x, ((0, 0), (before, after)))
         blocks = ops.reshape(padded, (batch, count + self.overlap - 1, hop))
         # Not x[:, i : j], whose gradient takes several times as long on TensorFlow's CPUs.
         shape = (batch, count, hop)
         parts = [ops.slice(blocks, (0, i, 0), shape) for i in range(self.overlap)]
         frames = ops.concatenate(parts, axis=-1)
         window = ops.convert_to_tensor(4 / self.window_samples * self.window, x.dtype)
-        spectrum = ops.concatenate(ops.rfft(frames * window), axis=-1)
-        return ops.cast(spectrum, self.compute_dtype)
+        return _rfft(frames * window)
 
-    def power(self, spectrum):
-        """Returns the squared magnitudes (..., bins) of a spectrum as this layer gives it."""
-        real, imaginary = ops.split(spectrum, 2, axis=-1)
+    def power(self, signals):
+        """Returns the squared magnitudes, (batch, frames, bins), of signals (batch, time)."""
+        real, imaginary = self.parts(signals)
         return real**2 + imaginary**2
 
     def compute_mask(self, inputs, previous_mask):
@@ -146,22 +153,29 @@ class InverseSTFT1D(_ShortTimeLayer):
 
     def call(self, inputs):
         self.check_channels(inputs.shape, 2 * self.bins)
-        batch, count, hop = ops.shape(inputs)[0], ops.shape(inputs)[1], self.hop_samples
-        spectrum = ops.cast(inputs, keras.backend.result_type(inputs.dtype, "float32"))
-        frames = ops.irfft(tuple(ops.split(spectrum, 2, axis=-1)), fft_length=self.window_samples)
+        signals = self.signals(*ops.split(inputs, 2, axis=-1))
+        return ops.cast(signals[:, :, None], self.compute_dtype)
+
+    def signals(self, real, imaginary):
+        """Returns what `call` does, (batch, time), of real and imaginary parts.
+
+        Args:
+            real, imaginary: each (batch, frames, bins).
+        """
+        batch, count, hop = ops.shape(real)[0], ops.shape(real)[1], self.hop_samples
+        dtype = keras.backend.result_type(real.dtype, "float32")
+        frames = _irfft(ops.cast(real, dtype), ops.cast(imaginary, dtype), self.window_samples)
         # The sum of the squared windows is 3 / 8 for each window over a sample.
         window = self.window * self.window_samples / 4 / (0.375 * self.overlap)
-        frames = frames * ops.convert_to_tensor(window, spectrum.dtype)
+        frames = frames * ops.convert_to_tensor(window, dtype)
         last = self.overlap - 1
         added = sum(
             ops.pad(block, ((0, 0), (i, last - i), (0, 0)))
             for i, block in enumerate(ops.split(frames, self.overlap, axis=-1))
         )
         before = (self.window_samples - hop) // 2
-        signal = ops.reshape(added, (batch, (count + last) * hop))[
-            :, before : before + count * hop, None
-        ]
-        return ops.cast(signal, self.compute_dtype)
+        added = ops.reshape(added, (batch, (count + last) * hop))
+        return ops.slice(added, (0, before), (batch, count * hop))
 
     def compute_mask(self, inputs, previous_mask):
         return mask_per_output(previous_mask, self.hop_samples)
@@ -169,3 +183,45 @@ class InverseSTFT1D(_ShortTimeLayer):
     def compute_output_shape(self, input_shape):
         batch, frames, _ = input_shape
         return batch, None if frames is None else frames * self.hop_samples, 1
+
+
+def _rfft(frames):
+    """Returns the parts of a spectrum, whose gradient is one transform back.
+
+    That of TensorFlow goes over complex arrays several times.
+    """
+    if keras.backend.backend() != "tensorflow":
+        return ops.rfft(frames)
+    samples = frames.shape[-1]
+
+    @ops.custom_gradient
+    def transform(frames):
+        def gradient(real, imaginary):
+            weights = samples / _multiplicity(samples, real.dtype)
+            return ops.irfft((real * weights, imaginary * weights), fft_length=samples)
+
+        return ops.rfft(frames), gradient
+
+    return transform(frames)
+
+
+def _irfft(real, imaginary, samples: int):
+    """Returns frames of so many samples, whose gradient is one transform forth, see `_rfft`."""
+    if keras.backend.backend() != "tensorflow":
+        return ops.irfft((real, imaginary), fft_length=samples)
+
+    @ops.custom_gradient
+    def transform(real, imaginary):
+        def gradient(upstream):
+            weights = _multiplicity(samples, upstream.dtype) / samples
+            return tuple(part * weights for part in ops.rfft(upstream))
+
+        return ops.irfft((real, imaginary), fft_length=samples), gradient
+
+    return transform(real, imaginary)
+
+
+def _multiplicity(samples: int, dtype: str):
+    """How many frequencies of a whole spectrum each bin of its half stands for: 1 or 2."""
+    bins = np.arange(samples // 2 + 1)
+    return ops.convert_to_tensor(1.0 + (bins % (samples / 2) > 0), dtype)

@@ -49,14 +49,23 @@ def test_outputs_are_those_of_keras(use_bias, time):
     np.testing.assert_allclose(ours(x), theirs(x), rtol=0, atol=1e-5)
 
 
-def test_gradients_are_those_of_keras():
+@pytest.mark.parametrize("masked", [False, True])
+def test_gradients_are_those_of_keras(masked):
     ours, theirs = pair()
     x, upstream = tf.constant(noise(4, 9, CHANNELS)), noise(4, 9, 2 * UNITS)
+    mask = tf.constant(noise(4, 9) > -0.5) if masked else None
+    if masked:
+        # What comes out at an invalid step is no one's business.
+        upstream = upstream * mask.numpy()[:, :, None]
+
+    @tf.function(input_signature=[tf.TensorSpec((None, None, CHANNELS))])
+    def outputs(x, layer=ours):
+        return layer(x, mask=mask, training=True)
 
     def gradients(layer, weights):
         with tf.GradientTape() as tape:
             tape.watch(x)
-            y = layer(x, training=True)
+            y = outputs(x) if layer is ours else layer(x, mask=mask, training=True)
         return tape.gradient(y, [x, *(w.value for w in weights)], output_gradients=upstream)
 
     ours_weights = [

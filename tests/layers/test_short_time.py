@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from keras import ops
 
 from tonezoo.layers import STFT1D, InverseSTFT1D
@@ -70,6 +71,21 @@ def test_the_inverse_brings_back_all_but_the_ends(window_samples, hop_samples):
     ends = window_samples - hop_samples
     inside = slice(ends, 1000 - ends)
     np.testing.assert_allclose(back[:, inside], x[:, inside], atol=1e-12)
+
+
+@pytest.mark.parametrize("layer", [STFT1D, InverseSTFT1D])
+@pytest.mark.parametrize(("window_samples", "hop_samples"), SIZES)
+def test_gradients_are_those_of_a_linear_map(layer, window_samples, hop_samples):
+    """<map(v), u> = <v, gradient of <map(x), u> by x> for whatever v and u."""
+    channels = 1 if layer is STFT1D else 2 * (window_samples // 2 + 1)
+    layer = layer(window_samples, hop_samples, dtype="float64")
+    x, v = tf.constant(noise(3, 30, channels)), noise(3, 30, channels)[::-1]
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        y = layer(x)
+    u = noise(*y.shape)[:, ::-1]
+    gradient = tape.gradient(y, x, output_gradients=tf.constant(u))
+    np.testing.assert_allclose(np.sum(layer(v) * u), np.sum(v * gradient), rtol=1e-10)
 
 
 def test_half_precision_is_that_of_the_result_alone():

@@ -65,21 +65,21 @@ class MixtureShares(keras.layers.Layer):
         # At both ends of what the inverse transform gives fewer windows overlap.
         margin = self.stft.window_samples - self.hop_samples
 
-        def spectrum(x):
-            # (batch, time, signal, channel) -> (batch, signal, channel, frames, part * bin)
+        def parts(x):
+            # (batch, time, signal, channel) -> (batch, signal, channel, frames, bin), twice
             signals = ops.shape(x)[2]
-            x = ops.reshape(ops.transpose(x, (0, 2, 3, 1)), (batch * signals * channels, time, 1))
-            y = self.stft(ops.pad(x, ((0, 0), (margin, margin), (0, 0))))
-            return ops.reshape(y, (batch, signals, channels, ops.shape(y)[1], 2 * self.stft.bins))
+            x = ops.reshape(ops.transpose(x, (0, 2, 3, 1)), (batch * signals * channels, time))
+            y = self.stft.parts(ops.pad(x, ((0, 0), (margin, margin))))
+            shape = (batch, signals, channels, ops.shape(y[0])[1], self.stft.bins)
+            return [ops.reshape(part, shape) for part in y]
 
-        power = self.stft.power(spectrum(estimates))
-        levels = ops.sqrt(ops.maximum(power, LEAST_SQUARE)) + SILENCE
+        real, imaginary = parts(estimates)
+        levels = ops.sqrt(ops.maximum(real**2 + imaginary**2, LEAST_SQUARE)) + SILENCE
         shares = levels / ops.sum(levels, axis=1, keepdims=True)
-        # The same of real and imaginary parts.
-        shared = spectrum(mixture[:, :, None]) * ops.concatenate([shares, shares], axis=-1)
-        frames = ops.shape(shared)[3]
-        shared = ops.reshape(shared, (batch * sources * channels, frames, 2 * self.stft.bins))
-        y = self.inverse_stft(shared)[:, margin : margin + time]
+        shape = (batch * sources * channels, ops.shape(shares)[3], self.stft.bins)
+        shared = [ops.reshape(part * shares, shape) for part in parts(mixture[:, :, None])]
+        y = self.inverse_stft.signals(*shared)
+        y = ops.slice(y, (0, margin), (batch * sources * channels, time))
         y = ops.reshape(y, (batch, sources, channels, time))
         return ops.transpose(y, (0, 3, 1, 2))
 

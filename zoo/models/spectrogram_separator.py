@@ -158,13 +158,14 @@ class SpectrogramSeparator(SeparationModel):
     def _spectrum(self, x):
         """Returns real and imaginary parts, (batch, frames, channel, bin), of a waveform."""
         batch, time, channels = ops.shape(x)
-        # (batch, time, channel) -> (batch * channel, time, 1)
-        x = ops.reshape(ops.transpose(x, (0, 2, 1)), (batch * channels, time, 1))
-        y = self.stft(x) * (self.window_samples / 4)
-        shape = (batch, channels, ops.shape(y)[1], 2, self.bins)
-        # (batch * channel, frames, part * bin) -> (part, batch, frames, channel, bin)
-        y = ops.transpose(ops.reshape(y, shape), (3, 0, 2, 1, 4))
-        return y[0], y[1]
+        # (batch, time, channel) -> (batch * channel, time)
+        parts = self.stft.parts(ops.reshape(ops.transpose(x, (0, 2, 1)), (batch * channels, time)))
+        shape = (batch, channels, ops.shape(parts[0])[1], self.bins)
+        # (batch * channel, frames, bin) -> (batch, frames, channel, bin)
+        return [
+            ops.transpose(ops.reshape(part, shape), (0, 2, 1, 3)) * (self.window_samples / 4)
+            for part in parts
+        ]
 
     def _magnitudes(self, real, imaginary):
         return ops.sqrt(ops.maximum(real**2 + imaginary**2, LEAST_SQUARE))
@@ -177,11 +178,10 @@ class SpectrogramSeparator(SeparationModel):
     def _waveforms(self, real, imaginary):
         """Returns (batch, time, source, channel) of (batch, frames, source, channel, bin)."""
         batch, frames, sources, channels, bins = ops.shape(real)
-        y = ops.concatenate([real, imaginary], axis=-1)
-        # (batch, frames, source, channel, part * bin) -> (batch * source * channel, frames, ...)
-        y = ops.transpose(y, (0, 2, 3, 1, 4))
-        y = ops.reshape(y, (batch * sources * channels, frames, 2 * bins))
-        y = self.inverse_stft(y) * (4 / self.window_samples)
+        shape = (batch * sources * channels, frames, bins)
+        # (batch, frames, source, channel, bin) -> (batch * source * channel, frames, bin)
+        parts = [ops.reshape(ops.transpose(y, (0, 2, 3, 1, 4)), shape) for y in (real, imaginary)]
+        y = self.inverse_stft.signals(*parts) * (4 / self.window_samples)
         y = ops.reshape(y, (batch, sources, channels, frames * self.hop_samples))
         return ops.transpose(y, (0, 3, 1, 2))
 

@@ -117,7 +117,7 @@ class SpeechDiscriminator(keras.Model):
             padded = pad_to_multiple(waveform, period)
             pictures.append(ops.reshape(padded, (batch, -1, period, 1)))
         for transform in self.transforms:
-            power = transform.power(transform(waveform))
+            power = transform.power(waveform[:, :, 0])
             pictures.append(ops.sqrt(power + SMALLEST_POWER)[:, :, :, None])
         stacks = (*self.period_stacks, *self.spectral_stacks)
         return [_through(stack, x) for stack, x in zip(stacks, pictures, strict=True)]
