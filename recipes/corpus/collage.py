@@ -7,8 +7,7 @@ Real songs as stems are few; single sounds are many. A track takes tempo, key an
 `song_notes`, whose drum and bass parts are played with the recorded strokes and notes, while
 phrases and loops are brought to its tempo and its key and laid over it. What there are no
 recordings of is played by the instruments of the procedural songs. Some songs have the deep bass of
-electronic music, which may begin as a kick does, some its long kick, and some no kick. The parts
-start and stop.
+electronic music, some its long kick. The parts start and stop.
 """
 
 import argparse
@@ -53,7 +52,7 @@ LARGEST_STRETCH = 1.3
 LARGEST_TUNING_SEMITONES = 5.0
 SUB_BASS_SHARE = 0.4
 ELECTRONIC_KICK_SHARE = 0.5
-NO_KICK_SHARE = 0.3
+NO_KICK_SHARE = 0.2
 RECORDED_SHARE = 0.8
 FADE_S = 0.01
 BARS_OF_A_SECTION = 4

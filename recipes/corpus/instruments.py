@@ -185,11 +185,13 @@ def play_bass(stem, rng, notes, rate_hz) -> None:
 def play_sub_bass(stem, rng, notes, rate_hz) -> None:
     """The bass of electronic music: a saturated sine below 75 Hz that falls into its pitch.
 
-    Some fall from far above it, the deeper the faster, and some begin with a bright tone that is
-    soon gone.
+    Some begin as a kick does, with a deep fall, and some with a bright tone that is soon gone.
     """
-    drive, fall = rng.uniform(0.3, 3.0), rng.uniform(0.0, 2.0) ** 2
-    fall_s = rng.uniform(0.003, 0.03) / (1 + fall)
+    drive, fall, fall_s = (
+        rng.uniform(0.3, 3.0),
+        rng.uniform(0.0, 2.0) ** 2,
+        rng.uniform(0.003, 0.03),
+    )
     decay_s, release_s = rng.uniform(0.25, 3.0), rng.uniform(0.02, 0.15)
     attack_s = rng.uniform(0.0005, 0.006)
     bright, multiple, bright_s = rng.uniform(-0.6, 0.6), rng.integers(3, 20), rng.uniform(0.02, 0.3)
@@ -209,14 +211,12 @@ def play_sub_bass(stem, rng, notes, rate_hz) -> None:
 
 
 def electronic_kick(rng: np.random.Generator, rate_hz: int) -> np.ndarray:
-    """Returns a kick of electronic music, (time,): long, and falling for as long as it is loud.
+    """Returns a kick of electronic music, (time,): long, and falling for as long as it sounds.
 
-    It reaches as low as `play_sub_bass`, from which only its slower fall tells it apart.
+    It reaches as low as `play_sub_bass`, from which only its fall tells it apart.
     """
-    lowest_hz, fall_hz = rng.uniform(32, 55), rng.uniform(80, 350)
-    fall_s = np.exp(rng.uniform(np.log(0.015), np.log(0.15)))
-    # From a dry stroke to a boom that lasts until the next.
-    drive, decay_s = rng.uniform(0.3, 3.0), np.exp(rng.uniform(np.log(0.06), np.log(0.8)))
+    lowest_hz, fall_hz, fall_s = rng.uniform(32, 55), rng.uniform(80, 300), rng.uniform(0.04, 0.15)
+    drive, decay_s = rng.uniform(0.3, 3.0), rng.uniform(0.08, 0.35)
     t = np.arange(round(4 * decay_s * rate_hz)) / rate_hz
     sine = _falling_sine(t, lowest_hz, fall_hz, fall_s) * np.exp(-t / decay_s)
     return _shaped(_without_offset(_saturated(sine, drive)), 0.0005, 0.03, rate_hz)

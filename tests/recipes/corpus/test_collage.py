@@ -5,7 +5,7 @@ import pytest
 import soundfile
 from signals import noise, write_audio
 
-from tonezoo.recipes.corpus import collage, instruments
+from tonezoo.recipes.corpus import collage
 from tonezoo.recipes.corpus.collage import Library, arranged, compose
 from tonezoo.recipes.corpus.instruments import electronic_kick, play_sub_bass
 from tonezoo.recipes.corpus.notes import CLOSED_HAT, KICK, Note, song_frame
@@ -138,9 +138,9 @@ def crossings(signal):
 @pytest.mark.parametrize("seed", range(4))
 def test_an_electronic_kick_falls_and_a_deep_bass_holds_its_pitch(seed):
     kick = electronic_kick(np.random.default_rng(seed), 44_100)
-    # Within 32 and 405 Hz: half a period is 54 to 689 samples.
+    # Within 35 and 350 Hz: half a period is 63 to 630 samples.
     halves = np.diff(crossings(kick))[: len(kick) // 700]
-    assert halves[-1] > 1.5 * halves[0] and 50 < halves.min() < halves.max() < 800
+    assert halves[-1] > 1.5 * halves[0] and 60 < halves.min() < halves.max() < 800
     assert abs(kick[0]) < 1e-3 and abs(kick[-1]) < 1e-3 and np.abs(kick).max() <= 1.01
     bass = np.zeros((3 * 44_100, 2), "float32")
     play_sub_bass(bass, np.random.default_rng(seed), [Note(0.0, 2.0, 33.0, 1.0)], 44_100)
@@ -148,23 +148,6 @@ def test_an_electronic_kick_falls_and_a_deep_bass_holds_its_pitch(seed):
     sounding = low_passed(bass[np.abs(bass[:, 0]) > 0, 0], 110)
     late = np.diff(crossings(sounding))[6:12]
     assert np.abs(late - 401).max() < 20
-
-
-def test_deep_basses_fall_faster_than_any_electronic_kick(monkeypatch):
-    settled_s = []
-
-    def falling_sine(t, lowest_hz, fall_hz, fall_s):
-        # Until it is half as high again as in the end.
-        settled_s.append(fall_s * np.log(max(1.0, fall_hz / (0.5 * lowest_hz))))
-        return np.sin(t)
-
-    monkeypatch.setattr(instruments, "_falling_sine", falling_sine)
-    for seed in range(200):
-        note = Note(0.0, 0.1, 33.0, 1.0)
-        play_sub_bass(np.zeros((2000, 2), "float32"), np.random.default_rng(seed), [note], 8000)
-        electronic_kick(np.random.default_rng(seed), 8000)
-    basses_s, kicks_s = settled_s[::2], settled_s[1::2]
-    assert max(basses_s) < 0.016 < min(kicks_s) and max(basses_s) > 0.005 and max(kicks_s) > 0.2
 
 
 def low_passed(signal, highest_hz):
@@ -181,7 +164,7 @@ def test_some_deep_basses_begin_bright():
         start = bass[:4410, 0]
         shares.append(1 - np.sum(low_passed(start, 250) ** 2) / np.sum(start**2))
     shares = np.sort(shares)
-    assert shares[5] < 0.01 and shares[-5] > 0.02
+    assert shares[5] < 0.01 and shares[-5] > 0.03
 
 
 def test_deep_basses_are_played_from_staccato_to_legato():
