@@ -50,15 +50,19 @@ def main() -> None:
     for title, (layer, shape) in cases.items():
         compare(title, layer, tf.random.stateless_normal(shape, (0, 0)), options.rounds)
     for recipe in filter(None, options.recipes.split(",")):
-        compare(f"step of `{recipe}`", *model_and_input(recipe), options.rounds)
+        model, x = model_and_input(recipe)
+        compare(f"step of `{recipe}`", model, x, options.rounds)
 
 
 def model_and_input(recipe: str):
     import tensorflow as tf
 
     from tonezoo.recipes import load_recipe
+    from tonezoo.recipes.separation import Config
 
     cfg = load_recipe(recipe).config
+    if not isinstance(cfg, Config):
+        raise SystemExit(f"{recipe} is not a recipe for separation.")
     model = cfg.new_model(cfg.dtype)
     samples = model.valid_length(round(cfg.segment_s * cfg.sample_rate_hz))
     return model, tf.random.stateless_normal((cfg.batch_size, samples, cfg.channels), (0, 0))
