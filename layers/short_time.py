@@ -153,21 +153,12 @@ class InverseSTFT1D(_ShortTimeLayer):
 
     def call(self, inputs):
         self.check_channels(inputs.shape, 2 * self.bins)
-        signals = self.signals(*ops.split(inputs, 2, axis=-1))
-        return ops.cast(signals[:, :, None], self.compute_dtype)
-
-    def signals(self, real, imaginary):
-        """Returns what `call` does, (batch, time), of real and imaginary parts.
-
-        Args:
-            real, imaginary: each (batch, frames, bins).
-        """
-        batch, count, hop = ops.shape(real)[0], ops.shape(real)[1], self.hop_samples
-        dtype = keras.backend.result_type(real.dtype, "float32")
-        frames = _irfft(ops.cast(real, dtype), ops.cast(imaginary, dtype), self.window_samples)
+        batch, count, hop = ops.shape(inputs)[0], ops.shape(inputs)[1], self.hop_samples
+        spectrum = ops.cast(inputs, keras.backend.result_type(inputs.dtype, "float32"))
+        frames = _irfft(*ops.split(spectrum, 2, axis=-1), self.window_samples)
         # The sum of the squared windows is 3 / 8 for each window over a sample.
         window = self.window * self.window_samples / 4 / (0.375 * self.overlap)
-        frames = frames * ops.convert_to_tensor(window, dtype)
+        frames = frames * ops.convert_to_tensor(window, spectrum.dtype)
         last = self.overlap - 1
         added = sum(
             ops.pad(block, ((0, 0), (i, last - i), (0, 0)))
@@ -175,7 +166,8 @@ class InverseSTFT1D(_ShortTimeLayer):
         )
         before = (self.window_samples - hop) // 2
         added = ops.reshape(added, (batch, (count + last) * hop))
-        return ops.slice(added, (0, before), (batch, count * hop))
+        signal = ops.slice(added, (0, before), (batch, count * hop))[:, :, None]
+        return ops.cast(signal, self.compute_dtype)
 
     def compute_mask(self, inputs, previous_mask):
         return mask_per_output(previous_mask, self.hop_samples)

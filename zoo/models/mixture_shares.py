@@ -78,8 +78,8 @@ class MixtureShares(keras.layers.Layer):
         shares = levels / ops.sum(levels, axis=1, keepdims=True)
         shape = (batch * sources * channels, ops.shape(shares)[3], self.stft.bins)
         shared = [ops.reshape(part * shares, shape) for part in parts(mixture[:, :, None])]
-        y = self.inverse_stft.signals(*shared)
-        y = ops.slice(y, (0, margin), (batch * sources * channels, time))
+        y = self.inverse_stft(ops.concatenate(shared, axis=-1))
+        y = ops.slice(y, (0, margin, 0), (batch * sources * channels, time, 1))
         y = ops.reshape(y, (batch, sources, channels, time))
         return ops.transpose(y, (0, 3, 1, 2))
 

@@ -181,7 +181,7 @@ class SpectrogramSeparator(SeparationModel):
         shape = (batch * sources * channels, frames, bins)
         # (batch, frames, source, channel, bin) -> (batch * source * channel, frames, bin)
         parts = [ops.reshape(ops.transpose(y, (0, 2, 3, 1, 4)), shape) for y in (real, imaginary)]
-        y = self.inverse_stft.signals(*parts) * (4 / self.window_samples)
+        y = self.inverse_stft(ops.concatenate(parts, axis=-1)) * (4 / self.window_samples)
         y = ops.reshape(y, (batch, sources, channels, frames * self.hop_samples))
         return ops.transpose(y, (0, 3, 1, 2))
 

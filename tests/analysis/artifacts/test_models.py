@@ -212,6 +212,14 @@ def test_the_inverse_stft_scores_zero():
     assert measured.line_db == 0
 
 
+@pytest.mark.parametrize(
+    ("name", "options"), [("open_unmix", {}), ("demucs", {"share_window_samples": 512})]
+)
+def test_the_inverse_stft_inside_a_model_is_found(name, options):
+    kinds = [f.layer.kind for f in report(create_model(name, preset="tiny", **options)).layers]
+    assert kinds.count("inverse STFT") == 1
+
+
 def test_the_modified_demucs_makes_no_tone_of_noise():
     lines = {
         modified: report(create_model("demucs", preset="tiny", modified=modified)).line_db
