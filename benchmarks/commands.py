@@ -79,7 +79,7 @@ def figures_apart(script: str | Path, *words: str) -> Any:
 
 
 def peak_memory_gb() -> float:
-    """Returns the peak memory of this process so far."""
+    """Returns the peak memory of this process so far, in 1e9 bytes."""
     status = Path("/proc/self/status")
     if status.exists():
         # ru_maxrss is that of the process which started this one, where that is larger.

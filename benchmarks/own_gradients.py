@@ -80,12 +80,13 @@ def compare(title: str, layer, x, rounds: int) -> None:
         def gradients(x):
             # The layers ask for it while the function is traced.
             keras.ops.custom_gradient = custom_gradient
-            with tf.GradientTape() as tape:
-                tape.watch(x)
-                loss = tf.reduce_mean(layer(x, training=True) ** 2)
-            result = tape.gradient(loss, [x, *layer.trainable_variables])
-            keras.ops.custom_gradient = ours
-            return result
+            try:
+                with tf.GradientTape() as tape:
+                    tape.watch(x)
+                    loss = tf.reduce_mean(layer(x, training=True) ** 2)
+                return tape.gradient(loss, [x, *layer.trainable_variables])
+            finally:
+                keras.ops.custom_gradient = ours
 
         return lambda: [gradient.numpy() for gradient in gradients(x)]
 

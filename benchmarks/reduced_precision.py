@@ -236,7 +236,7 @@ def mean_sdr(reference: np.ndarray, estimate: np.ndarray) -> float:
 
 
 def call_twice(folder: str, task_name: str, signal: str) -> None:
-    """Calls a SavedModel on the array in a file."""
+    """Calls a SavedModel twice on the array in a file."""
     from tonezoo.serving.verify import load_signatures
     from tonezoo.tasks import find_task
 

@@ -99,7 +99,7 @@ class BidirectionalLSTM(SignalLayer):
         if mask is not None:
             valid = ops.cast(mask[:, :, None], self.compute_dtype)
             parts += [valid, ops.flip(valid, axis=1)]
-        # Copies: the arguments of a gradient of one's own may be no variables.
+        # Copies, since a custom gradient must not be given variables.
         kernels = [ops.copy(kernel) for kernel in self.rnn.cell.recurrent_kernels]
         gates = ops.concatenate(parts, axis=-1)
         if keras.backend.backend() == "tensorflow":
@@ -153,7 +153,7 @@ class _BidirectionalLSTMCell(keras.layers.Layer):
     Inputs: gates (batch, 2 * 4 * units), the inputs' part of input, forget, candidate and output
     gate, first of the one direction, then of the other; behind them, where there is a mask, 1 or 0
     for each direction (batch, 2): 0 leaves its states as they are. States, hidden and cell,
-    (batch, 2 * units) each; output: both, (batch, 4 * units).
+    (batch, 2 * units) each; output: both, (batch, 4 * units), since the gradient needs the cells'.
     """
 
     def __init__(self, units: int, options: dict, **kwargs):
@@ -171,26 +171,26 @@ class _BidirectionalLSTMCell(keras.layers.Layer):
             for direction in DIRECTIONS
         ]
 
+    @property
+    def _transposes(self) -> bool:
+        return self.compute_dtype in ("bfloat16", "float16")
+
     @contextlib.contextmanager
     def prepared(self, kernels):
-        """Makes the recurrent kernels ready for all steps.
+        """Makes the recurrent kernels ready for all steps; without it the cell has none.
 
-        Of a kernel in bfloat16 that is not transposed, oneDNN makes a copy in another order at
-        every step, which takes longer than the product.
+        Of a kernel in half precision that is not transposed, oneDNN makes a copy in another order
+        at every step, which takes longer than the product.
         """
-        self._prepared = kernels
-        if self.compute_dtype != "float32":
-            self._prepared = tuple(map(ops.transpose, kernels))
+        self._prepared = list(map(ops.transpose, kernels)) if self._transposes else kernels
         try:
             yield
         finally:
             self._prepared = None
 
-    def call(self, inputs, states, training=False):
-        kernels = self._prepared
-        if self.compute_dtype != "float32":
-            # TensorFlow makes one operation of the product and the transposition.
-            kernels = map(ops.transpose, kernels)
+    def call(self, inputs, states):
+        # TensorFlow makes one operation of the product and the transposition.
+        kernels = map(ops.transpose, self._prepared) if self._transposes else self._prepared
         width = 8 * self.units
         masks = [None, None]
         if inputs.shape[-1] > width:
@@ -238,7 +238,8 @@ def _recurrence_gradients(gates, kernels, hidden, cell, upstream):
     if masks:
         valid = ops.cast(gates[:, :, 8 * units :, None] > 0.5, hidden.dtype)
         slopes = [slope * valid for slope in slopes]
-        kept = [share * valid + 1 - valid for share in kept]
+        # Not (share * valid + 1) - valid, which rounds in half precision.
+        kept = [share * valid + (1 - valid) for share in kept]
     transposed = [ops.transpose(kernel) for kernel in kernels]
 
     def of_sums(slopes, by_hidden, by_cell):

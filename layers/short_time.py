@@ -88,7 +88,7 @@ class STFT1D(_ShortTimeLayer):
         return ops.cast(spectrum, self.compute_dtype)
 
     def parts(self, signals):
-        """Returns what `call` does, real and imaginary parts apart, each (batch, frames, bins).
+        """Returns real and imaginary parts apart, each (batch, frames, bins), float32 at least.
 
         Args:
             signals: (batch, time).
@@ -102,8 +102,8 @@ class STFT1D(_ShortTimeLayer):
         blocks = ops.reshape(padded, (batch, count + self.overlap - 1, hop))
         # Not x[:, i : j], whose gradient takes several times as long on TensorFlow's CPUs.
         shape = (batch, count, hop)
-        parts = [ops.slice(blocks, (0, i, 0), shape) for i in range(self.overlap)]
-        frames = ops.concatenate(parts, axis=-1)
+        shifted = [ops.slice(blocks, (0, i, 0), shape) for i in range(self.overlap)]
+        frames = ops.concatenate(shifted, axis=-1)
         window = ops.convert_to_tensor(4 / self.window_samples * self.window, x.dtype)
         return _rfft(frames * window)
 
@@ -213,7 +213,7 @@ def _irfft(real, imaginary, samples: int):
     return transform(real, imaginary)
 
 
-def _multiplicity(samples: int, dtype: str):
-    """How many frequencies of a whole spectrum each bin of its half stands for: 1 or 2."""
+def _multiplicity(samples: int, dtype):
+    """Returns how many frequencies of a whole spectrum each bin of its half stands for: 1 or 2."""
     bins = np.arange(samples // 2 + 1)
     return ops.convert_to_tensor(1.0 + (bins % (samples / 2) > 0), dtype)

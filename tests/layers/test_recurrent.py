@@ -59,8 +59,8 @@ def test_gradients_are_those_of_keras(masked):
         upstream = upstream * mask.numpy()[:, :, None]
 
     @tf.function(input_signature=[tf.TensorSpec((None, None, CHANNELS))])
-    def outputs(x, layer=ours):
-        return layer(x, mask=mask, training=True)
+    def outputs(x):
+        return ours(x, mask=mask, training=True)
 
     def gradients(layer, weights):
         with tf.GradientTape() as tape:
@@ -77,6 +77,24 @@ def test_gradients_are_those_of_keras(masked):
     for actual, expected in pairs:
         assert np.abs(expected).max() > 0.1
         np.testing.assert_allclose(actual, expected, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", ["mixed_bfloat16", "mixed_float16", "float32"])
+def test_gradients_with_a_mask_of_valid_steps_alone_are_those_without(dtype):
+    layer, _ = pair(dtype=dtype)
+    # Forget gates near 1, which would come out as 1 if they were added to it.
+    layer.biases[0].assign(noise(4 * UNITS) + 5)
+    x = tf.constant(noise(2, 60, CHANNELS))
+
+    def gradients(**options):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = tf.cast(layer(x, **options), "float32")
+        return tape.gradient(y, [x, *layer.trainable_variables])
+
+    for masked, plain in zip(gradients(mask=tf.ones((2, 60), bool)), gradients(), strict=True):
+        assert np.abs(plain).max() > 0
+        np.testing.assert_allclose(masked, plain, rtol=1e-5, atol=1e-6)
 
 
 def test_the_second_half_reads_backwards():

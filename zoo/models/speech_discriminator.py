@@ -110,6 +110,11 @@ class SpeechDiscriminator(keras.Model):
 
     def activations(self, waveform, training=False) -> list[list]:
         """Returns what each stack makes of (batch, time, 1), layer by layer, the logits last."""
+        if len(waveform.shape) != 3 or waveform.shape[2] != 1 or waveform.shape[1] == 0:
+            raise ValueError(
+                "SpeechDiscriminator takes (batch, time, 1) with at least one sample, but got "
+                f"{tuple(waveform.shape)}."
+            )
         waveform = ops.cast(waveform, self.variable_dtype)
         batch = ops.shape(waveform)[0]
         pictures = []
@@ -123,11 +128,6 @@ class SpeechDiscriminator(keras.Model):
         return [_through(stack, x) for stack, x in zip(stacks, pictures, strict=True)]
 
     def call(self, waveform, training=False):
-        if len(waveform.shape) != 3 or waveform.shape[2] != 1 or waveform.shape[1] == 0:
-            raise ValueError(
-                "SpeechDiscriminator takes (batch, time, 1) with at least one sample, but got "
-                f"{tuple(waveform.shape)}."
-            )
         logits = [stack[-1] for stack in self.activations(waveform)]
         means = [ops.mean(ops.cast(part, self.variable_dtype), axis=(1, 2, 3)) for part in logits]
         return ops.stack(means, axis=1)
