@@ -178,10 +178,11 @@ class SpectrogramSeparator(SeparationModel):
     def _waveforms(self, real, imaginary):
         """Returns (batch, time, source, channel) of (batch, frames, source, channel, bin)."""
         batch, frames, sources, channels, bins = ops.shape(real)
-        shape = (batch * sources * channels, frames, bins)
-        # (batch, frames, source, channel, bin) -> (batch * source * channel, frames, bin)
-        parts = [ops.reshape(ops.transpose(y, (0, 2, 3, 1, 4)), shape) for y in (real, imaginary)]
-        y = self.inverse_stft(ops.concatenate(parts, axis=-1)) * (4 / self.window_samples)
+        y = ops.concatenate([real, imaginary], axis=-1)
+        # (batch, frames, source, channel, part * bin) -> (batch * source * channel, frames, ...)
+        y = ops.transpose(y, (0, 2, 3, 1, 4))
+        y = ops.reshape(y, (batch * sources * channels, frames, 2 * bins))
+        y = self.inverse_stft(y) * (4 / self.window_samples)
         y = ops.reshape(y, (batch, sources, channels, frames * self.hop_samples))
         return ops.transpose(y, (0, 3, 1, 2))
 
